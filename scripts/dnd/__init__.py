@@ -1,0 +1,1 @@
+"""dnd: scenario Markdown to a dungeon master that writes tool calls."""

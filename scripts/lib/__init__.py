@@ -1,0 +1,1 @@
+"""What several systems share: records, rendering, splits, leakage proofs, metrics, identity, files."""

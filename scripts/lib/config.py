@@ -1,0 +1,167 @@
+"""The whole configuration. Only the Snakefile and the commands about the project (doctor, why) import it.
+
+A stage is handed its own slice as JSON and parses it with its own options model.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, field_validator
+
+from scripts.lib.cli import UserError
+from scripts.lib.options.base import BaseOptions
+from scripts.lib.options.deploy import DeployOptions, GateOptions
+from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
+from scripts.lib.options.export import CertifyOptions, ExportOptions
+from scripts.lib.options.predict import PredictOptions, ScoreOptions
+from scripts.lib.options.strict import Options, deep_merge, merged, overrides_of
+from scripts.lib.options.train import TrainOptions
+
+SCHEMA = Path("config/schema.json")
+SYSTEMS = ("dnd",)
+
+TrainOverrides = overrides_of(TrainOptions)
+ExportOverrides = overrides_of(ExportOptions)
+CertifyOverrides = overrides_of(CertifyOptions)
+PredictOverrides = overrides_of(PredictOptions)
+GateOverrides = overrides_of(GateOptions)
+DeployOverrides = overrides_of(DeployOptions)
+
+
+class RunOptions(Options):
+    """One model of a system. What it does not override comes from the sections of the same names above it."""
+
+    base: str
+    """the name of a base model under `bases`"""
+    system_prompt: str = ""
+    """put before every conversation; recorded in the package"""
+    train: TrainOverrides | None = None  # type: ignore[valid-type]
+    export: ExportOverrides | None = None  # type: ignore[valid-type]
+    certify: CertifyOverrides | None = None  # type: ignore[valid-type]
+    predict: PredictOverrides | None = None  # type: ignore[valid-type]
+    gate: GateOverrides | None = None  # type: ignore[valid-type]
+    deploy: DeployOverrides | None = None  # type: ignore[valid-type]
+
+
+class DndOptions(Options):
+    """dnd: scenario Markdown to a dungeon master that writes tool calls."""
+
+    scenarios: list[str] = Field(default=["data/raw/dnd"], min_length=1)
+    """files, or folders searched for *.md (README.md aside)"""
+    extra_tools: str | None = None
+    """a registry JSON that adds tools to the six known ones"""
+    check: DndCheckOptions = DndCheckOptions()
+    curate: DndCurateOptions = DndCurateOptions()
+    runs: dict[str, RunOptions] = {}
+
+
+class Config(Options):
+    """One preset, with whatever a second --configfile put over it."""
+
+    preset: str
+    """its name, shown in reports"""
+    scope: Literal["road", "learning", "real"]
+    """what scores made with it prove: only that the road works, that learning happens, or the real thing"""
+    seed: int = 7
+    bases: dict[str, BaseOptions]
+    train: TrainOptions = TrainOptions()
+    export: ExportOptions = ExportOptions()
+    certify: CertifyOptions = CertifyOptions()
+    predict: PredictOptions = PredictOptions()
+    score: ScoreOptions = ScoreOptions()
+    gate: GateOptions = GateOptions()
+    deploy: DeployOptions = DeployOptions()
+    dnd: DndOptions | None = None
+
+    @field_validator("bases")
+    @classmethod
+    def _parents_exist(cls, bases: dict[str, BaseOptions]) -> dict[str, BaseOptions]:
+        for name, base in bases.items():
+            if base.merge_onto and base.merge_onto not in bases:
+                raise ValueError(f"{name}.merge_onto names {base.merge_onto!r}, which `bases` does not have")
+        return bases
+
+    def systems(self) -> dict[str, Any]:
+        """The configured systems by name."""
+        return {name: getattr(self, name) for name in SYSTEMS if getattr(self, name) is not None}
+
+    def run(self, system: str, name: str) -> Run:
+        """A run with every section resolved."""
+        options: RunOptions = self.systems()[system].runs[name]
+        return Run(
+            system=system,
+            name=name,
+            base=options.base,
+            system_prompt=options.system_prompt,
+            train=merged(self.train, options.train).model_copy(update={"seed": self.seed}),
+            export=merged(self.export, options.export),
+            certify=merged(self.certify, options.certify),
+            predict=merged(self.predict, options.predict),
+            score=self.score,
+            gate=merged(self.gate, options.gate),
+            deploy=merged(self.deploy, options.deploy),
+        )
+
+    def runs(self) -> list[Run]:
+        """All runs of all systems."""
+        return [self.run(system, name) for system, options in self.systems().items() for name in options.runs]
+
+
+class Run(Options):
+    """A run with every section resolved."""
+
+    system: str
+    name: str
+    base: str
+    system_prompt: str
+    train: TrainOptions
+    export: ExportOptions
+    certify: CertifyOptions
+    predict: PredictOptions
+    score: ScoreOptions
+    gate: GateOptions
+    deploy: DeployOptions
+
+
+def load(values: dict[str, Any], source: str = "config") -> Config:
+    """Validates a configuration and the names inside it.
+
+    Raises:
+        UserError: an unknown key (with the nearest known one), a wrong value, or a run whose base is not in `bases`.
+    """
+    config = Config.parse(values, source)
+    for run in config.runs():
+        if run.base not in config.bases:
+            known = ", ".join(sorted(config.bases))
+            raise UserError(f"{source}: {run.system}.runs.{run.name}.base: no base {run.base!r}; known: {known}.")
+        if "_" in run.name or not run.name.isidentifier():
+            raise UserError(f"{source}: {run.system}.runs.{run.name}: a run's name is letters and digits only.")
+    return config
+
+
+def load_files(*paths: Path) -> Config:
+    """Reads YAML files, the later ones over the earlier ones, as Snakemake merges --configfile."""
+    values: dict[str, Any] = {}
+    for path in paths:
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: not valid YAML ({error}).") from error
+        values = deep_merge(values, loaded)
+    return load(values, " + ".join(map(str, paths)))
+
+
+def schema_text() -> str:
+    """The JSON schema of the configuration, as config/schema.json holds it."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    from scripts.lib.files import write_text
+
+    write_text(SCHEMA, schema_text())
+    print(f"wrote {SCHEMA}")

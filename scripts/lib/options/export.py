@@ -1,0 +1,35 @@
+"""Merging, converting, quantising, and what the certificate must show."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from scripts.lib.options.strict import Options
+
+
+class ExportOptions(Options):
+    """From the adapter to the quantised files."""
+
+    quants: list[str] = Field(default=["Q4_K_M", "Q8_0"], min_length=1)
+    """llama.cpp types"""
+    merge_shards: int = Field(default=1, ge=1)
+    """safetensors files the merged weights are written to"""
+    keep_intermediates: bool = False
+    """keep merged weights and the f16 GGUF after everything that needs them was built"""
+    llama_quantize: str | None = None
+    """a llama-quantize program; else the one on PATH, else cyllama's"""
+
+
+class CertifyOptions(Options):
+    """Integrity limits: a run that misses one stops, always."""
+
+    max_nmse: float = Field(default=1e-5, gt=0)
+    """normalised mean squared error of full logits, merged against f16 GGUF, float32"""
+    logit_records: int = Field(default=2, ge=1)
+    """held-out records whose logits are compared"""
+    quant_records: int = Field(default=8, ge=1)
+    """held-out records for perplexity and Kullback-Leibler divergence of the quants"""
+    max_tokens: int = Field(default=512, ge=32)
+    """tokens compared of each of them"""
+    tokenizer_texts: int = Field(default=200, ge=1)
+    """curated texts whose token ids are compared between transformers and llama.cpp"""

@@ -1,0 +1,67 @@
+"""How a run is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from scripts.lib.options.strict import Options
+
+
+class LoraOptions(Options):
+    """The adapter (LoRA: Hu et al. 2021, arXiv:2106.09685)."""
+
+    r: int = Field(default=16, ge=1)
+    alpha: float = Field(default=16, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    target_modules: list[str] | Literal["all-linear"] = "all-linear"
+    rslora: bool = False
+    """scale by alpha/sqrt(r) instead of alpha/r (arXiv:2312.03732)"""
+    dora: bool = False
+    """weight-decomposed update (arXiv:2402.09353)"""
+    modules_to_save: list[str] = []
+    rank_pattern: dict[str, int] = {}
+
+
+class TrainOptions(Options):
+    """What makes a training run what it is."""
+
+    engine: Literal["auto", "hf", "unsloth"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """of the computation; auto is bfloat16 where the device has it"""
+    load_in: Literal["16bit", "8bit", "4bit"] = "16bit"
+    lora: LoraOptions = LoraOptions()
+    epochs: float = Field(default=3.0, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    """stops earlier than the epochs would"""
+    batch_size: int = Field(default=4, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    warmup_steps: int = Field(default=5, ge=0)
+    schedule: Literal["linear", "cosine", "constant"] = "cosine"
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    max_tokens: int = Field(default=1024, ge=16)
+    """the longest record trained on; longer ones are set aside and counted, never cut"""
+    bucket: bool = True
+    """batches of like lengths: less padding"""
+    gradient_checkpointing: bool = False
+    eval_steps: int = Field(default=25, ge=1)
+    """evaluate, and save a checkpoint, every so many steps"""
+    early_stopping_patience: int | None = Field(default=None, ge=1)
+    """stop after so many evaluations without a better loss"""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
+    seed: int = 7
+
+    @model_validator(mode="after")
+    def _dora_is_full_precision(self) -> TrainOptions:
+        if self.lora.dora and self.load_in != "16bit":
+            raise ValueError("lora.dora needs load_in: 16bit")
+        return self
+
+
+# What only labels a run or says where and how it is watched: not part of its identity.
+NOT_IDENTITY = frozenset({"device", "report_to", "keep_checkpoints"})
