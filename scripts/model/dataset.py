@@ -1,0 +1,95 @@
+"""Records as the trainer eats them: token ids and labels, with an audit of what carries loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.chat import render, supervised_share
+from scripts.lib.cli import UserError, say
+from scripts.lib.records import read_records
+
+IGNORED = -100  # the label that torch's cross entropy leaves out
+
+
+@dataclass
+class Audit:
+    """What went in, what carries loss, and what was set aside and why."""
+
+    records: int = 0
+    tokens: int = 0
+    supervised_tokens: int = 0
+    shares: dict[str, float] = field(default_factory=dict)
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain JSON for training_metadata.json; shares are supervised tokens over all tokens of a record."""
+        shares = sorted(self.shares.values())
+        return {
+            "records": self.records,
+            "used": len(shares),
+            "tokens": self.tokens,
+            "supervised_tokens": self.supervised_tokens,
+            "supervised_share": {"lowest": shares[0], "median": shares[len(shares) // 2], "highest": shares[-1]},
+            "set_aside": self.set_aside,
+        }
+
+
+def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[Any, Audit]:
+    """A `datasets.Dataset` of ``input_ids``, ``labels`` (`IGNORED` where no loss) and ``length``, and its audit.
+
+    A record longer than ``max_tokens``, or one without a supervised token, is set aside with its reason.
+
+    Raises:
+        UserError: nothing is left to train on.
+    """
+    from datasets import Dataset
+
+    audit = Audit()
+    rows = []
+    for record in read_records(path):
+        audit.records += 1
+        rendered = render(tokenizer, record)
+        reason = _why_not(len(rendered.ids), sum(rendered.mask), max_tokens)
+        if reason:
+            audit.set_aside.append({"id": record.id, "reason": reason, "tokens": len(rendered.ids)})
+            continue
+        labels = [token if keep else IGNORED for token, keep in zip(rendered.ids, rendered.mask, strict=True)]
+        rows.append({"input_ids": rendered.ids, "labels": labels, "length": len(labels)})
+        audit.tokens += len(labels)
+        audit.supervised_tokens += sum(rendered.mask)
+        audit.shares[record.id] = round(supervised_share(rendered), 4)
+    if not rows:
+        reasons = sorted({row["reason"] for row in audit.set_aside})
+        raise UserError(f"{path}: none of {audit.records} records can be trained on ({'; '.join(reasons)}).")
+    for row in audit.set_aside:
+        say(f"{path}: {row['id']} set aside: {row['reason']} ({row['tokens']} tokens)")
+    return Dataset.from_list(rows), audit
+
+
+def _why_not(tokens: int, supervised: int, max_tokens: int) -> str | None:
+    if tokens > max_tokens:
+        return f"longer than train.max_tokens = {max_tokens}"
+    return None if supervised else "no assistant token to learn from"
+
+
+@dataclass
+class PadRight:
+    """Collates examples into ``input_ids``, ``attention_mask`` and ``labels`` of shape [batch, longest], padded right."""
+
+    pad_id: int
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        import torch
+
+        longest = max(len(row["input_ids"]) for row in rows)
+        ids = torch.full((len(rows), longest), self.pad_id, dtype=torch.long)
+        labels = torch.full((len(rows), longest), IGNORED, dtype=torch.long)
+        attention = torch.zeros((len(rows), longest), dtype=torch.long)
+        for index, row in enumerate(rows):
+            size = len(row["input_ids"])
+            ids[index, :size] = torch.tensor(row["input_ids"])
+            labels[index, :size] = torch.tensor(row["labels"])
+            attention[index, :size] = 1
+        return {"input_ids": ids, "attention_mask": attention, "labels": labels}

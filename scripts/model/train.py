@@ -1,0 +1,217 @@
+"""Trains an adapter on curated records; a killed run resumes and ends with the same bytes.
+
+    python -m scripts.model.train --base models/base/smollm2 --train train.jsonl --val val.jsonl \
+        --out models/dnd/dm --work models/.work/dnd/dm --params '{"max_steps": 60}'
+
+Checkpoints live in ``<work>/<identity>/`` and are never deleted by the workflow. Publishing into ``<out>/adapter`` and
+``<out>/training`` is the last step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.cli import StageParser, UserError, load_params, run, say
+from scripts.lib.files import atomic_path, read_json, sha256_file, write_json, write_jsonl
+from scripts.lib.identity import code_fingerprint, run_identity
+from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
+from scripts.model import engine
+from scripts.model.dataset import PadRight, load_examples
+from scripts.model.weights import verify_base
+
+CURVE_KEYS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The stage's arguments."""
+    stage = StageParser(__doc__)
+    stage.add_argument("--base", type=Path, required=True, help="folder of the base model")
+    stage.add_argument("--train", type=Path, required=True, help="records to learn from (JSONL)")
+    stage.add_argument("--val", type=Path, help="records for evaluation during training (JSONL)")
+    stage.add_argument("--out", type=Path, required=True, help="adapter/ and training/ are written here")
+    stage.add_argument("--work", type=Path, required=True, help="checkpoints live in a folder of this one")
+    stage.add_argument("--system-prompt", default="", help="recorded in training_metadata.json")
+    return stage
+
+
+def main(args: argparse.Namespace) -> None:
+    """Trains, or resumes, and publishes."""
+    options = TrainOptions.parse(load_params(args.params))
+    base = verify_base(args.base)
+    device = engine.pick_device(options.device)
+    engine.refuse_impossible(options, device)
+    precision = engine.pick_precision(options, device)
+    identity = run_identity(identity_parts(base, args.train, args.val, options, precision))
+    work = args.work / identity
+    work.mkdir(parents=True, exist_ok=True)
+    say(f"training on {device} in {precision}; checkpoints in {work}")
+
+    started = time.monotonic()
+    result = train(args.base, args.train, args.val, work, options, device, precision)
+    metadata = {
+        "identity": identity,
+        "base": {"name": base["name"], "source": base["source"], "revision": base.get("revision")},
+        "system_prompt": args.system_prompt,
+        "settings": options.model_dump(),
+        "device": device,
+        "precision": precision,
+        "engine": engine.pick_engine(options, device),
+        **result["facts"],
+        "seconds": round(time.monotonic() - started, 1),
+        "peak_memory_bytes": peak_memory(device),
+        "versions": versions(),
+    }
+    publish(args.out, work, base, result["history"], metadata)
+    say(f"{args.out / 'adapter'}: {result['facts']['steps']} steps, train loss {metadata['train_loss']:.4f}")
+
+
+def identity_parts(
+    base: dict[str, Any], train_file: Path, val_file: Path | None, options: TrainOptions, precision: str
+) -> dict[str, Any]:
+    """What makes a run what it is: contents, settings, code; never a path, a log setting or a device."""
+    return {
+        "base": [file["sha256"] for file in base["files"]],
+        "train": sha256_file(train_file) if train_file.is_file() else None,
+        "val": sha256_file(val_file) if val_file and val_file.is_file() else None,
+        "options": options.model_dump(exclude=set(NOT_IDENTITY)),
+        "precision": precision,
+        "code": code_fingerprint("scripts.model.train"),
+    }
+
+
+def train(
+    base: Path, train_file: Path, val_file: Path | None, work: Path, options: TrainOptions, device: str, precision: str
+) -> dict[str, Any]:
+    """Runs the trainer to its end, from the newest complete checkpoint if there is one.
+
+    Returns:
+        ``history`` (the trainer's log rows) and ``facts`` for the metadata; the adapter is in ``work/adapter``.
+    """
+    import torch
+    import transformers
+    from transformers import EarlyStoppingCallback
+
+    from scripts.model import trainer as own
+
+    quiet_libraries()
+    check_loggers(options)
+    tokenizer = engine.load_tokenizer(base)
+    examples, audit = load_examples(train_file, tokenizer, options.max_tokens)
+    held_out, val_audit = load_examples(val_file, tokenizer, options.max_tokens) if val_file else (None, None)
+
+    transformers.set_seed(options.seed)
+    model = engine.load_for_training(base, options, device, precision)
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
+    callbacks: list[Any] = [own.Progress(), own.StopAtNan()]
+    if options.early_stopping_patience and held_out is not None:
+        callbacks.append(EarlyStoppingCallback(options.early_stopping_patience))
+    trainer = own.AnswerTrainer(
+        model=model,
+        args=own.training_arguments(options, work, device, precision, evaluates=held_out is not None),
+        train_dataset=examples,
+        eval_dataset=held_out,
+        data_collator=PadRight(tokenizer.pad_token_id),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    own.drop_incomplete(work)
+    resume = own.last_checkpoint(work)
+    if resume:
+        say(f"resuming from {resume}")
+    outcome = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    save_adapter(trainer.model, work / "adapter")
+    history = trainer.state.log_history
+    return {
+        "history": history,
+        "facts": {
+            "steps": trainer.state.global_step,
+            "best_step": trainer.state.best_global_step,
+            "train_loss": outcome.training_loss,
+            "eval_loss": trainer.state.best_metric,
+            "resumed_from": int(resume.name.split("-")[1]) if resume else None,
+            "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+            "parameters": sum(p.numel() for p in trainer.model.parameters()),
+            "threads": torch.get_num_threads(),
+            "audit": {"train": audit.summary(), **({"val": val_audit.summary()} if val_audit else {})},
+        },
+    }
+
+
+def quiet_libraries() -> None:
+    """Leaves the progress bar alone on the screen; warnings still come through."""
+    import datasets
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def check_loggers(options: TrainOptions) -> None:
+    """Stops early where a logger that was asked for is not installed.
+
+    Raises:
+        UserError: names the logger and its package.
+    """
+    import importlib.util
+
+    for name in options.report_to:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"train.report_to: {name} is not installed; pip install {name}, or take it off the list.")
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Writes the adapter with a config that is the same from run to run, and proves that it learnt.
+
+    Raises:
+        UserError: no weight moved: every B matrix is zero, as at the start.
+    """
+    model.save_pretrained(folder)
+    moved = any(bool((tensor != 0).any()) for name, tensor in model.named_parameters() if "lora_B" in name)
+    if not moved:
+        raise UserError("training changed nothing: every lora_B is zero; raise train.learning_rate or train.max_steps.")
+
+
+def stable_adapter_config(path: Path, base: dict[str, Any]) -> dict[str, Any]:
+    """PEFT's config with its sets sorted and the base by its source: its own paths and set order vary from run to run."""
+    config = {key: sorted(value) if isinstance(value, list) else value for key, value in read_json(path).items()}
+    return dict(sorted({**config, "base_model_name_or_path": base["source"]}.items()))
+
+
+def publish(out: Path, work: Path, base: dict[str, Any], history: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
+    """Copies the finished adapter into place, file by file and atomically, the metadata last."""
+    config = stable_adapter_config(work / "adapter" / "adapter_config.json", base)
+    with atomic_path(out / "adapter" / "adapter_model.safetensors") as part:
+        shutil.copyfile(work / "adapter" / "adapter_model.safetensors", part)
+    write_json(out / "adapter" / "adapter_config.json", config)
+    # One row a step: a resumed run logs nothing twice, but the closing summary row has no loss of a step.
+    curve = [{key: row[key] for key in CURVE_KEYS if key in row} for row in history if {"loss", "eval_loss"} & row.keys()]
+    write_jsonl(out / "training" / "loss.jsonl", curve)
+    write_json(out / "training" / "training_metadata.json", metadata)
+
+
+def peak_memory(device: str) -> dict[str, int]:
+    """Peak resident memory of this process and, on CUDA, of the device, in bytes."""
+    import torch
+
+    from scripts.lib.system import peak_resident_bytes
+
+    peak = {"process": peak_resident_bytes()}
+    if device == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated()
+    return peak
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes the adapter."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "transformers", "peft", "accelerate", "datasets")}
+
+
+if __name__ == "__main__":
+    run(parser, main)
