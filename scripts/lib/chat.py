@@ -54,7 +54,9 @@ def as_template_messages(messages: list[Message]) -> list[dict[str, Any]]:
     return plain
 
 
-def render_text(tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]] | None = None, *, prompt: bool) -> str:
+def render_text(
+    tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]] | None = None, *, prompt: bool
+) -> str:
     """Renders messages by the tokenizer's chat template; with ``prompt`` the header of the next answer is added."""
     return tokenizer.apply_chat_template(
         as_template_messages(messages), tools=tools or None, tokenize=False, add_generation_prompt=prompt

@@ -80,7 +80,9 @@ def describe_os_error(error: OSError) -> str:
     """A sentence for an operating-system error, with what to do next."""
     name = error.filename or "a file"
     if error.errno == errno.ENOSPC:
-        return f"{name}: the disk is full; free some space (`make clean` removes work folders) and run the command again."
+        return (
+            f"{name}: the disk is full; free some space (`make clean` removes work folders) and run the command again."
+        )
     if isinstance(error, FileNotFoundError):
         return f"{name}: no such file or folder; check the path, or build it first with snakemake."
     if isinstance(error, PermissionError):
@@ -99,7 +101,7 @@ def run(parser: Callable[[], argparse.ArgumentParser], main: Callable[[argparse.
         say(f"error: {error}")
         code = 2
     except OSError as error:
-        if error.errno is None or error.filename is None and error.errno != errno.ENOSPC:
+        if error.errno is None or (error.filename is None and error.errno != errno.ENOSPC):
             raise
         say(f"error: {describe_os_error(error)}")
         code = 2

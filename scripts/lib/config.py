@@ -67,6 +67,10 @@ class Config(Options):
     scope: Literal["road", "learning", "real"]
     """what scores made with it prove: only that the road works, that learning happens, or the real thing"""
     seed: int = 7
+    merge_shards: int = Field(default=1, ge=1)
+    """safetensors files that merged weights are written to"""
+    keep_intermediates: bool = False
+    """keep merged weights and the f16 GGUF after everything that needs them was built"""
     bases: dict[str, BaseOptions]
     train: TrainOptions = TrainOptions()
     export: ExportOptions = ExportOptions()

@@ -29,8 +29,16 @@ def code_fingerprint(module: str, root: Path = ROOT) -> str:
     Raises:
         UserError: the module is not in the project, or a file of the closure does not parse.
     """
-    parts = [(name, module_fingerprint(path)) for name, path in sorted(import_closure(module, root).items())]
-    return digest(parts)[:SHORT]
+    return digest(code_parts(module, root))[:SHORT]
+
+
+@functools.cache
+def code_parts(module: str, root: Path = ROOT) -> dict[str, str]:
+    """The same by part: each project module (or template file) of the closure, and its own fingerprint.
+
+    A rule carries this rather than the digest, so that `scripts.why` can name the module that changed.
+    """
+    return {name: module_fingerprint(path)[:8] for name, path in sorted(import_closure(module, root).items())}
 
 
 @functools.cache

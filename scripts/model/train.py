@@ -182,14 +182,18 @@ def stable_adapter_config(path: Path, base: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted({**config, "base_model_name_or_path": base["source"]}.items()))
 
 
-def publish(out: Path, work: Path, base: dict[str, Any], history: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
+def publish(
+    out: Path, work: Path, base: dict[str, Any], history: list[dict[str, Any]], metadata: dict[str, Any]
+) -> None:
     """Copies the finished adapter into place, file by file and atomically, the metadata last."""
     config = stable_adapter_config(work / "adapter" / "adapter_config.json", base)
     with atomic_path(out / "adapter" / "adapter_model.safetensors") as part:
         shutil.copyfile(work / "adapter" / "adapter_model.safetensors", part)
     write_json(out / "adapter" / "adapter_config.json", config)
     # One row a step: a resumed run logs nothing twice, but the closing summary row has no loss of a step.
-    curve = [{key: row[key] for key in CURVE_KEYS if key in row} for row in history if {"loss", "eval_loss"} & row.keys()]
+    curve = [
+        {key: row[key] for key in CURVE_KEYS if key in row} for row in history if {"loss", "eval_loss"} & row.keys()
+    ]
     write_jsonl(out / "training" / "loss.jsonl", curve)
     write_json(out / "training" / "training_metadata.json", metadata)
 

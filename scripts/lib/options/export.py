@@ -12,10 +12,6 @@ class ExportOptions(Options):
 
     quants: list[str] = Field(default=["Q4_K_M", "Q8_0"], min_length=1)
     """llama.cpp types"""
-    merge_shards: int = Field(default=1, ge=1)
-    """safetensors files the merged weights are written to"""
-    keep_intermediates: bool = False
-    """keep merged weights and the f16 GGUF after everything that needs them was built"""
     llama_quantize: str | None = None
     """a llama-quantize program; else the one on PATH, else cyllama's"""
 

@@ -70,7 +70,9 @@ def overrides_of(model: type[Options]) -> type[Options]:
         name: (field.annotation | None if field.annotation is not None else None, None)
         for name, field in model.model_fields.items()
     }
-    return create_model(model.__name__.replace("Options", "Overrides"), __base__=Options, __doc__=model.__doc__, **fields)
+    return create_model(
+        model.__name__.replace("Options", "Overrides"), __base__=Options, __doc__=model.__doc__, **fields
+    )
 
 
 def merged(base: OptionsT, override: Options | None) -> OptionsT:

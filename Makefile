@@ -1,0 +1,36 @@
+# One-liners over Python commands; on Windows run what stands after the target with .venv\Scripts\python.exe.
+PY := .venv/bin/python
+SETUP := python3 -m scripts.setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo learn test check doctor dag bench clean
+
+help: ## this list
+	@python3 -c "import re; [print(f'make {m[1]:<8} {m[2]}') for m in re.finditer(r'^(\w+):.*?## (.*)', open('Makefile').read(), re.M)]"
+
+setup: ## make or update .venv from the pinned files in envs/
+	@$(SETUP)
+
+demo: setup ## scenario Markdown to a quantised model that answers, in minutes
+	@$(PY) -m snakemake && $(PY) -m scripts.summary
+
+learn: setup ## the preset that proves learning: at most an hour on 2 cores
+	@$(PY) -m snakemake --configfile config/learn.yaml && $(PY) -m scripts.summary
+
+test: setup ## all tests
+	@$(PY) -m pytest
+
+check: setup ## ruff, snakefmt, snakemake --lint
+	@$(PY) -m scripts.checks
+
+doctor: setup ## what is there, what is missing, what to type next
+	@$(PY) -m scripts.doctor
+
+dag: setup ## the graph of rules as reports/dag.svg
+	@$(PY) -m scripts.dag
+
+bench: setup ## speed and memory against peers, as ratios
+	@$(PY) -m benchmarks
+
+clean: ## remove what the workflow made; data/raw and .venv stay
+	@python3 -m scripts.clean

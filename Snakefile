@@ -1,0 +1,47 @@
+# Questline: raw game exports in, small specialist models out.
+#
+#   snakemake            every configured system         snakemake dnd        all runs of one system
+#   snakemake dnd_dm_train | dnd_dm_validate | dnd_dm_convert | dnd_dm_deploy | dnd_dm_test
+#   snakemake --configfile config/learn.yaml --config ... an overlay after it changes any key
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# The default preset, unless a --configfile names another; more files after it go on top.
+if not config:
+
+    configfile: "config/demo.yaml"
+
+
+include: "workflow/common.smk"
+include: "workflow/rules/base.smk"
+include: "workflow/rules/dnd.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/export.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/deploy.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        packages(),
+        "reports/index.html",
+
+
+# `snakemake dnd` builds all runs of dnd; `snakemake dnd_dm_train` one stage of one run.
+for target, files in named_targets().items():
+
+    rule:
+        name:
+            target
+        localrule: True
+        input:
+            files,

@@ -1,0 +1,174 @@
+"""Says for each planned job which content changed: files, parameters, code, or a job before it.
+
+    python -m scripts.why                  all targets
+    python -m scripts.why dnd_dm_train --configfile config/learn.yaml
+
+It asks Snakemake for its plan and reads Snakemake's own records; nothing is built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.lib.cli import run
+from scripts.lib.files import sha256_file
+
+PROFILE = Path("profiles/default/config.yaml")
+CONTENT_DIGEST = re.compile(r"[0-9a-f]{16}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    command = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    command.add_argument("targets", nargs="*", help="targets, as for snakemake")
+    command.add_argument("--configfile", nargs="*", type=Path, default=[], help="as for snakemake")
+    command.add_argument("--json", action="store_true", help="one JSON line a job")
+    return command
+
+
+def main(args: argparse.Namespace) -> int:
+    """Prints a block a planned job; returns 0."""
+    dag = plan(args.targets, args.configfile)
+    if dag is None:
+        return 1
+    jobs = [job for job in dag.jobs if dag.needrun(job) and not job.rule.norun]
+    rows = [{"job": title(job), "outputs": [str(file) for file in job.output], "why": causes(dag, job)} for job in jobs]
+    for row in sorted(rows, key=lambda row: (all("before it" in cause for cause in row["why"]), row["job"])):
+        print(json.dumps(row) if args.json else row["job"] + "".join(f"\n    {cause}" for cause in row["why"]))
+    if not rows:
+        print("nothing to do", file=sys.stderr)
+    return 0
+
+
+def plan(targets: list[str], configfiles: list[Path]) -> Any:
+    """Snakemake's job graph with its reasons, or None where the workflow does not load (Snakemake says why)."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8")) if PROFILE.is_file() else {}
+    limit = profile.get("max-checksum-file-size", 1_000_000)
+    logging.getLogger("snakemake").setLevel(logging.ERROR)
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
+        try:
+            workflow = api.workflow(
+                resource_settings=ResourceSettings(cores=1), config_settings=ConfigSettings(configfiles=configfiles)
+            )
+            graph = workflow.dag(DAGSettings(targets=set(targets), max_checksum_file_size=limit))
+            graph.execute_workflow(executor="dryrun")
+        except Exception as error:  # whatever is wrong with the workflow, Snakemake has the words for it
+            api.print_exception(error)
+            return None
+        return workflow._workflow.dag
+
+
+def title(job: Any) -> str:
+    """``train (system=dnd, run=dm)``"""
+    wildcards = ", ".join(f"{name}={value}" for name, value in job.wildcards_dict.items())
+    return f"{job.rule.name} ({wildcards})" if wildcards else job.rule.name
+
+
+def causes(dag: Any, job: Any) -> list[str]:
+    """Each reason of a job as a clause that names what changed."""
+    reason = dag.reason(job)
+    found = [f"output is missing: {file}" for file in sorted(map(str, reason.missing_output))]
+    found += [f"output is incomplete: {file}" for file in sorted(map(str, reason.incomplete_output))]
+    found += [f"content changed: {file}" for file in sorted(map(str, reason.updated_input))]
+    if reason.input_changed:
+        found += input_set_changes(dag, job)
+    if reason.params_changed:
+        found += parameter_changes(dag, job)
+    if reason.code_changed:
+        found.append(f"the command of rule {job.rule.name} was edited")
+    if reason.forced:
+        found.append("forced")
+    after = sorted({title(before) for before in dag.dependencies[job] if dag.needrun(before)})
+    found += [f"a job before it runs: {name}" for name in after]
+    return list(dict.fromkeys(found)) or ["its output is not recorded"]
+
+
+def input_set_changes(dag: Any, job: Any) -> list[str]:
+    """Input files that came or went since the outputs were made."""
+    now = set(map(str, job.input))
+    before = {name for file in job.output for name in dag.workflow.persistence.input(file) or now}
+    return [f"new input: {name}" for name in sorted(now - before)] + [
+        f"input is gone: {name}" for name in sorted(before - now)
+    ]
+
+
+def parameter_changes(dag: Any, job: Any) -> list[str]:
+    """Changed keys of JSON parameters, changed modules of the code, changed source files."""
+    change = dag.workflow.persistence.params_changed(job)
+    old, new = ([literal(text) for text in side] for side in (sorted(change.only_old), sorted(change.only_new)))
+    found: list[str] = []
+    for value in new:
+        before = next((other for other in old if akin(value, other)), None)
+        if isinstance(value, dict) and isinstance(before, dict):
+            found += mapping_changes(before, value)
+        elif isinstance(value, str) and CONTENT_DIGEST.fullmatch(value):
+            found += content_changes(dag, job)
+        else:
+            found.append(f"parameter changed: {shorten(before)} -> {shorten(value)}")
+    return found
+
+
+def literal(text: str) -> Any:
+    """A recorded parameter as the value it was; JSON objects inside strings are opened."""
+    value = ast.literal_eval(text)
+    try:
+        return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+    except json.JSONDecodeError:
+        return value
+
+
+def akin(one: Any, other: Any) -> bool:
+    """Whether two parameter values are the same parameter before and after: objects that share keys, or equal types."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return bool(one.keys() & other.keys())
+    return type(one) is type(other) and not isinstance(one, dict)
+
+
+def mapping_changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """Which keys differ; code fingerprints are named as modules."""
+    found = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if old == new:
+            continue
+        if key.startswith("scripts"):
+            found.append(f"code changed: {key}")
+        elif isinstance(old, dict) and isinstance(new, dict):
+            found += mapping_changes(old, new, f"{prefix}{key}.")
+        else:
+            found.append(f"parameter {prefix}{key}: {shorten(old)} -> {shorten(new)}")
+    return found
+
+
+def content_changes(dag: Any, job: Any) -> list[str]:
+    """Inputs whose bytes are not the recorded ones, whatever their time stamps say."""
+    persistence = dag.workflow.persistence
+    found = []
+    for file in sorted(map(str, job.input)):
+        recorded = persistence.input_checksums(job, file) - {None}
+        if recorded and Path(file).is_file() and f"sha256:{sha256_file(Path(file))}" not in recorded:
+            found.append(f"content changed: {file}")
+    return found
+
+
+def shorten(value: Any, width: int = 60) -> str:
+    """A value on one short line."""
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+if __name__ == "__main__":
+    run(parser, main)

@@ -1,0 +1,110 @@
+"""The presets load, defaults live in the models alone, and errors name the key."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.lib.cli import UserError
+from scripts.lib.config import SCHEMA, load, load_files, schema_text
+
+PRESETS = ("demo", "learn", "full")
+
+
+def preset(name):
+    return yaml.safe_load(Path(f"config/{name}.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_loads_and_is_named_after_its_file(name):
+    config = load_files(Path(f"config/{name}.yaml"))
+    assert config.preset == name
+    assert config.runs()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_points_editors_to_the_schema(name):
+    first = Path(f"config/{name}.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=schema.json"
+
+
+def test_schema_is_the_models_own():
+    assert SCHEMA.read_text() == schema_text(), "run: python -m scripts.lib.config"
+
+
+def test_demo_is_fast_and_says_that_it_proves_only_the_road():
+    config = load_files(Path("config/demo.yaml"))
+    assert config.scope == "road"
+    assert config.run("dnd", "dm").train.max_steps <= 20
+
+
+def test_full_names_dialogpt_and_a_chat_model():
+    sources = {base.source for base in load_files(Path("config/full.yaml")).bases.values()}
+    assert "hf:microsoft/DialoGPT-medium@main" in sources
+    assert any("Instruct" in source for source in sources)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("trian", "'train'"), ("dnd.runs.dm.trian", "'train'"), ("train.lora.alfa", "'alpha'")],
+)
+def test_unknown_key_is_refused_with_the_nearest_known_one(key, hint):
+    values = preset("demo")
+    *path, last = key.split(".")
+    place = values
+    for part in path:
+        place = place.setdefault(part, {})
+    place[last] = 1
+    with pytest.raises(UserError, match=f"unknown key '{key}'; did you mean {hint}"):
+        load(values)
+
+
+def test_run_with_an_unknown_base_names_the_known_ones():
+    values = preset("demo")
+    values["dnd"]["runs"]["dm"]["base"] = "smol"
+    with pytest.raises(UserError, match=r"dnd\.runs\.dm\.base: no base 'smol'; known: smollm2"):
+        load(values)
+
+
+def test_run_name_that_would_break_a_target_name_is_refused():
+    values = preset("demo")
+    values["dnd"]["runs"]["dm_two"] = values["dnd"]["runs"]["dm"]
+    with pytest.raises(UserError, match="letters and digits"):
+        load(values)
+
+
+def test_merge_onto_must_name_a_base():
+    values = preset("demo")
+    values["bases"]["small"] = {"source": "hf:a/b", "licence": "mit", "merge_onto": "parent"}
+    with pytest.raises(UserError, match="parent"):
+        load(values)
+
+
+def test_run_overrides_reach_nested_keys_and_leave_the_others():
+    values = preset("demo")
+    values["train"]["lora"] = {"r": 4, "alpha": 32}
+    values["dnd"]["runs"]["dm"]["train"] = {"lora": {"r": 8}, "max_steps": 3}
+    run = load(values).run("dnd", "dm")
+    assert (run.train.lora.r, run.train.lora.alpha) == (8, 32)
+    assert (run.train.max_steps, run.train.batch_size) == (3, values["train"]["batch_size"])
+
+
+def test_later_file_goes_on_top(tmp_path):
+    over = tmp_path / "mine.yaml"
+    over.write_text("predict: {max_cases: 3}\ndnd: {scenarios: [elsewhere]}\n")
+    config = load_files(Path("config/demo.yaml"), over)
+    assert config.predict.max_cases == 3
+    assert config.dnd.scenarios == ["elsewhere"]
+    assert config.runs()[0].name == "dm"
+
+
+def test_seed_of_the_config_is_every_runs_seed():
+    values = preset("demo") | {"seed": 11}
+    assert load(values).run("dnd", "dm").train.seed == 11
+
+
+def test_schema_forbids_unknown_keys():
+    schema = json.loads(schema_text())
+    assert schema["additionalProperties"] is False
+    assert all(model.get("additionalProperties", False) is False for model in schema["$defs"].values())

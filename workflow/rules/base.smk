@@ -1,0 +1,22 @@
+# needs: config `bases`
+# makes: models/base/<name>/ (weights, tokenizer, config) and base.json, which names every file with its hash
+
+
+rule base:
+    output:
+        card="models/base/{base}/base.json",
+    params:
+        options=lambda wildcards: as_json(CONFIG.bases[wildcards.base]),
+        code=code("scripts.model.base"),
+    log:
+        "logs/base/{base}.log",
+    benchmark:
+        "benchmarks/out/base/{base}.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        disk_mb=4000,
+    shell:
+        "{PYTHON:q} -m scripts.model.base --name {wildcards.base:q}"
+        " --out models/base/{wildcards.base:q} --params {params.options:q} --log {log:q}"

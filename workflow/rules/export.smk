@@ -1,0 +1,119 @@
+# needs: an adapter and its 16-bit base
+# makes: models/<system>/<run>/merged (weights go after their last use), gguf/model-<type>.gguf, gguf/certificate.json
+
+
+MERGED = "models/{system}/{run}/merged/"
+GGUF = "models/{system}/{run}/gguf/"
+
+
+rule merge:
+    input:
+        base=merge_base_card,
+        adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
+        config="models/{system}/{run}/adapter/adapter_config.json",
+    output:
+        weights=[passing(MERGED + name) for name in shard_names(CONFIG.merge_shards)],
+        account=MERGED + "merge.json",
+        config=MERGED + "config.json",
+        tokenizer=MERGED + "tokenizer.json",
+        tokenizer_config=MERGED + "tokenizer_config.json",
+    params:
+        options=json.dumps({"shards": CONFIG.merge_shards}),
+        base=subpath(input.base, parent=True),
+        adapter=subpath(input.adapter, parent=True),
+        folder=subpath(output.account, parent=True),
+        code=code("scripts.model.merge"),
+    log:
+        "logs/{system}/{run}/merge.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/merge.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        disk_mb=4000,
+    shell:
+        "{PYTHON:q} -m scripts.model.merge --base {params.base:q} --adapter {params.adapter:q} --out {params.folder:q}"
+        " --params {params.options:q} --log {log:q}"
+
+
+rule convert:
+    input:
+        weights=rules.merge.output.weights,
+        config=MERGED + "config.json",
+        tokenizer=MERGED + "tokenizer.json",
+    output:
+        gguf=passing(GGUF + "model-f16.gguf"),
+    params:
+        folder=subpath(input.config, parent=True),
+        code=code("scripts.model.convert"),
+    log:
+        "logs/{system}/{run}/convert.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/convert.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        disk_mb=4000,
+    shell:
+        "{PYTHON:q} -m scripts.model.convert --model {params.folder:q} --out {output.gguf:q}"
+        " --converter {CONVERTER:q} --log {log:q}"
+
+
+rule quantize:
+    input:
+        f16=GGUF + "model-f16.gguf",
+    output:
+        gguf=GGUF + "model-{quant,(?!f16)[A-Z0-9_]+}.gguf",
+    params:
+        options=lambda wildcards: json.dumps({"llama_quantize": run_of(wildcards).export.llama_quantize}),
+        code=code("scripts.model.quantize"),
+    log:
+        "logs/{system}/{run}/quantize-{quant}.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/quantize-{quant}.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        disk_mb=2000,
+    shell:
+        "{PYTHON:q} -m scripts.model.quantize --model {input.f16:q} --type {wildcards.quant:q} --out {output.gguf:q}"
+        " --params {params.options:q} --log {log:q}"
+
+
+rule certify:
+    input:
+        base=merge_base_card,
+        adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
+        weights=rules.merge.output.weights,
+        account=MERGED + "merge.json",
+        f16=GGUF + "model-f16.gguf",
+        quants=quant_files,
+        heldout="data/curated/{system}/{run}/val.jsonl",
+        texts="data/curated/{system}/{run}/train.jsonl",
+    output:
+        certificate=GGUF + "certificate.json",
+    params:
+        options=section("certify"),
+        base=subpath(input.base, parent=True),
+        adapter=subpath(input.adapter, parent=True),
+        merged=subpath(input.account, parent=True),
+        quants=lambda wildcards, input: [
+            f"{quant}={file}" for quant, file in zip(quants_of(wildcards), input.quants)
+        ],
+        code=code("scripts.model.certify"),
+    log:
+        "logs/{system}/{run}/certify.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/certify.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=6000,
+        runtime=60,
+        disk_mb=100,
+    shell:
+        "{PYTHON:q} -m scripts.model.certify --base {params.base:q} --adapter {params.adapter:q}"
+        " --merged {params.merged:q} --f16 {input.f16:q} --quant {params.quants:q} --heldout {input.heldout:q}"
+        " --texts {input.texts:q} --out {output.certificate:q} --params {params.options:q} --log {log:q}"

@@ -1,0 +1,33 @@
+# needs: curated records of a run, its base
+# makes: models/<system>/<run>/adapter and training; checkpoints live in models/.work/<system>/<run>/<identity>
+
+
+rule train:
+    input:
+        base=base_card,
+        train="data/curated/{system}/{run}/train.jsonl",
+        val="data/curated/{system}/{run}/val.jsonl",
+    output:
+        adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
+        config="models/{system}/{run}/adapter/adapter_config.json",
+        metadata="models/{system}/{run}/training/training_metadata.json",
+        curve="models/{system}/{run}/training/loss.jsonl",
+    params:
+        options=section("train"),
+        system_prompt=lambda wildcards: run_of(wildcards).system_prompt,
+        base=subpath(input.base, parent=True),
+        code=code("scripts.model.train"),
+    log:
+        "logs/{system}/{run}/train.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/train.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=8000,
+        runtime=600,
+        disk_mb=4000,
+        gpu=1 if CONFIG.scope == "real" else 0,
+    shell:
+        "{PYTHON:q} -m scripts.model.train --base {params.base:q} --train {input.train:q} --val {input.val:q}"
+        " --out models/{wildcards.system:q}/{wildcards.run:q} --work models/.work/{wildcards.system:q}/{wildcards.run:q}"
+        " --system-prompt {params.system_prompt:q} --params {params.options:q} --log {log:q}"
