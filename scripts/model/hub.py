@@ -1,0 +1,115 @@
+"""A model's files from a Hugging Face hub (or a mirror that speaks its protocol), by resolved commit."""
+
+from __future__ import annotations
+
+import os
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+from scripts.lib.cli import UserError
+
+SAFE_WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
+PICKLED_WEIGHTS = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+AROUND = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "spiece.model",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
+REFERENCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
+
+
+def wanted_files(names: list[str]) -> list[str]:
+    """Of a repository's files those that make a model: safetensors where there are any, pickled weights only else."""
+    safe = [name for name in names if any(fnmatch(name, pattern) for pattern in SAFE_WEIGHTS) and "/" not in name]
+    pickled = [name for name in names if any(fnmatch(name, pattern) for pattern in PICKLED_WEIGHTS) and "/" not in name]
+    weights = safe if any(name.endswith(".safetensors") for name in safe) else pickled
+    return sorted(weights + [name for name in names if name in AROUND])
+
+
+def fetch(reference: str) -> tuple[Path, str, list[str]]:
+    """Downloads ``org/name@revision`` into the hub's cache, which resumes a broken download.
+
+    HF_ENDPOINT names another server, HF_HOME another cache. Without a network a copy already in the cache is used.
+
+    Returns:
+        The snapshot's folder, the resolved commit, and the names of the files that make the model.
+
+    Raises:
+        UserError: the repository, its revision or the network is not there, or it holds no weights.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repo, revision = parse(reference)
+    endpoint = os.environ.get("HF_ENDPOINT")
+    try:
+        commit, names = _resolve(reference, repo, revision, endpoint)
+        folder = snapshot_download(repo, revision=commit, allow_patterns=names, endpoint=endpoint, etag_timeout=30)
+    except (HfHubHTTPError, OSError, _transport_error()) as error:
+        try:
+            folder = snapshot_download(repo, revision=revision, local_files_only=True)
+        except LocalEntryNotFoundError:
+            raise UserError(
+                f"hf:{reference}: could not be downloaded ({_brief(error)}) and is not in the local cache; "
+                "check the network (HF_ENDPOINT names a mirror), or point the base at a copy with path:FOLDER."
+            ) from error
+        commit, names = Path(folder).name, wanted_files(sorted(path.name for path in Path(folder).iterdir()))
+    return Path(folder), commit, names
+
+
+def parse(reference: str) -> tuple[str, str]:
+    """``org/name@revision`` in its two parts; the revision defaults to main.
+
+    Raises:
+        UserError: it does not look like that.
+    """
+    match = REFERENCE.fullmatch(reference if "@" in reference else reference + "@main")
+    if match is None:
+        raise UserError(f"hf:{reference}: not of the form hf:org/name@revision; write for example hf:org/model@main.")
+    return match["repo"], match["revision"]
+
+
+def _resolve(reference: str, repo: str, revision: str, endpoint: str | None) -> tuple[str, list[str]]:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        info = HfApi(endpoint=endpoint).model_info(repo, revision=revision, timeout=30)
+    except GatedRepoError:
+        raise UserError(
+            f"hf:{reference}: access to this model must be asked for on the hub; accept its terms there and log in "
+            "with `hf auth login`."
+        ) from None
+    except RevisionNotFoundError:
+        raise UserError(
+            f"hf:{reference}: {repo} has no revision {revision!r}; use a branch, tag or commit it has."
+        ) from None
+    except RepositoryNotFoundError:
+        raise UserError(f"hf:{reference}: the hub has no public model {repo!r}; check the name, or log in.") from None
+    names = wanted_files([sibling.rfilename for sibling in info.siblings or []])
+    if not any(name.endswith((".safetensors", ".bin")) for name in names):
+        raise UserError(f"hf:{reference}: holds neither model.safetensors nor pytorch_model.bin; name another model.")
+    return info.sha, names
+
+
+def _transport_error() -> type[Exception]:
+    import httpx
+
+    return httpx.HTTPError
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
