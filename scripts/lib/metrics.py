@@ -117,7 +117,7 @@ def ratio_estimate(
         n: the number of cases to state; by default the denominator's sum.
     """
     tops, bottoms = group_sums(numerator, groups), group_sums(denominator, groups)
-    count = int(round(bottoms.sum())) if n is None else n
+    count = round(bottoms.sum()) if n is None else n
     value = ratio(float(tops.sum()), float(bottoms.sum()))
     if value is None or len(tops) < 2:
         return Estimate(value, None, None, count)
