@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -81,7 +80,7 @@ def describe_os_error(error: OSError) -> str:
     name = error.filename or "a file"
     if error.errno == errno.ENOSPC:
         return (
-            f"{name}: the disk is full; free some space (`make clean` removes work folders) and run the command again."
+            f"{name}: the disk is full; free some space (`make clean` shows what takes it), then run this again."
         )
     if isinstance(error, FileNotFoundError):
         return f"{name}: no such file or folder; check the path, or build it first with snakemake."
@@ -124,4 +123,4 @@ def _open_log(path: Path | None) -> TextIO | None:
 
 def _module_name() -> str:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return spec.name if spec else os.path.basename(sys.argv[0])
+    return spec.name if spec else Path(sys.argv[0]).name

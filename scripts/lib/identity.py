@@ -119,7 +119,7 @@ def module_fingerprint(path: Path) -> str:
 
 
 def plain_tree(node: Any) -> Any:
-    """A syntax tree as nested tuples, empty fields left out: `ast.dump` prints those differently from Python to Python."""
+    """A syntax tree as nested tuples, empty fields left out: `ast.dump` prints those as its Python version likes."""
     if isinstance(node, ast.AST):
         fields = [(name, plain_tree(value)) for name, value in ast.iter_fields(node) if value not in (None, [])]
         return (type(node).__name__, *fields)

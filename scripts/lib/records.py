@@ -44,7 +44,7 @@ class Part(BaseModel):
 
 
 class Message(BaseModel):
-    """One turn. ``tool`` carries a tool's result; ``tool_calls`` the calls of an assistant turn, arguments as objects."""
+    """One turn. ``tool`` carries a tool's result; ``tool_calls`` an assistant's calls, arguments as objects."""
 
     model_config = ConfigDict(extra="forbid")
     role: Literal["system", "user", "assistant", "tool"]

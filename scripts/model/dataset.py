@@ -76,7 +76,7 @@ def _why_not(tokens: int, supervised: int, max_tokens: int) -> str | None:
 
 @dataclass
 class PadRight:
-    """Collates examples into ``input_ids``, ``attention_mask`` and ``labels`` of shape [batch, longest], padded right."""
+    """Collates examples into ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest], padded right."""
 
     pad_id: int
 

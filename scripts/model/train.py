@@ -177,7 +177,7 @@ def save_adapter(model: Any, folder: Path) -> None:
 
 
 def stable_adapter_config(path: Path, base: dict[str, Any]) -> dict[str, Any]:
-    """PEFT's config with its sets sorted and the base by its source: its own paths and set order vary from run to run."""
+    """PEFT's config with its sets sorted and the base by its source: paths and set order vary from run to run."""
     config = {key: sorted(value) if isinstance(value, list) else value for key, value in read_json(path).items()}
     return dict(sorted({**config, "base_model_name_or_path": base["source"]}.items()))
 

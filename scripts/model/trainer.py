@@ -95,7 +95,7 @@ class StopAtNan(TrainerCallback):
 
 
 def last_checkpoint(work: Path) -> Path | None:
-    """The newest complete checkpoint, or None. A kill inside a save leaves one whose trainer_state.json is missing or cut.
+    """The newest complete checkpoint, or None. A kill inside a save leaves one without a whole trainer_state.json.
 
     The trainer writes that file last, so where it parses everything else is there.
     """

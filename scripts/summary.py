@@ -1,0 +1,69 @@
+"""Prints what was built: for each run its table of scores, the gate's verdict, and the file that answers.
+
+    python -m scripts.summary [--configfile config/learn.yaml]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scripts.lib.cli import UserError, run
+from scripts.lib.config import Run, load_files
+from scripts.lib.files import read_json
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    command = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    command.add_argument("--configfile", nargs="+", type=Path, default=[Path("config/demo.yaml")])
+    return command
+
+
+def main(args: argparse.Namespace) -> None:
+    """Prints one block a run."""
+    config = load_files(*args.configfile)
+    if not config.runs():
+        raise UserError("the configuration has no run; add one under a system's `runs:`.")
+    for one in config.runs():
+        print("\n".join(block(one)))
+    if config.scope == "road":
+        print("\nThis preset proves the road, not the model: quote no score made with it (`make learn` does better).")
+    print("Everything on one page: reports/index.html")
+
+
+def block(one: Run) -> list[str]:
+    """A run's lines: table, verdict, file and the commands that use it."""
+    reports, dist = Path("reports") / one.system / one.name, Path("dist") / one.system / one.name
+    metrics, gate = read_json(reports / "metrics.json"), read_json(reports / "gate.json")
+    model = dist / f"model-{gate['variant']}.gguf"
+    verdict = "passed" if gate["passed"] else "MISSED its quality limits (marked in the package)"
+    return [
+        f"\n{one.system}/{one.name}: {metrics['cases']} scored answers",
+        *table(metrics),
+        f"gate: {verdict}. {gate['why']}",
+        f"model: {model}",
+        f"try:   python -m scripts.model.verify {dist}",
+    ]
+
+
+def table(metrics: dict) -> list[str]:
+    """Variants and baselines by metric, with their intervals."""
+    rows = {**metrics["variants"], **{f"({name})": row for name, row in metrics["baselines"].items()}}
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    cells = [["", *names], *([name, *(cell(row.get(metric)) for metric in names)] for name, row in rows.items())]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+
+
+def cell(score: dict | None) -> str:
+    """``0.42 [0.31, 0.55]``, or n/a where a score is not defined."""
+    if score is None or score["value"] is None:
+        return "n/a"
+    if score.get("low") is None:
+        return f"{score['value']:.2f}"
+    return f"{score['value']:.2f} [{score['low']:.2f}, {score['high']:.2f}]"
+
+
+if __name__ == "__main__":
+    run(parser, main)

@@ -1,0 +1,216 @@
+"""Training on tiny models: what is learnt, what is refused, and that a killed run ends with the same bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import save_tiny
+
+from scripts.lib.cli import UserError
+from scripts.lib.files import sha256_file
+from scripts.lib.options.train import TrainOptions
+from scripts.lib.records import Record, text_message, write_records
+from scripts.model import engine
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMS = {
+    "max_steps": 6,
+    "eval_steps": 2,
+    "batch_size": 2,
+    "learning_rate": 5e-3,
+    "warmup_steps": 1,
+    "lora": {"r": 4},
+    "report_to": [],
+    "device": "cpu",
+}
+
+
+def records(count, prefix="r"):
+    """Conversations of unlike lengths with one or two answers."""
+    return [
+        Record(
+            id=f"{prefix}{n}",
+            group=f"{prefix}{n}",
+            messages=[
+                text_message("user", "Pip looks around. " * (1 + n % 3)),
+                text_message("assistant", f"You see {n} rats. [check: perception, Pip]"),
+                *([text_message("tool", "12"), text_message("assistant", "Nothing.")] if n % 2 else []),
+            ],
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_records(folder / "train.jsonl", records(8))
+    write_records(folder / "val.jsonl", records(3, "v"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    return {arch: save_tiny(arch, tmp_path_factory.mktemp("base") / arch) for arch in ("llama", "gpt2", "qwen2")}
+
+
+def command(base, data, out, params=PARAMS):
+    files = ["--train", data / "train.jsonl", "--val", data / "val.jsonl"]
+    where = ["--out", out / "run", "--work", out / "work"]
+    return ["--base", base, *files, *where, "--params", json.dumps(params)]
+
+
+def train(base, data, out, params=PARAMS, before="", check=True):
+    """Runs the stage in a process of its own; ``before`` is code that runs first, to set a trap."""
+    program = f"import sys, os, signal\n{before}\nfrom scripts.model.train import *\nrun(parser, main)"
+    arguments = [sys.executable, "-c", program, *map(str, command(base, data, out, params))]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if check:
+        assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def adapter_bytes(out):
+    return {path.name: sha256_file(path) for path in sorted((out / "run" / "adapter").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bases, data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    train(bases["llama"], data, out)
+    return out
+
+
+@pytest.mark.parametrize("arch", ["llama", "gpt2", "qwen2"])
+def test_adapter_learns_and_base_stays(arch, bases, data, tmp_path):
+    from safetensors.numpy import load_file
+
+    before = sha256_file(bases[arch] / "model.safetensors")
+    train(bases[arch], data, tmp_path)
+    assert sha256_file(bases[arch] / "model.safetensors") == before
+    tensors = load_file(tmp_path / "run" / "adapter" / "adapter_model.safetensors")
+    moved = [name for name, tensor in tensors.items() if "lora_B" in name and (tensor != 0).any()]
+    assert len(moved) == sum("lora_B" in name for name in tensors) > 0
+    curve = [json.loads(line) for line in (tmp_path / "run" / "training" / "loss.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in curve if "loss" in row]
+    assert len(losses) == 6
+    assert min(losses[-2:]) < losses[0]
+    assert [row["step"] for row in curve if "eval_loss" in row] == [2, 4, 6]
+
+
+def test_metadata_says_what_was_done(undisturbed):
+    metadata = json.loads((undisturbed / "run" / "training" / "training_metadata.json").read_text())
+    assert metadata["steps"] == 6
+    assert metadata["peak_memory_bytes"]["process"] > 50_000_000
+    assert metadata["settings"]["learning_rate"] == 5e-3
+    audit = metadata["audit"]["train"]
+    assert audit["used"] == audit["records"] == 8
+    assert 0 < audit["supervised_share"]["lowest"] <= audit["supervised_share"]["highest"] < 1
+    assert metadata["trainable_parameters"] < metadata["parameters"]
+
+
+def test_adapter_config_names_no_path_of_this_machine(undisturbed, bases):
+    text = (undisturbed / "run" / "adapter" / "adapter_config.json").read_text()
+    assert str(bases["llama"]) not in text
+    modules = json.loads(text)["target_modules"]
+    assert modules == sorted(modules)
+
+
+KILLS = {
+    "between saves": "TrainerCallback.on_step_end = lambda self, a, s, c, **k: s.global_step == 3 and die()",
+    "before the first save": "TrainerCallback.on_step_end = lambda self, a, s, c, **k: s.global_step == 1 and die()",
+    "inside a save, before the optimizer": "Trainer._save_optimizer_and_scheduler = lambda self, o: '-4' in o and die() or save(self, o)",
+    "inside a save, before the state": "Trainer._save_rng_state = lambda self, o: '-4' in o and die() or rng(self, o)",
+    "inside the writing of the state": "TrainerState.save_to_json = lambda self, p: '-4' in p and (open(p, 'w').write('{\"ep'), die()) or state(self, p)",
+    "after the last step": "import scripts.model.train as t; t.publish = lambda *a: die()",
+}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_killed_run_ends_with_the_same_bytes(kill, undisturbed, bases, data, tmp_path):
+    trap = (
+        "from transformers import Trainer, TrainerCallback, TrainerState\n"
+        "die = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "save, rng, state = Trainer._save_optimizer_and_scheduler, Trainer._save_rng_state, TrainerState.save_to_json\n"
+        f"{KILLS[kill]}\n"
+    )
+    if kill == "after the last step":
+        trap += "import runpy\nfrom scripts.model.train import parser, main, run\n"
+    killed = train(bases["llama"], data, tmp_path, before=trap, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    assert not (tmp_path / "run" / "adapter").exists()
+    train(bases["llama"], data, tmp_path)
+    assert adapter_bytes(tmp_path) == adapter_bytes(undisturbed)
+    curves = [(out / "run" / "training" / "loss.jsonl").read_text() for out in (tmp_path, undisturbed)]
+    assert curves[0] == curves[1]
+
+
+def test_identity_ignores_where_and_how_it_is_watched(undisturbed, bases, data, tmp_path):
+    [identity] = [path.name for path in (undisturbed / "work").iterdir()]
+    train(bases["llama"], data, tmp_path, {**PARAMS, "keep_checkpoints": 1, "max_steps": 6})
+    assert [path.name for path in (tmp_path / "work").iterdir()] == [identity]
+    train(bases["llama"], data, tmp_path, {**PARAMS, "max_steps": 2})
+    assert len(list((tmp_path / "work").iterdir())) == 2
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(bases, data, tmp_path):
+    trap = (
+        "import scripts.model.trainer as t\n"
+        "good, calls = t.answer_logits, []\n"
+        "def logits(*a):\n"
+        "    calls.append(1)\n"
+        "    return good(*a) * (float('nan') if len(calls) > 6 else 1)\n"
+        "t.answer_logits = logits"
+    )
+    done = train(bases["llama"], data, tmp_path, before=trap, check=False)
+    assert done.returncode == 2
+    assert "nan" in done.stderr
+    assert "train.learning_rate" in done.stderr
+    assert "Traceback" not in done.stderr
+    [work] = (tmp_path / "work").iterdir()
+    assert "checkpoint-2" in done.stderr
+    assert (work / "checkpoint-2" / "trainer_state.json").is_file()
+    assert not (tmp_path / "run" / "adapter").exists()
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"load_in": "4bit"}, "does not learn on cpu"),
+        ({"engine": "unsloth"}, "engine: unsloth"),
+        ({"device": "cuda"}, "torch sees none"),
+        ({"max_tokens": 16}, "longer than train.max_tokens = 16"),
+        ({"lr": 1}, "unknown key 'lr'"),
+        ({"report_to": ["wandb"]}, "wandb is not installed"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_sentence(params, words, bases, data, tmp_path):
+    done = train(bases["llama"], data, tmp_path, {**PARAMS, **params}, check=False)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_long_records_are_set_aside_and_counted(bases, data, tmp_path):
+    lengths = [len(" ".join(message.text for message in record.messages)) for record in records(8)]
+    assert min(lengths) < max(lengths)
+    train(bases["llama"], data, tmp_path, {**PARAMS, "max_tokens": 60, "max_steps": 2})
+    audit = json.loads((tmp_path / "run" / "training" / "training_metadata.json").read_text())["audit"]["train"]
+    assert audit["used"] + len(audit["set_aside"]) == 8
+    assert all(row["tokens"] > 60 for row in audit["set_aside"])
+    assert audit["set_aside"]
+
+
+def test_device_that_is_not_there_is_named():
+    with pytest.raises(UserError, match="device: cuda was asked for"):
+        engine.pick_device("cuda")
+
+
+@pytest.mark.parametrize(("in_hardware", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_cpu_without_bfloat16_computes_in_float32(monkeypatch, in_hardware, precision):
+    monkeypatch.setattr(engine, "computes_bfloat16", lambda device: in_hardware)
+    assert engine.pick_precision(TrainOptions(), "cpu") == precision
