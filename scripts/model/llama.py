@@ -134,6 +134,14 @@ class Server:
                     bar.update()
         return [answer.completion() for answer in gathered]
 
+    def complete_ids(self, prompt: str, max_tokens: int) -> tuple[Completion, list[int]]:
+        """The greedy continuation of one prompt, and the ids generated, the end-of-turn token included."""
+        settings = {"n_predict": max_tokens, "cache_prompt": False, "return_tokens": True}
+        row = self._post("/completion", {**GREEDY, **settings, "prompt": self.tokenize(prompt)})
+        answer = _Gathered()
+        answer.add({**row, "stop": True})
+        return answer.completion(), row["tokens"]
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids: special tokens in the text are recognised, none are added."""
         return self._post("/tokenize", {"content": text, "parse_special": True, "add_special": False})["tokens"]

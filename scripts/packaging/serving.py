@@ -1,0 +1,52 @@
+"""Files that serve a GGUF: the llama-server command and deployment_config.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.lib.options.deploy import GenerationOptions
+
+PORT = 8080
+
+
+def server_flags(generation: GenerationOptions, context_length: int) -> list[str]:
+    """llama-server's flags after the model: loopback only, the model's own chat template, the run's sampling."""
+    return [
+        *("--host", "127.0.0.1"),
+        *("--port", str(PORT)),
+        *("--ctx-size", str(context_length)),
+        "--jinja",
+        *("--temp", str(generation.temperature)),
+        *("--top-p", str(generation.top_p)),
+        *("--top-k", str(generation.top_k)),
+        *("--repeat-penalty", str(generation.repeat_penalty)),
+        *("--predict", str(generation.max_tokens)),
+    ]
+
+
+def server_command(file: str, generation: GenerationOptions, context_length: int) -> str:
+    """The command as one types it inside the package."""
+    return " ".join(["llama-server", "--model", file, *server_flags(generation, context_length)])
+
+
+def server_script(file: str, generation: GenerationOptions, context_length: int) -> str:
+    """run-llama-server.sh: works from any folder, takes another model file as its first argument."""
+    flags = " ".join(server_flags(generation, context_length))
+    return (
+        "#!/bin/sh\n"
+        "# Serves the model on loopback with llama.cpp's llama-server; the first argument may name another GGUF here.\n"
+        "set -eu\n"
+        'here=$(cd "$(dirname "$0")" && pwd)\n'
+        f"model=${{1:-{file}}}\n"
+        "[ $# -eq 0 ] || shift\n"
+        f'exec llama-server --model "$here/$model" {flags} "$@"\n'
+    )
+
+
+def deployment_config(facts: dict[str, Any]) -> dict[str, Any]:
+    """deployment_config.json: what is in the package and how to serve it, in a fixed order of keys."""
+    order = (
+        "name", "preset", "scope", "default", "formats", "files", "architecture", "parameters", "context_length",
+        "chat_template", "stop", "system_prompt", "generation", "serve", "base", "gate",
+    )  # fmt: skip
+    return {key: facts[key] for key in order if key in facts}
