@@ -55,36 +55,44 @@ def section(name):
     return lambda wildcards: as_json(getattr(run_of(wildcards), name))
 
 
-def base_of(wildcards):
-    """The 16-bit base that adapters of this run are merged onto."""
-    name = run_of(wildcards).base
-    return CONFIG.bases[name].merge_onto or name
+def base_card(system, run):
+    """The card of the base that a run is trained on."""
+    return f"models/base/{CONFIG.run(system, run).base}/base.json"
 
 
-def base_card(wildcards):
-    return f"models/base/{run_of(wildcards).base}/base.json"
+def merge_base_card(system, run):
+    """The card of the 16-bit base that its adapter is merged onto."""
+    base = CONFIG.run(system, run).base
+    return f"models/base/{CONFIG.bases[base].merge_onto or base}/base.json"
 
 
-def merge_base_card(wildcards):
-    return f"models/base/{base_of(wildcards)}/base.json"
+def quants_of(system, run):
+    return CONFIG.run(system, run).export.quants
 
 
-def quants_of(wildcards):
-    return run_of(wildcards).export.quants
+def quant_files(system, run):
+    return [f"models/{system}/{run}/gguf/model-{quant}.gguf" for quant in quants_of(system, run)]
 
 
-def quant_files(wildcards):
-    folder = f"models/{wildcards.system}/{wildcards.run}/gguf"
-    return [f"{folder}/model-{quant}.gguf" for quant in quants_of(wildcards)]
+def quant_flags(wildcards, input):
+    """NAME=FILE of each quant, as the stages take them."""
+    return [f"{quant}={file}" for quant, file in zip(quants_of(wildcards.system, wildcards.run), input.quants)]
 
 
-def variants_of(wildcards):
-    return ["base", "tuned", "f16", *quants_of(wildcards)]
+def prediction_files(system, run, ending=".jsonl"):
+    variants = ["base", "tuned", "f16", *quants_of(system, run)]
+    return [f"reports/{system}/{run}/predictions/{variant}{ending}" for variant in variants]
 
 
-def prediction_files(wildcards):
-    folder = f"reports/{wildcards.system}/{wildcards.run}/predictions"
-    return [f"{folder}/{variant}.jsonl" for variant in variants_of(wildcards)]
+def merged_if_shipped(system, run):
+    """Merged weights, only where the package holds them: they are removed otherwise."""
+    shipped = "hf" in CONFIG.run(system, run).deploy.formats
+    return [f"models/{system}/{run}/merged/{name}" for name in shard_names(CONFIG.merge_shards)] if shipped else []
+
+
+def of_run(function):
+    """An input function from one that takes a system and a run."""
+    return lambda wildcards: function(wildcards.system, wildcards.run)
 
 
 def passing(path):

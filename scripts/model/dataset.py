@@ -36,8 +36,10 @@ class Audit:
         }
 
 
-def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[Any, Audit]:
+def load_examples(path: Path, tokenizer: Any, max_tokens: int, at_most: int | None = None) -> tuple[Any, Audit]:
     """A `datasets.Dataset` of ``input_ids``, ``labels`` (`IGNORED` where no loss) and ``length``, and its audit.
+
+    With ``at_most`` so many records are drawn evenly over the file.
 
     A record longer than ``max_tokens``, or one without a supervised token, is set aside with its reason.
 
@@ -48,7 +50,7 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[Any, Aud
 
     audit = Audit()
     rows = []
-    for record in read_records(path):
+    for record in evenly(read_records(path), at_most):
         audit.records += 1
         rendered = render(tokenizer, record)
         reason = _why_not(len(rendered.ids), sum(rendered.mask), max_tokens)
@@ -66,6 +68,12 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[Any, Aud
     for row in audit.set_aside:
         say(f"{path}: {row['id']} set aside: {row['reason']} ({row['tokens']} tokens)")
     return Dataset.from_list(rows), audit
+
+
+def evenly(items: list[Any], at_most: int | None) -> list[Any]:
+    """At most so many of the items, spread evenly and in order; all of them for None."""
+    count = len(items) if at_most is None else min(at_most, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def _why_not(tokens: int, supervised: int, max_tokens: int) -> str | None:

@@ -102,7 +102,9 @@ def train(
     check_loggers(options)
     tokenizer = engine.load_tokenizer(base)
     examples, audit = load_examples(train_file, tokenizer, options.max_tokens)
-    held_out, val_audit = load_examples(val_file, tokenizer, options.max_tokens) if val_file else (None, None)
+    held_out, val_audit = (
+        load_examples(val_file, tokenizer, options.max_tokens, options.eval_records) if val_file else (None, None)
+    )
 
     transformers.set_seed(options.seed)
     model = engine.load_for_training(base, options, device, precision)

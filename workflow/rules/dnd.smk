@@ -45,7 +45,7 @@ rule dnd_curate:
     input:
         scenarios=scenario_files(),
         registry="data/curated/dnd/registry.json",
-        base=lambda wildcards: f"models/base/{CONFIG.run('dnd', wildcards.run).base}/base.json",
+        base=lambda wildcards: base_card("dnd", wildcards.run),
     output:
         train="data/curated/dnd/{run}/train.jsonl",
         val="data/curated/dnd/{run}/val.jsonl",
@@ -56,6 +56,7 @@ rule dnd_curate:
         sources=CONFIG.dnd.scenarios if CONFIG.dnd else [],
         system_prompt=lambda wildcards: CONFIG.run("dnd", wildcards.run).system_prompt,
         options=as_json(CONFIG.dnd.curate) if CONFIG.dnd else "{}",
+        check=as_json(CONFIG.dnd.check) if CONFIG.dnd else "{}",
         folder=subpath(output.train, parent=True),
         tokenizer=subpath(input.base, parent=True),
         content=scenario_digest(),
@@ -71,4 +72,71 @@ rule dnd_curate:
         disk_mb=200,
     shell:
         "{PYTHON:q} -m scripts.dnd.curate {params.sources:q} --registry {input.registry:q} --base {params.tokenizer:q}"
-        " --system-prompt {params.system_prompt:q} --out {params.folder:q} --params {params.options:q} --log {log:q}"
+        " --system-prompt {params.system_prompt:q} --out {params.folder:q} --check {params.check:q}"
+        " --params {params.options:q} --log {log:q}"
+
+
+rule dnd_score:
+    input:
+        records="data/curated/dnd/{run}/test.jsonl",
+        train="data/curated/dnd/{run}/train.jsonl",
+        registry="data/curated/dnd/registry.json",
+        predictions=lambda wildcards: prediction_files("dnd", wildcards.run),
+        stats=lambda wildcards: prediction_files("dnd", wildcards.run, ".stats.json"),
+    output:
+        metrics="reports/dnd/{run}/metrics.json",
+        failures="reports/dnd/{run}/failures.jsonl",
+    params:
+        options=as_json(CONFIG.score),
+        scope=CONFIG.scope,
+        code=code("scripts.dnd.score"),
+    log:
+        "logs/dnd/{run}/score.log",
+    benchmark:
+        "benchmarks/out/dnd/{run}/score.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+        disk_mb=50,
+    shell:
+        "{PYTHON:q} -m scripts.dnd.score --records {input.records:q} --train {input.train:q}"
+        " --registry {input.registry:q} --predictions {input.predictions:q} --run {wildcards.run:q}"
+        " --scope {params.scope:q} --out {output.metrics:q} --params {params.options:q} --log {log:q}"
+
+
+rule dnd_deploy:
+    input:
+        gate="reports/dnd/{run}/gate.json",
+        metrics="reports/dnd/{run}/metrics.json",
+        certificate="models/dnd/{run}/gguf/certificate.json",
+        quants=lambda wildcards: quant_files("dnd", wildcards.run),
+        merged=lambda wildcards: merged_if_shipped("dnd", wildcards.run),
+        base=lambda wildcards: base_card("dnd", wildcards.run),
+        training="models/dnd/{run}/training/training_metadata.json",
+        stats="data/curated/dnd/{run}/stats.json",
+        registry="data/curated/dnd/registry.json",
+        records="data/curated/dnd/{run}/test.jsonl",
+    output:
+        sums="dist/dnd/{run}/SHA256SUMS",
+    params:
+        options=lambda wildcards: as_json(CONFIG.run("dnd", wildcards.run).deploy),
+        system_prompt=lambda wildcards: CONFIG.run("dnd", wildcards.run).system_prompt,
+        merged=lambda wildcards, input: ["--merged", str(Path(input.merged[0]).parent)] if input.merged else [],
+        labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
+        code=code("scripts.dnd.deploy"),
+    log:
+        "logs/dnd/{run}/deploy.log",
+    benchmark:
+        "benchmarks/out/dnd/{run}/deploy.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        disk_mb=4000,
+    shell:
+        "{PYTHON:q} -m scripts.dnd.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
+        " --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
+        " --training {input.training:q} --stats {input.stats:q} --registry {input.registry:q}"
+        " --records {input.records:q} --system-prompt {params.system_prompt:q} {params.labels:q}"
+        " --out dist/dnd/{wildcards.run:q} --params {params.options:q} --log {log:q}"

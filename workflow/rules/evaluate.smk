@@ -27,7 +27,7 @@ def variant_flags(wildcards, input):
 
 rule predict:
     input:
-        base=base_card,
+        base=of_run(base_card),
         files=variant_files,
         records="data/curated/{system}/{run}/test.jsonl",
     output:
@@ -58,14 +58,12 @@ rule gate:
     input:
         metrics=REPORT + "metrics.json",
         certificate="models/{system}/{run}/gguf/certificate.json",
-        quants=quant_files,
+        quants=of_run(quant_files),
     output:
         gate=REPORT + "gate.json",
     params:
         options=section("gate"),
-        quants=lambda wildcards, input: [
-            f"{quant}={file}" for quant, file in zip(quants_of(wildcards), input.quants)
-        ],
+        quants=quant_flags,
         code=code("scripts.model.gate"),
     log:
         "logs/{system}/{run}/gate.log",

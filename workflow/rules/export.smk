@@ -8,7 +8,7 @@ GGUF = "models/{system}/{run}/gguf/"
 
 rule merge:
     input:
-        base=merge_base_card,
+        base=of_run(merge_base_card),
         adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
         config="models/{system}/{run}/adapter/adapter_config.json",
     output:
@@ -85,12 +85,12 @@ rule quantize:
 
 rule certify:
     input:
-        base=merge_base_card,
+        base=of_run(merge_base_card),
         adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
         weights=rules.merge.output.weights,
         account=MERGED + "merge.json",
         f16=GGUF + "model-f16.gguf",
-        quants=quant_files,
+        quants=of_run(quant_files),
         heldout="data/curated/{system}/{run}/val.jsonl",
         texts="data/curated/{system}/{run}/train.jsonl",
     output:
@@ -100,9 +100,7 @@ rule certify:
         base=subpath(input.base, parent=True),
         adapter=subpath(input.adapter, parent=True),
         merged=subpath(input.account, parent=True),
-        quants=lambda wildcards, input: [
-            f"{quant}={file}" for quant, file in zip(quants_of(wildcards), input.quants)
-        ],
+        quants=quant_flags,
         code=code("scripts.model.certify"),
     log:
         "logs/{system}/{run}/certify.log",

@@ -4,7 +4,7 @@
 
 rule train:
     input:
-        base=base_card,
+        base=of_run(base_card),
         train="data/curated/{system}/{run}/train.jsonl",
         val="data/curated/{system}/{run}/val.jsonl",
     output:

@@ -50,6 +50,8 @@ class TrainOptions(Options):
     gradient_checkpointing: bool = False
     eval_steps: int = Field(default=25, ge=1)
     """evaluate, and save a checkpoint, every so many steps"""
+    eval_records: int | None = Field(default=None, ge=1)
+    """records of the val split to evaluate on, drawn evenly; none given: all"""
     early_stopping_patience: int | None = Field(default=None, ge=1)
     """stop after so many evaluations without a better loss"""
     keep_checkpoints: int = Field(default=2, ge=1)

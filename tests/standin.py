@@ -1,0 +1,70 @@
+"""Stands in for the interpreter that runs the stages: writes what a stage would, from the content of what it reads.
+
+Each output holds the hash of the stage's name, its arguments and the content of every file among them, so that
+content flows through the workflow as it does with the real stages, in milliseconds. Each call is a line of $JOURNAL.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+SPLITS = ("train.jsonl", "val.jsonl", "test.jsonl", "stats.json", "quarantine.jsonl")
+TRAINED = (
+    "adapter/adapter_model.safetensors",
+    "adapter/adapter_config.json",
+    "training/training_metadata.json",
+    "training/loss.jsonl",
+)
+MERGED = ("model.safetensors", "merge.json", "config.json", "tokenizer.json", "tokenizer_config.json")
+# What a stage writes into the folder that --out names; the others write --out itself and what stands beside it.
+FOLDERS = {
+    "scripts.model.base": ("base.json", "model.safetensors"),
+    "scripts.dnd.curate": SPLITS,
+    "scripts.model.train": TRAINED,
+    "scripts.model.merge": MERGED,
+    "scripts.dnd.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
+}
+
+
+def content_of(argument, out):
+    """An argument's meaning: the content of a file or folder that it names, else its words."""
+    path = Path(argument.partition("=")[2] or argument)
+    if path == out or not path.exists():
+        return argument
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files if file.is_file()]
+
+
+def outputs(module, out):
+    """The files that the stage writes."""
+    if module in FOLDERS:
+        return [out / name for name in FOLDERS[module]]
+    beside = {
+        "scripts.model.predict": [out.with_suffix(".stats.json")],
+        "scripts.dnd.score": [out.with_name("failures.jsonl")],
+    }
+    return [out, *beside.get(module, [])]
+
+
+def main():
+    """Plays the stage that ``-m MODULE ARGUMENTS`` names."""
+    _, _, module, *arguments = sys.argv
+    out = Path(arguments[arguments.index("--out") + 1])
+    quiet = {arguments.index(flag) + 1 for flag in ("--log", "--work", "--out") if flag in arguments}
+    read = [content_of(text, out) for place, text in enumerate(arguments) if place not in quiet]
+    digest = hashlib.sha256(json.dumps([module, read]).encode()).hexdigest()
+    for hook in filter(None, os.environ.get("HOOK", "").split("|")):
+        when, target, text = hook.split("::")
+        if when == module:
+            Path(target).write_text(text)
+    for path in outputs(module, out):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{digest} {path.name}\n")
+    with Path(os.environ["JOURNAL"]).open("a") as journal:
+        journal.write(f"{module} {out.as_posix()}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""Staleness: nothing is rebuilt without reason and nothing is missed. The stages are played by tests/standin.py."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("Snakefile", "workflow", "config", "profiles", "scripts")
+CURATE = {"scripts.dnd.tools", "scripts.dnd.curate"}
+PREDICT = {"scripts.model.predict"}
+EXPORT = {"scripts.model.merge", "scripts.model.convert", "scripts.model.quantize", "scripts.model.certify"}
+JUDGE = {"scripts.dnd.score", "scripts.model.gate", "scripts.dnd.deploy", "scripts.report"}
+TRAIN = {"scripts.model.train"}
+CONE_OF_TRAINING = TRAIN | EXPORT | PREDICT | JUDGE
+
+
+class Checkout:
+    """A copy of the project in a folder, with six scenarios, whose stages are stand-ins."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.journal = folder.parent / f"{folder.name}.journal"
+        python = folder.parent / f"{folder.name}-python"
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{ROOT / "tests" / "standin.py"}" "$@"\n')
+        python.chmod(0o755)
+        self.environment = {**os.environ, "QUESTLINE_PYTHON": str(python), "JOURNAL": str(self.journal)}
+
+    def populate(self):
+        for name in SOURCES:
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, self.folder / name)
+        raw = self.folder / "data" / "raw" / "dnd"
+        for source in sorted((ROOT / "data" / "raw" / "dnd").glob("*/*.md"))[::14]:
+            target = raw / source.relative_to(ROOT / "data" / "raw" / "dnd")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+        return self
+
+    def snakemake(self, *arguments, **environment):
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return done
+
+    def build(self, *arguments, **environment):
+        """Runs the workflow; returns the stages that ran, as a sorted list of modules and outputs."""
+        self.journal.write_text("")
+        self.snakemake(*arguments, **environment)
+        return sorted(self.journal.read_text().splitlines())
+
+    def modules(self, *arguments, **environment):
+        return {line.split()[0] for line in self.build(*arguments, **environment)}
+
+    def why(self, *targets):
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.why", "--json", *targets],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        return {row["job"]: row["why"] for row in rows}
+
+    def scenario(self):
+        return sorted((self.folder / "data/raw/dnd").rglob("*.md"))[0]
+
+    def edit(self, name, old, new):
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def files(self):
+        made = ("data", "models", "reports", "dist", *SOURCES)
+        return [path for name in made for path in (self.folder / name, *(self.folder / name).rglob("*"))]
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """Built once; the tests copy it."""
+    folder = tmp_path_factory.mktemp("workflow") / "original"
+    folder.mkdir()
+    checkout = Checkout(folder).populate()
+    checkout.first_build = checkout.build()
+    return checkout
+
+
+@pytest.fixture
+def checkout(original, tmp_path):
+    """A built checkout of its own, records and time stamps as they were."""
+    shutil.copytree(original.folder, tmp_path / "checkout")
+    return Checkout(tmp_path / "checkout")
+
+
+def test_first_build_runs_every_stage_once_a_target(original):
+    built = original.first_build
+    assert len(built) == len(set(built))
+    assert {line.split()[0] for line in built} == {"scripts.model.base"} | CURATE | CONE_OF_TRAINING
+    assert sum("scripts.model.predict" in line for line in built) == 5
+    assert sum("scripts.model.quantize" in line for line in built) == 2
+
+
+def test_intermediates_are_gone_and_the_package_is_there(original):
+    model = original.folder / "models/dnd/dm"
+    assert not (model / "merged/model.safetensors").exists()
+    assert not (model / "gguf/model-f16.gguf").exists()
+    assert (model / "gguf/model-Q4_K_M.gguf").is_file()
+    assert (original.folder / "dist/dnd/dm/SHA256SUMS").is_file()
+    assert (original.folder / "reports/index.html").is_file()
+
+
+def test_second_run_has_nothing_to_do(checkout):
+    assert checkout.build() == []
+    assert checkout.why() == {}
+
+
+def test_touch_of_everything_changes_nothing(checkout):
+    for path in checkout.files():
+        if path.is_file():
+            path.touch()
+    assert checkout.build() == []
+
+
+def test_old_and_shuffled_times_change_nothing(checkout):
+    files = [path for path in checkout.files() if path.is_file()]
+    for seed in range(3):
+        random.Random(seed).shuffle(files)
+        for age, path in enumerate(files):
+            os.utime(path, (time.time() - 10 * age, time.time() - 10 * age))
+        assert checkout.build() == []
+
+
+def test_checkout_of_another_branch_and_back_changes_nothing(checkout):
+    def git(*arguments):
+        subprocess.run(["git", *arguments], cwd=checkout.folder, check=True, capture_output=True)
+
+    (checkout.folder / ".gitignore").write_text(
+        "models/\nreports/\ndist/\ndata/curated/\n.snakemake/\nlogs/\nbenchmarks/\n"
+    )
+    git("init", "-q", "-b", "main")
+    git("config", "user.email", "t@example.org")
+    git("config", "user.name", "t")
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    git("checkout", "-qb", "other")
+    checkout.scenario().write_text("# USER\n\nelse\n\n# DM\n\nWhat?\n")
+    checkout.edit("scripts/model/train.py", "def publish(", "def publish_it(")
+    git("commit", "-qam", "two")
+    git("checkout", "-q", "main")
+    assert checkout.build() == []
+
+
+def test_edited_scenario_rebuilds_its_cone(checkout):
+    checkout.scenario().write_text(checkout.scenario().read_text() + "\nMore.\n")
+    why = checkout.why()
+    name = checkout.scenario().relative_to(checkout.folder).as_posix()
+    assert f"content changed: {name}" in why["dnd_curate (run=dm)"]
+    assert checkout.modules() == CURATE | CONE_OF_TRAINING
+
+
+def test_new_scenario_is_noticed_and_named(checkout):
+    new = checkout.scenario().with_name("zz-new.md")
+    new.write_text("# USER\n\nHello\n\n# DM\n\nYes?\n")
+    assert f"new input: {new.relative_to(checkout.folder).as_posix()}" in checkout.why()["dnd_curate (run=dm)"]
+    assert checkout.modules() >= CURATE
+
+
+def test_content_under_an_old_time_stamp_is_noticed(checkout):
+    path = checkout.scenario()
+    path.write_text(path.read_text().replace("a", "o", 1))
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert f"content changed: {path.relative_to(checkout.folder).as_posix()}" in checkout.why()["dnd_curate (run=dm)"]
+    assert checkout.modules() == CURATE | CONE_OF_TRAINING
+
+
+def test_edit_made_while_its_job_runs_is_noticed(checkout):
+    path = checkout.scenario()
+    text = path.read_text()
+    path.write_text(text + "\nFirst edit.\n")
+    hook = f"scripts.dnd.curate::{path}::{text}\nSecond edit.\n"
+    assert checkout.modules(HOOK=hook) >= CURATE
+    assert path.read_text().endswith("Second edit.\n")
+    assert checkout.modules() >= CURATE
+    assert checkout.build() == []
+
+
+def test_code_in_the_closure_rebuilds_its_cone(checkout):
+    checkout.edit("scripts/model/dataset.py", "IGNORED = -100", "IGNORED = -101")
+    assert checkout.why()["train (system=dnd, run=dm)"] == ["code changed: scripts.model.dataset"]
+    assert checkout.modules() == CONE_OF_TRAINING
+
+
+def test_code_of_the_last_stage_reruns_it_alone(checkout):
+    path = checkout.folder / "scripts/model/gate.py"
+    path.write_text(path.read_text() + "\nEXTRA = 1\n")
+    assert checkout.modules("reports/dnd/dm/gate.json") == {"scripts.model.gate"}
+
+
+def test_comment_and_docstring_change_nothing(checkout):
+    checkout.edit("scripts/model/train.py", '"""Trains, or resumes, and publishes."""', '"""Trains, they say."""')
+    path = checkout.folder / "scripts/lib/records.py"
+    path.write_text("# A comment\n" + path.read_text())
+    assert checkout.build() == []
+
+
+def test_module_of_another_system_changes_nothing(checkout):
+    other = checkout.folder / "scripts" / "terrain"
+    other.mkdir()
+    (other / "curate.py").write_text("x = 1\n")
+    path = checkout.folder / "scripts/doctor.py"
+    path.write_text(path.read_text() + "\nEXTRA = 1\n")
+    assert checkout.build() == []
+
+
+def test_training_parameter_reruns_training_and_after(checkout):
+    checkout.edit("config/demo.yaml", "learning_rate: 1.0e-3", "learning_rate: 2.0e-3")
+    assert checkout.why()["train (system=dnd, run=dm)"] == ["parameter learning_rate: 0.001 -> 0.002"]
+    assert checkout.modules() == CONE_OF_TRAINING
+
+
+def test_deploy_parameter_reruns_the_package_alone(checkout):
+    (checkout.folder / "over.yaml").write_text("deploy: {smoke_prompts: 2}\n")
+    arguments = ["--configfile", "config/demo.yaml", "over.yaml"]
+    assert checkout.modules(*arguments) == {"scripts.dnd.deploy"}
+
+
+def test_deleted_package_reruns_that_rule_alone(checkout):
+    shutil.rmtree(checkout.folder / "dist/dnd/dm")
+    assert checkout.why() == {"dnd_deploy (run=dm)": ["output is missing: dist/dnd/dm/SHA256SUMS"]}
+    assert checkout.modules() == {"scripts.dnd.deploy"}
+
+
+def test_deleted_quant_brings_back_only_what_it_needs(checkout):
+    (checkout.folder / "models/dnd/dm/gguf/model-Q8_0.gguf").unlink()
+    ran = checkout.build()
+    assert {line.split()[0] for line in ran} >= {
+        "scripts.model.merge",
+        "scripts.model.convert",
+        "scripts.model.quantize",
+    }
+    assert "scripts.model.train" not in {line.split()[0] for line in ran}
+    assert checkout.build() == []
+
+
+def test_edited_rule_command_is_noticed(checkout):
+    checkout.edit("workflow/rules/evaluate.smk", "scripts.model.gate --metrics", "scripts.model.gate  --metrics")
+    why = checkout.why("reports/dnd/dm/gate.json")
+    assert why == {"gate (system=dnd, run=dm)": ["the command of rule gate was edited"]}
+
+
+def test_clone_with_the_records_has_nothing_to_do_and_an_edit_replans_its_cone(original, tmp_path):
+    clone = tmp_path / "clone"
+    for name in (*SOURCES, "data", "models", "reports", "dist"):
+        source = original.folder / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, clone / name) if source.is_dir() else (clone.mkdir(exist_ok=True), copy(source, clone / name))
+    shutil.copytree(original.folder / ".snakemake/metadata", clone / ".snakemake/metadata")
+    checkout = Checkout(clone)
+    files = [path for path in checkout.files() if path.is_file()]
+    random.Random(5).shuffle(files)
+    for age, path in enumerate(files):
+        os.utime(path, (time.time() - 60 * age, time.time() - 60 * age))
+    assert checkout.build() == []
+    checkout.scenario().write_text(checkout.scenario().read_text() + "\nMore.\n")
+    assert checkout.modules() == CURATE | CONE_OF_TRAINING
+
+
+@pytest.mark.parametrize("stage", ["train", "validate", "convert", "deploy", "test"])
+def test_every_stage_of_a_run_is_a_target(original, stage):
+    done = original.snakemake("-n", "--quiet", "rules", f"dnd_dm_{stage}")
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("preset", "runs"), [("demo", 1), ("learn", 1), ("full", 2)])
+def test_dry_run_counts_of_every_preset(original, tmp_path, preset, runs):
+    """A fresh checkout plans each rule as often as the preset's runs ask for it."""
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    checkout = Checkout(fresh).populate()
+    done = checkout.snakemake("-n", "--configfile", f"config/{preset}.yaml")
+    table = done.stdout[done.stdout.rindex("job ") :].splitlines()[2:]
+    counts = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2}
+    for rule in ("train", "merge", "convert", "certify", "gate", "dnd_curate", "dnd_score", "dnd_deploy"):
+        assert counts[rule] == runs, (rule, counts)
+    assert counts["predict"] == 5 * runs
+    assert counts["quantize"] == 2 * runs
+    assert counts["base"] == runs
+    assert counts["dnd_tools"] == 1
+
+
+def test_every_rule_states_resources_log_and_benchmark():
+    texts = [path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk"))]
+    rules = [block for text in texts for block in text.split("\nrule ")[1:]]
+    assert len(rules) >= 12
+    for block in rules:
+        for directive in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "disk_mb=", "code=code("):
+            assert directive in block, f"rule {block.split(':')[0]} has no {directive}"
+
+
+def test_unknown_config_key_is_one_sentence(original):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--config", "trian=1"],
+        cwd=original.folder,
+        env=original.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "unknown key 'trian'; did you mean 'train'?" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

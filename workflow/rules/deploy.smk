@@ -1,0 +1,23 @@
+# needs: the gate's verdict, the quantised files, everything the card tells of
+# makes: dist/<system>/<run>/ (SHA256SUMS stands for it) and reports/<system>/<run>/verify.json
+
+
+rule verify:
+    input:
+        sums="dist/{system}/{run}/SHA256SUMS",
+    output:
+        result="reports/{system}/{run}/verify.json",
+    params:
+        package=subpath(input.sums, parent=True),
+        code=code("scripts.model.verify"),
+    log:
+        "logs/{system}/{run}/verify.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/verify.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        disk_mb=10,
+    shell:
+        "{PYTHON:q} -m scripts.model.verify {params.package:q} --out {output.result:q} --log {log:q}"

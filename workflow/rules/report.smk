@@ -1,0 +1,2 @@
+# needs: what every run left under reports/, models/ and data/curated/
+# makes: reports/index.html, one page for all
