@@ -64,7 +64,7 @@ def canonical(call: Call, registry: Registry, names: Collection[str] = ()) -> Ca
     args = [re.sub(r"\s+", " ", arg).strip().rstrip(".!") for arg in call.args]
     args = [arg for arg in args if arg]
     if tool is None or not tool.known or not tool.parameters:
-        return Canonical(call.name, tuple(args), tool is not None and tool.known)
+        return Canonical(call.name, tuple(args), tool is not None)
     args = _split_single(args, tool, names)
     slots, extra = assign(args, tool, names)
     kinds = {position: parameter.type for position, parameter in enumerate(tool.parameters)}
@@ -181,10 +181,15 @@ def is_level(text: str) -> bool:
     return bool(LEVEL.fullmatch(text.strip())) or text.strip().lower() == "cantrip"
 
 
+def _modifier(text: str) -> str:
+    plain = re.sub(r"\s*(?:hp|hit points?|damage)$", "", text.strip(), flags=re.IGNORECASE)
+    plain = re.sub(r"\s+|(?<=\d),(?=\d{3})", "", plain).replace("−", "-").replace("–", "-").lower()
+    return plain if plain[:1] in "+-" else f"+{plain}"
+
+
 def is_modifier(text: str) -> bool:
     """Whether a text is a change of hit points: ``-6``, ``+2d4+2``, ``6 HP``."""
-    plain = re.sub(r"\s*(?:hp|hit points?|damage)$", "", text.strip(), flags=re.IGNORECASE)
-    return bool(re.fullmatch(r"[+−–-]?\s*(?:\d+|" + DICE.pattern + ")", plain, re.IGNORECASE))
+    return bool(re.fullmatch(r"[+-](?:\d+|" + DICE.pattern + ")", _modifier(text), re.IGNORECASE))
 
 
 def skill(text: str) -> str:
@@ -193,12 +198,6 @@ def skill(text: str) -> str:
     plain = re.sub(r"^(?:for|an?) ", "", plain)
     plain = re.sub(r"(?<=\w) (?:saving throw|check|roll|save|test)$", "", plain)
     return ABILITIES.get(plain, plain)
-
-
-def _modifier(text: str) -> str:
-    plain = re.sub(r"\s*(?:hp|hit points?|damage)$", "", text.strip(), flags=re.IGNORECASE)
-    plain = re.sub(r"\s+", "", plain).replace("−", "-").replace("–", "-").lower()
-    return plain if plain[:1] in "+-" else f"+{plain}"
 
 
 def _level(text: str) -> str:

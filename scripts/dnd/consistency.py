@@ -22,8 +22,10 @@ ENTRY = re.compile(r"(?P<name>[^\W\d_][^,;:()=]*?)\s*[(:=]?\s*(?P<total>-?\d+)\s
 ORDER = re.compile(
     r"(?:initiative|turn)(?:\s+order)?(?:\s+(?:is|goes|runs))?\s*(?::|—|\s-\s)\s*(?P<list>.+)", re.IGNORECASE
 )
-PIECE = re.compile(
-    r"\s*(?:and\s+)?(?:finally\s+)?(?:the\s+)?(?P<name>[^\d(:=]*\d*)\s*[(:=–-]?\s*(?P<total>\d+)?", re.IGNORECASE
+FILLER = re.compile(r"^\s*(?:(?:and|finally|the)\s+)*", re.IGNORECASE)
+PIECES = (
+    re.compile(r"(?P<name>[^\d(:=]*\d*)\s*[(:=–-]?\s*(?P<total>\d+)?"),  # `Goblin 2 (13)`
+    re.compile(r"(?P<name>[^\d(:=]*)(?P<total>\d+)"),  # `Thorin 9`
 )
 TOLD = re.compile(
     r"(?:rolled|rolls?|total(?:s|ling)?|result)(?:\s+(?:of|is|was|an?|with))*\s+(\d+)\b(?!\s*d\d)", re.IGNORECASE
@@ -132,8 +134,12 @@ def _items(lines: Sequence[Line]) -> list[str]:
 
 def told_entries(pieces: Sequence[str], totals: dict[str, int]) -> list[tuple[str, int | None]]:
     """``["Aria (20)", "the goblin"]`` as names of the result with the totals told; others are left out."""
-    matches = [match for piece in pieces if (match := PIECE.match(piece)) and _key(match["name"]) in totals]
-    return [(match["name"].strip(), int(match["total"]) if match["total"] else None) for match in matches]
+    found: list[tuple[str, int | None]] = []
+    for piece in pieces:
+        matches = filter(None, (pattern.match(FILLER.sub("", piece)) for pattern in PIECES))
+        if match := next((match for match in matches if _key(match["name"]) in totals), None):
+            found.append((match["name"].strip(), int(match["total"]) if match["total"] else None))
+    return found
 
 
 def _then_chain(text: str, totals: dict[str, int]) -> list[tuple[str, int | None]]:

@@ -25,7 +25,7 @@ def plain(text: str) -> str:
     text = re.sub(r"[*_`]+", "", text).replace("−", "-")
     text = re.sub(r"(?<=\d)\s*\([A-Za-z' ]+\)", "", text)
     text = re.sub(r"\[(\d[\d,\s]*)\]", lambda match: "+".join(re.findall(r"\d+", match[1])), text)
-    return re.sub(r"(?<![-\w])(?<!- )\((\d[\d+\s]*)\)", r"\1", text)
+    return re.sub(r"(?<![-\w])(?<!- )\((\d+(?:\s*\+\s*\d+)+)\)", r"\1", text)
 
 
 def findings(text: str) -> list[Finding]:
@@ -70,14 +70,20 @@ def step_finding(left: str, right: str) -> Finding | None:
 def _faces_finding(what: str, dice: Sequence[str], modifier: int, values: Sequence[int]) -> Finding | None:
     sides = [side for term in dice for side in _sides(term)]
     low, high = dice_range(dice)
-    readings = [(values[: len(sides)], values[len(sides) :]), (values[:1], values[1:])]
-    # Dice written without their modifier may be followed by any.
-    readings = [(faces, rest) for faces, rest in readings if sum(rest) == modifier or not modifier]
+    each, added = (values[: len(sides)], values[len(sides) :]), (values[:1], values[1:])
+    if len(each[0]) == len(sides) and sum(each[1]) == modifier:
+        readings = [each]
+    else:  # Dice written without their modifier may be followed by any.
+        readings = [reading for reading in (each, added) if sum(reading[1]) == modifier or not modifier]
     if not readings:
         return "sum", f"{what}: the faces must be followed by {modifier:+d}."
     for faces, _ in readings:
-        each = len(faces) == len(sides) and all(1 <= face <= side for face, side in zip(faces, sides, strict=True))
-        if each or (len(faces) == 1 and low <= faces[0] <= high) or any(term.startswith("-") for term in dice):
+        possible = len(faces) == len(sides) and all(1 <= face <= side for face, side in zip(faces, sides, strict=True))
+        if (
+            possible
+            or (len(faces) == 1 < len(sides) and low <= faces[0] <= high)
+            or any(term.startswith("-") for term in dice)
+        ):
             return None
     return "dice_range", f"{what}: {' + '.join(dice)} cannot show this."
 

@@ -1,0 +1,97 @@
+"""What must not lie on both sides of a split: equal texts, and nearly equal ones.
+
+Nearness is the Jaccard similarity of the texts' sets of word 5-grams. The pairs above a threshold are found exactly,
+by prefix filtering (Chaudhuri, Ganti and Kaushik 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"):
+of each set, its elements sorted from rare to common, only a prefix has to be indexed, because two sets of similarity
+t or more share an element of their first ``n - ceil(t·n) + 1``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+WIDTH = 5
+
+
+class Pair(NamedTuple):
+    """Two texts by their keys, the smaller first, and their similarity, 0 to 1."""
+
+    first: str
+    second: str
+    similarity: float
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in lower case; punctuation and blanks do not count."""
+    return re.findall(r"\w+", text.lower())
+
+
+def shingles(text: str, width: int = WIDTH) -> frozenset[tuple[str, ...]]:
+    """The set of runs of ``width`` words; of a shorter text all its words as one run."""
+    found = words(text)
+    if len(found) <= width:
+        return frozenset([tuple(found)] if found else [])
+    return frozenset(tuple(found[start : start + width]) for start in range(len(found) - width + 1))
+
+
+def jaccard(first: Collection, second: Collection) -> float:
+    """Shared elements over all elements of two sets; 0 for two empty ones."""
+    shared = len(set(first) & set(second))
+    return shared / max(1, len(first) + len(second) - shared)
+
+
+def near_pairs(texts: Mapping[str, str], threshold: float) -> list[Pair]:
+    """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact, without comparing all with all."""
+    sets = {key: shingles(text) for key, text in texts.items()}
+    seen = Counter(shingle for found in sets.values() for shingle in found)
+    index: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    pairs = []
+    for key in sorted(sets):
+        own = sets[key]
+        ranked = sorted(own, key=lambda shingle: (seen[shingle], shingle))
+        prefix = ranked[: len(own) - math.ceil(threshold * len(own)) + 1]
+        candidates = {other for shingle in prefix for other in index[shingle]}
+        for other in sorted(candidates):
+            if min(len(own), len(sets[other])) < threshold * max(len(own), len(sets[other])):
+                continue
+            if (similarity := jaccard(own, sets[other])) >= threshold:
+                pairs.append(Pair(other, key, similarity))
+        for shingle in prefix:
+            index[shingle].append(key)
+    return sorted(pairs)
+
+
+def exact_pairs(texts: Mapping[str, str]) -> list[Pair]:
+    """Pairs of texts with the same words; of several equal ones each is paired with the first."""
+    first: dict[tuple[str, ...], str] = {}
+    pairs = []
+    for key in sorted(texts):
+        same = first.setdefault(tuple(words(texts[key])), key)
+        if same != key:
+            pairs.append(Pair(same, key, 1.0))
+    return pairs
+
+
+def clusters(keys: Iterable[str], pairs: Iterable[Sequence]) -> dict[str, str]:
+    """The cluster of each key, named after its smallest member: keys joined by pairs, directly or through others."""
+    parent = {key: key for key in keys}
+
+    def root(key: str) -> str:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for pair in pairs:
+        low, high = sorted((root(pair[0]), root(pair[1])))
+        parent[high] = low
+    return {key: root(key) for key in sorted(parent)}
+
+
+def across(pairs: Iterable[Pair], sides: Mapping[str, str]) -> list[Pair]:
+    """The pairs whose two texts lie in different splits."""
+    return [pair for pair in pairs if sides[pair.first] != sides[pair.second]]

@@ -1,0 +1,52 @@
+"""Splits by group: the same for the same data, stable when data is added, nothing left empty."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.lib.cli import UserError
+from scripts.lib.split import SPLITS, Group, counts_of, split_groups
+
+
+def groups(count: int, strata: int = 1) -> dict[str, Group]:
+    return {f"g{number:03}": Group(f"content {number}", f"s{number % strata}") for number in range(count)}
+
+
+def test_shares_come_out_near_what_was_asked() -> None:
+    counts = counts_of(split_groups(groups(2000), 0.1, 0.25, seed=7))
+    assert 160 < counts["val"] < 240 and 440 < counts["test"] < 560
+
+
+def test_order_and_names_do_not_matter_but_the_seed_does() -> None:
+    rows = groups(100, 3)
+    sides = split_groups(rows, 0.1, 0.25, seed=7)
+    assert list(sides) == sorted(sides)
+    assert split_groups(dict(reversed(rows.items())), 0.1, 0.25, seed=7) == sides
+    renamed = {f"x{key}": group for key, group in rows.items()}
+    assert [side for _, side in sorted(split_groups(renamed, 0.1, 0.25, seed=7).items())] == list(sides.values())
+    assert split_groups(rows, 0.1, 0.25, seed=8) != sides
+
+
+def test_an_added_group_moves_no_other() -> None:
+    before = split_groups(groups(100, 2), 0.1, 0.25, seed=7)
+    after = split_groups(groups(130, 2), 0.1, 0.25, seed=7)
+    assert {key: after[key] for key in before} == before
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_small_strata_fill_every_split(seed: int) -> None:
+    rows = groups(20, 4)
+    sides = split_groups(rows, 0.1, 0.25, seed=seed)
+    for stratum in range(4):
+        own = {key: side for key, side in sides.items() if rows[key].stratum == f"s{stratum}"}
+        assert all(counts_of(own)[side] for side in SPLITS)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_three_groups_of_three_strata_are_enough(seed: int) -> None:
+    assert sorted(split_groups(groups(3, 3), 0.1, 0.25, seed=seed).values()) == sorted(SPLITS)
+
+
+def test_two_groups_are_refused() -> None:
+    with pytest.raises(UserError, match="2 independent groups"):
+        split_groups(groups(2), 0.1, 0.25, seed=7)
