@@ -1,0 +1,191 @@
+"""A GGUF file read without llama.cpp: metadata, tensor list, and values a few rows at a time.
+
+Format (https://github.com/ggml-org/ggml, docs/gguf.md): magic, version, counts; keys with typed values; for each tensor
+its name, sides (fastest first), type and offset; then the data, aligned. The gguf package reads it too, but takes
+seconds for the tables of a tokenizer; its dequantisation is used here.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from scripts.lib.cli import UserError
+
+BLOCK_VALUES = 1 << 22  # values that are dequantised at a time
+VERSIONS = (2, 3)
+SCALARS = {0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8", 12: "<f8"}
+STRING, ARRAY = 8, 9
+MAX_SIDES = 4
+DEFAULT_ALIGNMENT = 32
+
+
+@dataclass(frozen=True)
+class GgufTensor:
+    """One tensor.
+
+    Attributes:
+        name: llama.cpp's name.
+        shape: in row-major order, as PyTorch and safetensors count it.
+        type: ggml's type: F32, F16, Q4_K and so on.
+        block: weights that share a block.
+        block_bytes: bytes that a block takes.
+        file: the file it lies in.
+        start: its first byte.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    block: int
+    block_bytes: int
+    file: Path
+    start: int
+
+    @property
+    def bits(self) -> float:
+        """Bits that a weight takes, its share of the block's scales included."""
+        return 8 * self.block_bytes / self.block
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row, a row being as long as the last side."""
+        return self.shape[-1] // self.block * self.block_bytes
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return math.prod(self.shape[:-1])
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.rows * self.row_bytes
+
+    def values(self) -> Iterator[np.ndarray]:
+        """All values as float32, a block of whole rows at a time, flat and in row-major order.
+
+        Raises:
+            UserError: values of this type cannot be read here.
+        """
+        from gguf import GGMLQuantizationType
+        from gguf.quants import dequantize
+
+        step = max(1, BLOCK_VALUES // max(1, self.shape[-1]))
+        for first in range(0, self.rows, step):
+            count = min(step, self.rows - first)
+            offset = self.start + first * self.row_bytes
+            raw = np.fromfile(self.file, np.uint8, count * self.row_bytes, offset=offset).reshape(count, self.row_bytes)
+            try:
+                yield dequantize(raw, GGMLQuantizationType[self.type]).astype(np.float32, copy=False).ravel()
+            except NotImplementedError:
+                raise UserError(f"{self.file}: {self.name} is {self.type}, a type that cannot be read here.") from None
+
+
+class GgufFile:
+    """The header of a GGUF file.
+
+    Attributes:
+        fields: metadata by key; arrays of numbers as numpy arrays, arrays of text as lists.
+        tensors: the tensors by name, in the order of the file.
+
+    Raises:
+        UserError: the file is missing, is not GGUF, or is cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; convert or quantise the model first, or check the path.")
+        try:
+            with path.open("rb") as stream:
+                self.fields, self.tensors = _read(stream, path)
+        except (ValueError, KeyError, struct.error, UnicodeDecodeError, MemoryError, OverflowError) as error:
+            why = " ".join(str(error).split())[:120]
+            raise UserError(f"{path}: damaged, or not a GGUF file ({why}); delete it and build it again.") from error
+        size = path.stat().st_size
+        end = max((tensor.start + tensor.size for tensor in self.tensors.values()), default=0)
+        if end > size:
+            raise UserError(f"{path}: cut short, {size:,} bytes of {end:,}; delete it and build it again.")
+
+    @cached_property
+    def file_type(self) -> int | None:
+        """llama.cpp's file type: 1 for F16, 15 for Q4_K_M and so on."""
+        return self.fields.get("general.file_type")
+
+    @property
+    def architecture(self) -> str:
+        """llama.cpp's name of the architecture."""
+        return str(self.fields["general.architecture"])
+
+    def own(self, key: str) -> Any:
+        """A value of the architecture, such as ``own("block_count")``; None where it is not given."""
+        return self.fields.get(f"{self.architecture}.{key}")
+
+
+def _read(stream: BinaryIO, path: Path) -> tuple[dict[str, Any], dict[str, GgufTensor]]:
+    magic, version, tensor_count, field_count = struct.unpack("<4sIQQ", stream.read(24))
+    if magic != b"GGUF" or version not in VERSIONS:
+        raise ValueError("it does not start as one does")
+    fields = {}
+    for _ in range(field_count):
+        name = _text(stream)
+        fields[name] = _value(stream, _number(stream, "<I"))
+    rows = [_tensor_row(stream) for _ in range(tensor_count)]
+    alignment = int(fields.get("general.alignment", DEFAULT_ALIGNMENT))
+    data = -(-stream.tell() // alignment) * alignment
+    return fields, {name: _tensor(name, shape, kind, path, data + offset) for name, shape, kind, offset in rows}
+
+
+def _number(stream: BinaryIO, kind: str) -> int:
+    return struct.unpack(kind, stream.read(struct.calcsize(kind)))[0]
+
+
+def _text(stream: BinaryIO) -> str:
+    length = _number(stream, "<Q")
+    raw = stream.read(length) if length < 1 << 30 else b""
+    if len(raw) != length:
+        raise ValueError("a text goes past its end")
+    return raw.decode("utf-8")
+
+
+def _value(stream: BinaryIO, kind: int) -> Any:
+    if kind == STRING:
+        return _text(stream)
+    if kind != ARRAY:
+        return _numbers(stream, kind, 1)[0].item()
+    kind, count = _number(stream, "<I"), _number(stream, "<Q")
+    if kind in (STRING, ARRAY):
+        return [_value(stream, kind) for _ in range(count)]
+    return _numbers(stream, kind, count)
+
+
+def _numbers(stream: BinaryIO, kind: int, count: int) -> np.ndarray:
+    dtype = np.dtype(SCALARS[kind])
+    raw = stream.read(count * dtype.itemsize)
+    if len(raw) != count * dtype.itemsize:
+        raise ValueError("a value goes past its end")
+    return np.frombuffer(raw, dtype)
+
+
+def _tensor_row(stream: BinaryIO) -> tuple[str, tuple[int, ...], int, int]:
+    name, sides = _text(stream), _number(stream, "<I")
+    if not 0 < sides <= MAX_SIDES:
+        raise ValueError(f"tensor {name} has {sides} sides")
+    shape = struct.unpack(f"<{sides}Q", stream.read(8 * sides))
+    return name, tuple(reversed(shape)), _number(stream, "<I"), _number(stream, "<Q")
+
+
+def _tensor(name: str, shape: tuple[int, ...], kind: int, path: Path, start: int) -> GgufTensor:
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    ggml = GGMLQuantizationType(kind)
+    block, size = GGML_QUANT_SIZES[ggml]
+    return GgufTensor(name, shape, ggml.name, block, size, path, start)
