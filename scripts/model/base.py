@@ -7,11 +7,8 @@ folder with a card is a model that can be trained.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import pickle
 import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import digest, manifest, read_json, write_json
 from scripts.lib.options.base import BaseOptions
 from scripts.model import gguf_base, hub, recipes
+from scripts.model.publish import publish, staging
 from scripts.model.tensors import DTYPE_NAMES, SINGLE, read_model, weight_files
 from scripts.model.weights import CARD, describe_base, has_weights, quantization_of
 
@@ -59,7 +57,8 @@ def main(args: argparse.Namespace) -> None:
             template=fetched.template,
             merge_onto=options.merge_onto,
         )
-        publish(work, args.out, card)
+        write_json(work / CARD, card)
+        publish(work, args.out, last=CARD)
     say(f"{args.out}: {card['architecture']}, {card['parameters']:,} parameters in {card['dtype']}")
 
 
@@ -207,31 +206,6 @@ def save_around(tokenizer: Any, work: Path) -> str:
         tokenizer.init_kwargs.pop(label, None)
     tokenizer.save_pretrained(work)
     return "fallback" if fallback else "own"
-
-
-@contextlib.contextmanager
-def staging(out: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out``, gone at the end whatever happens."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def publish(work: Path, out: Path, card: dict[str, Any]) -> None:
-    """Moves a whole model into place: the old card goes first and the new one comes last."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / CARD).unlink(missing_ok=True)
-    names = {entry["name"] for entry in card["files"]}
-    for stale in [*out.glob("*.safetensors"), *out.glob("*.safetensors.index.json")]:
-        if stale.name not in names:
-            stale.unlink()
-    for name in sorted(names):
-        (work / name).chmod(0o644)
-        (work / name).replace(out / name)
-    write_json(out / CARD, card)
 
 
 if __name__ == "__main__":

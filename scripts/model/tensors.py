@@ -188,6 +188,17 @@ def read_float(tensor: Tensor) -> np.ndarray:
     return to_float32(np.frombuffer(read_raw(tensor), storage(tensor.dtype)), tensor.dtype).reshape(tensor.shape)
 
 
+def same_content(one: Tensor, other: Tensor, step: int = 1 << 20) -> bool:
+    """Whether two tensors are equal in type, shape and every byte; compared in blocks of about ``step`` bytes."""
+    if (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    rows = max(1, step // max(1, one.row_bytes))
+    return all(
+        read_raw(one, first, min(rows, one.rows - first)) == read_raw(other, first, min(rows, one.rows - first))
+        for first in range(0, one.rows, rows)
+    )
+
+
 def storage(dtype: str) -> np.dtype:
     """The numpy type that holds the bits of BF16, F16 or F32."""
     return np.dtype({"BF16": "<u2", "F16": "<f2", "F32": "<f4"}[dtype])
@@ -206,7 +217,8 @@ def round_from_float32(values: np.ndarray, dtype: str) -> np.ndarray:
     """float32 values as BF16 bits, F16 or F32, rounded to nearest, ties to even, as torch does.
 
     BF16 is the upper half of a float32: adding 0x7fff plus the lowest kept bit carries into it exactly when the cut-off
-    half is above one half, or is one half and the kept part odd. Infinities survive that; NaN is refused by the caller. ``values`` may be overwritten.
+    half is above one half, or is one half and the kept part odd. Infinities survive that; NaN is refused by the caller.
+    ``values`` may be overwritten.
     """
     if dtype != "BF16":
         return values.astype(storage(dtype), copy=False)

@@ -1,0 +1,185 @@
+"""The plan of a merge: what becomes of every tensor of the base, from names and shapes, before any weight is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scripts.lib.cli import UserError
+from scripts.model.lora import WEIGHTS, Adapter, Update, scaling_of
+from scripts.model.tensors import DTYPE_NAMES, ITEM_BYTES, Tensor, same_content
+
+EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
+HEADS = ("lm_head.weight", "embed_out.weight")
+CONV1D_MODELS = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One tensor of the merged model: where its values come from and what is added to them."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    source: Tensor
+    update: Update | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes in the merged model."""
+        return math.prod(self.shape) * ITEM_BYTES[self.dtype]
+
+
+def plan(base: dict[str, Tensor], adapter: Adapter, model_config: dict[str, Any]) -> tuple[list[Planned], bool]:
+    """What becomes of every tensor of the base, in the base's order, plus tensors added at the end.
+
+    Returns:
+        The planned tensors, and whether embeddings that were tied must be untied.
+
+    Raises:
+        UserError: an adapter tensor finds no place, or does not fit it.
+    """
+    rows = {name: Planned(name, tensor.dtype, tensor.shape, tensor) for name, tensor in base.items()}
+    tied = tied_pair(base, model_config)
+    if tied:
+        head, embedding = tied
+        rows[head] = replace(rows[embedding], name=head)
+    for name, tensor in adapter.base_layers.items():
+        target = place(name, rows, adapter)
+        for shared in tied if tied and target in tied else (target,):
+            rows[shared] = replaced(rows[shared], tensor, adapter)
+    for name, tensor in adapter.replacements.items():
+        target = place(name, rows, adapter)
+        rows[target] = replaced(rows[target], tensor, adapter)
+    for module, parts in adapter.pairs.items():
+        target = place(module + ".weight", rows, adapter)
+        rows[target] = replace(rows[target], update=build_update(module, parts, rows[target], adapter, model_config))
+    refuse_unused(adapter)
+    untied = bool(tied) and not same_values(rows[head], rows[embedding])
+    if tied and not untied:
+        rows[head] = replace(rows[embedding], name=head)
+        if head not in base:
+            del rows[head]
+    return list(rows.values()), untied
+
+
+def tied_pair(base: dict[str, Tensor], model_config: dict[str, Any]) -> tuple[str, str] | None:
+    """Names of the output head and of the input embedding whose weight it shares; None where it has its own."""
+    embeddings = [name for name in base if name.endswith(EMBEDDINGS)]
+    heads = [name for name in base if name.endswith(HEADS)]
+    flags = [part.get("tie_word_embeddings") for part in (model_config, model_config.get("text_config") or {})]
+    if len(embeddings) != 1 or (heads and not any(flags)):
+        return None
+    return (heads or HEADS)[0], embeddings[0]
+
+
+def place(name: str, rows: dict[str, Planned], adapter: Adapter) -> str:
+    """The model's tensor that an adapter's name means: the same, or the only one that differs by an outer prefix.
+
+    Raises:
+        UserError: there is none, or several.
+    """
+    if name in rows:
+        return name
+    near = [known for known in rows if known.endswith("." + name) or name.endswith("." + known)]
+    if len(near) != 1:
+        raise UserError(
+            f"{adapter.folder / WEIGHTS}: the adapter changes {name}, which the base model "
+            f"{'does not have' if not near else 'has several times'}; merge it onto the base it was trained on."
+        )
+    return near[0]
+
+
+def replaced(row: Planned, tensor: Tensor, adapter: Adapter) -> Planned:
+    """A tensor whose values come from the adapter's whole copy instead of the base.
+
+    Raises:
+        UserError: its shape or type is another.
+    """
+    if tensor.shape != row.shape:
+        raise UserError(
+            f"{adapter.folder / WEIGHTS}: {tensor.name} has shape {tensor.shape} and the base's {row.name} "
+            f"{row.shape}; merge it onto the base it was trained on (a resized vocabulary must be in the base)."
+        )
+    require_float(row, adapter)
+    if tensor.dtype not in DTYPE_NAMES:
+        raise UserError(
+            f"{adapter.folder / WEIGHTS}: {tensor.name} is {tensor.dtype}; only 16 and 32 bits can be merged."
+        )
+    adapter.used.add(tensor.name)
+    return replace(row, source=tensor)
+
+
+def build_update(
+    module: str, parts: dict[str, Tensor], row: Planned, adapter: Adapter, model_config: dict[str, Any]
+) -> Update:
+    """Checks a pair against the weight it changes and finds the weight's orientation.
+
+    Raises:
+        UserError: half a pair, a convolution's, a rank that the config does not give, or shapes that do not fit.
+    """
+    where = f"{adapter.folder / WEIGHTS}: the pair for {module}"
+    embedding = "embedding_A" in parts
+    down, up = (parts.get(f"embedding_{side}" if embedding else side) for side in "AB")
+    if down is None or up is None:
+        raise UserError(f"{where} lacks its other half; the adapter is damaged, train or fetch it again.")
+    if len(row.shape) != 2 or len(down.shape) != 2 or len(up.shape) != 2:
+        raise UserError(
+            f"{where} changes a weight of shape {row.shape}; only matrices (Linear, Conv1D, embeddings) can be merged."
+        )
+    require_float(row, adapter)
+    rank, scaling = scaling_of(module, adapter.config)
+    if down.shape[0] != rank or up.shape[1] != rank:
+        raise UserError(
+            f"{where} has rank {down.shape[0]}, its config says {rank}; the two files are not of one adapter."
+        )
+    linear = (up.shape[0], down.shape[1]) == row.shape
+    turned = (down.shape[1], up.shape[0]) == row.shape
+    if linear and turned:
+        fans = adapter.config.get("fan_in_fan_out") or model_config.get("model_type") in CONV1D_MODELS
+        linear = not (embedding or fans)
+    elif not linear and not turned:
+        raise UserError(
+            f"{where} makes {up.shape[0]} x {down.shape[1]}, the base has {row.shape}; use the base it was trained on."
+        )
+    magnitude = parts.get("magnitude_vector")
+    if magnitude is not None and math.prod(magnitude.shape) != up.shape[0]:
+        raise UserError(
+            f"{where} has {up.shape[0]} outputs and a magnitude of {magnitude.shape}; train or fetch it again."
+        )
+    adapter.used.update(tensor.name for tensor in parts.values())
+    return Update(down, up, scaling, magnitude, by_row=linear)
+
+
+def require_float(row: Planned, adapter: Adapter) -> None:
+    """Refuses a base tensor that is not kept in 16 or 32 bits.
+
+    Raises:
+        UserError: names the tensor.
+    """
+    if row.dtype not in DTYPE_NAMES:
+        raise UserError(
+            f"{row.source.file}: {row.name} is stored as {row.dtype}, and adapters are merged onto 16 bits; "
+            f"merge {adapter.folder} onto the 16-bit model this one was made from."
+        )
+
+
+def refuse_unused(adapter: Adapter) -> None:
+    """Every tensor of the adapter must have found its place.
+
+    Raises:
+        UserError: names those that did not.
+    """
+    unused = sorted(tensor.name for tensor in adapter.tensors if tensor.name not in adapter.used)
+    if unused:
+        raise UserError(
+            f"{adapter.folder / WEIGHTS}: {len(unused)} tensors found no use, {', '.join(unused[:3])} first."
+        )
+
+
+def same_values(one: Planned, other: Planned) -> bool:
+    """Whether two planned tensors will hold the same values: equal sources and equal updates."""
+    if (one.update is None) != (other.update is None) or (one.update and not one.update.same(other.update)):
+        return False
+    return one.source == other.source or same_content(one.source, other.source)
