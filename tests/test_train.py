@@ -215,6 +215,18 @@ def test_what_cannot_work_is_refused_in_one_sentence(params, words, bases, data,
         train(bases["llama"], data, tmp_path, {**PARAMS, **params})
 
 
+def test_early_stop_ends_the_run_and_a_rerun_adds_no_step(bases, data, tmp_path):
+    params = {**PARAMS, "max_steps": 40, "early_stopping_patience": 1, "learning_rate": 1e-12}
+    train(bases["llama"], data, tmp_path, params)
+    first = adapter_bytes(tmp_path)
+    metadata = json.loads((tmp_path / "run" / "training" / "training_metadata.json").read_text())
+    assert metadata["steps"] < 40
+    train(bases["llama"], data, tmp_path, params)
+    again = json.loads((tmp_path / "run" / "training" / "training_metadata.json").read_text())
+    assert again["steps"] == again["resumed_from"] == metadata["steps"]
+    assert adapter_bytes(tmp_path) == first
+
+
 def test_long_records_are_set_aside_and_counted(bases, data, tmp_path):
     lengths = [len(" ".join(message.text for message in record.messages)) for record in records(8)]
     assert min(lengths) < max(lengths)

@@ -21,7 +21,7 @@ from scripts.lib.files import atomic_path, read_json, sha256_file, write_json, w
 from scripts.lib.identity import code_fingerprint, run_identity
 from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
 from scripts.model import engine
-from scripts.model.dataset import PadRight, load_examples
+from scripts.model.dataset import Audit, PadRight, load_examples
 from scripts.model.weights import verify_base
 
 CURVE_KEYS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> None:
         "peak_memory_bytes": peak_memory(device),
         "versions": versions(),
     }
-    publish(args.out, work, base, result["history"], metadata)
+    publish(args.out, result["checkpoint"], base, loss_curve(result["history"]), metadata)
     say(f"{args.out / 'adapter'}: {result['facts']['steps']} steps, train loss {metadata['train_loss']:.4f}")
 
 
@@ -90,11 +90,43 @@ def train(
     """Runs the trainer to its end, from the newest complete checkpoint if there is one.
 
     Returns:
-        ``history`` (the trainer's log rows) and ``facts`` for the metadata; the adapter is in ``work/adapter``.
+        ``checkpoint`` (folder of the best one), ``history`` (the trainer's log rows) and ``facts`` for the metadata.
     """
     import torch
+
+    from scripts.model import trainer as own
+
+    trainer, audits = make_trainer(base, train_file, val_file, work, options, device, precision)
+    own.drop_incomplete(work)
+    resume = own.last_checkpoint(work)
+    if resume:
+        say(f"resuming from {resume}")
+    if resume is None or not own.is_finished(resume):
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    state = own.read_state(own.last_checkpoint(work))
+    parameters = list(trainer.model.parameters())
+    return {
+        "checkpoint": own.best_checkpoint(work),
+        "history": state["log_history"],
+        "facts": {
+            "steps": state["global_step"],
+            "best_step": state["best_global_step"],
+            "train_loss": mean_loss(state["log_history"]),
+            "eval_loss": state["best_metric"],
+            "resumed_from": int(resume.name.split("-")[1]) if resume else None,
+            "trainable_parameters": sum(one.numel() for one in parameters if one.requires_grad),
+            "parameters": sum(one.numel() for one in parameters),
+            "threads": torch.get_num_threads(),
+            "audit": {split: audit.summary() for split, audit in audits.items()},
+        },
+    }
+
+
+def make_trainer(
+    base: Path, train_file: Path, val_file: Path | None, work: Path, options: TrainOptions, device: str, precision: str
+) -> tuple[Any, dict[str, Audit]]:
+    """The trainer, ready to run or resume, and the audits of its data by split."""
     import transformers
-    from transformers import EarlyStoppingCallback
 
     from scripts.model import trainer as own
 
@@ -102,18 +134,16 @@ def train(
     check_loggers(options)
     tokenizer = engine.load_tokenizer(base)
     examples, audit = load_examples(train_file, tokenizer, options.max_tokens)
-    held_out, val_audit = (
-        load_examples(val_file, tokenizer, options.max_tokens, options.eval_records) if val_file else (None, None)
-    )
-
+    audits, held_out = {"train": audit}, None
+    if val_file:
+        held_out, audits["val"] = load_examples(val_file, tokenizer, options.max_tokens, options.eval_records)
     transformers.set_seed(options.seed)
-    model = engine.load_for_training(base, options, device, precision)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
     callbacks: list[Any] = [own.Progress(), own.StopAtNan()]
     if options.early_stopping_patience and held_out is not None:
-        callbacks.append(EarlyStoppingCallback(options.early_stopping_patience))
+        callbacks.append(transformers.EarlyStoppingCallback(options.early_stopping_patience))
     trainer = own.AnswerTrainer(
-        model=model,
+        model=engine.load_for_training(base, options, device, precision),
         args=own.training_arguments(options, work, device, precision, evaluates=held_out is not None),
         train_dataset=examples,
         eval_dataset=held_out,
@@ -121,27 +151,14 @@ def train(
         callbacks=callbacks,
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    own.drop_incomplete(work)
-    resume = own.last_checkpoint(work)
-    if resume:
-        say(f"resuming from {resume}")
-    outcome = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    save_adapter(trainer.model, work / "adapter")
-    history = trainer.state.log_history
-    return {
-        "history": history,
-        "facts": {
-            "steps": trainer.state.global_step,
-            "best_step": trainer.state.best_global_step,
-            "train_loss": outcome.training_loss,
-            "eval_loss": trainer.state.best_metric,
-            "resumed_from": int(resume.name.split("-")[1]) if resume else None,
-            "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-            "parameters": sum(p.numel() for p in trainer.model.parameters()),
-            "threads": torch.get_num_threads(),
-            "audit": {"train": audit.summary(), **({"val": val_audit.summary()} if val_audit else {})},
-        },
-    }
+    return trainer, audits
+
+
+def mean_loss(history: list[dict[str, Any]]) -> float:
+    """The mean loss over the last tenth of the steps (one at least)."""
+    losses = [row["loss"] for row in history if "loss" in row]
+    tail = losses[-max(1, len(losses) // 10) :]
+    return sum(tail) / len(tail)
 
 
 def quiet_libraries() -> None:
@@ -166,15 +183,15 @@ def check_loggers(options: TrainOptions) -> None:
             raise UserError(f"train.report_to: {name} is not installed; pip install {name}, or take it off the list.")
 
 
-def save_adapter(model: Any, folder: Path) -> None:
-    """Writes the adapter with a config that is the same from run to run, and proves that it learnt.
+def prove_it_learnt(weights: Path) -> None:
+    """Reads the finished adapter back.
 
     Raises:
         UserError: no weight moved: every B matrix is zero, as at the start.
     """
-    model.save_pretrained(folder)
-    moved = any(bool((tensor != 0).any()) for name, tensor in model.named_parameters() if "lora_B" in name)
-    if not moved:
+    from safetensors.torch import load_file
+
+    if not any(bool((tensor != 0).any()) for name, tensor in load_file(weights).items() if "lora_B" in name):
         raise UserError("training changed nothing: every lora_B is zero; raise train.learning_rate or train.max_steps.")
 
 
@@ -185,19 +202,21 @@ def stable_adapter_config(path: Path, base: dict[str, Any]) -> dict[str, Any]:
 
 
 def publish(
-    out: Path, work: Path, base: dict[str, Any], history: list[dict[str, Any]], metadata: dict[str, Any]
+    out: Path, checkpoint: Path, base: dict[str, Any], curve: list[dict[str, Any]], metadata: dict[str, Any]
 ) -> None:
-    """Copies the finished adapter into place, file by file and atomically, the metadata last."""
-    config = stable_adapter_config(work / "adapter" / "adapter_config.json", base)
+    """Copies the best checkpoint's adapter into place, file by file and atomically, the metadata last."""
+    prove_it_learnt(checkpoint / "adapter_model.safetensors")
     with atomic_path(out / "adapter" / "adapter_model.safetensors") as part:
-        shutil.copyfile(work / "adapter" / "adapter_model.safetensors", part)
-    write_json(out / "adapter" / "adapter_config.json", config)
-    # One row a step: a resumed run logs nothing twice, but the closing summary row has no loss of a step.
-    curve = [
-        {key: row[key] for key in CURVE_KEYS if key in row} for row in history if {"loss", "eval_loss"} & row.keys()
-    ]
+        shutil.copyfile(checkpoint / "adapter_model.safetensors", part)
+    write_json(out / "adapter" / "adapter_config.json", stable_adapter_config(checkpoint / "adapter_config.json", base))
     write_jsonl(out / "training" / "loss.jsonl", curve)
     write_json(out / "training" / "training_metadata.json", metadata)
+
+
+def loss_curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The trainer's log rows without timings: one a step, one an evaluation."""
+    rows = [row for row in history if {"loss", "eval_loss"} & row.keys()]
+    return [{key: row[key] for key in CURVE_KEYS if key in row} for row in rows]
 
 
 def peak_memory(device: str) -> dict[str, int]:

@@ -107,6 +107,25 @@ def last_checkpoint(work: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """The trainer's state in a complete checkpoint."""
+    return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+
+
+def is_finished(checkpoint: Path) -> bool:
+    """Whether training had ended, by its steps or early, when this was saved: the trainer would go one step further."""
+    control = read_state(checkpoint)["stateful_callbacks"]["TrainerControl"]
+    return control["args"]["should_training_stop"]
+
+
+def best_checkpoint(work: Path) -> Path:
+    """The checkpoint with the best evaluation so far, or the last where there was none."""
+    last = last_checkpoint(work)
+    assert last is not None, "the trainer saves at its last step"
+    best = read_state(last)["best_model_checkpoint"]
+    return work / Path(best).name if best else last
+
+
 def drop_incomplete(work: Path) -> None:
     """Removes checkpoints that a kill left half-written: the trainer would count and keep them."""
     for folder in work.glob("checkpoint-*"):
