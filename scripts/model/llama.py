@@ -20,6 +20,7 @@ from scripts.lib.cli import UserError
 
 GREEDY = {"temperature": 0.0, "seed": 7}
 GGML_TYPE_F32 = 0
+CHUNK = 64  # tokens whose logits are held at a time: 40 MB for a vocabulary of 152k
 SILENT = -1  # llama.cpp's verbosity below every message
 READ_TIMEOUT = 3600  # seconds without a byte; a long prompt on a slow machine is silent for minutes
 
@@ -235,13 +236,13 @@ class LogitReader:
     Args:
         gguf: the model.
         context: the most tokens one call of `logits` takes.
-        threads: CPU threads.
+        threads: CPU threads; none given: one for each core.
 
     Raises:
         UserError: the file is missing or llama.cpp cannot load it.
     """
 
-    def __init__(self, gguf: Path, *, context: int = 512, threads: int = 2) -> None:
+    def __init__(self, gguf: Path, *, context: int = 512, threads: int | None = None) -> None:
         _let_idle_threads_sleep()
         from cyllama.llama import llama_cpp
 
@@ -252,31 +253,47 @@ class LogitReader:
             # cyllama reads the width of a logit row from `model.n_vocab`, which its own class lacks.
             model_class = type("Model", (llama_cpp.LlamaModel,), {"n_vocab": property(lambda m: m.get_vocab().n_vocab)})
             self._model = model_class(path_model=str(gguf), params=_model_params(llama_cpp))
-            self._context = llama_cpp.LlamaContext(self._model, _context_params(llama_cpp, context, threads))
+            self._context = llama_cpp.LlamaContext(
+                self._model, _context_params(llama_cpp, context, threads or os.cpu_count() or 1)
+            )
         except (RuntimeError, ValueError, MemoryError) as error:
             raise _cannot_load(gguf, error) from error
-        self._batch = llama_cpp.LlamaBatch(n_tokens=context, embd=0, n_seq_max=1)
+        self._batch = llama_cpp.LlamaBatch(n_tokens=CHUNK, embd=0, n_seq_max=1)
         self.n_vocab: int = self._model.n_vocab
 
-    def rows(self, ids: Sequence[int], first: int = 0) -> Iterator[np.ndarray]:
-        """Logits of the positions from ``first`` on, one row [vocab] of float32 at a time.
+    def rows(self, ids: Sequence[int], positions: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+        """Logits at ``positions`` (ascending; none given: all), one row [vocab] of float32 at a time.
+
+        Memory: the logits of `CHUNK` positions.
 
         Raises:
-            UserError: there are no tokens, or more than the context holds.
+            UserError: there are no tokens, more than the context holds, or one that the vocabulary does not have.
         """
         if not 0 < len(ids) <= self.context:
             raise UserError(f"{self.gguf}: {len(ids)} tokens for a context of {self.context}; give 1 to that many.")
+        if not 0 <= min(ids) <= max(ids) < self.n_vocab:
+            raise UserError(
+                f"{self.gguf}: token {max(ids)} in a vocabulary of {self.n_vocab}; convert the model again."
+            )
+        wanted = set(range(len(ids)) if positions is None else positions)
         self._context.kv_cache_clear()
-        self._batch.clear()
-        for position, token in enumerate(ids):
-            self._batch.add(token, position, [0], position >= first)
-        self._context.decode(self._batch)
-        for position in range(first, len(ids)):
-            yield np.asarray(self._context.get_logits_ith(position), dtype=np.float32)
+        for start in range(0, len(ids), CHUNK):
+            chunk = range(start, min(start + CHUNK, len(ids)))
+            self._batch.clear()
+            for position in chunk:
+                self._batch.add(ids[position], position, [0], position in wanted)
+            self._context.decode(self._batch)
+            for position in chunk:
+                if position in wanted:
+                    yield np.asarray(self._context.get_logits_ith(position - start), dtype=np.float32)
 
     def logits(self, ids: Sequence[int]) -> np.ndarray:
         """Logits of every position, float32 [n, vocab]."""
         return np.stack(list(self.rows(ids)))
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether llama.cpp stops when the model says this token."""
+        return bool(self._model.get_vocab().is_eog(token))
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids: special tokens in the text are recognised, none are added."""
@@ -312,7 +329,8 @@ def _model_params(llama_cpp: Any) -> Any:
 
 def _context_params(llama_cpp: Any, context: int, threads: int) -> Any:
     params = llama_cpp.LlamaContextParams()
-    params.n_ctx = params.n_batch = params.n_ubatch = context
+    params.n_ctx = context
+    params.n_batch = params.n_ubatch = CHUNK
     params.n_threads = params.n_threads_batch = threads
     params.flash_attn_type = 0
     params.type_k = params.type_v = GGML_TYPE_F32
