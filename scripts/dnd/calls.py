@@ -9,13 +9,14 @@ The rule. A bracket's content is a call when
 
 Everything else is text: asides (``[sic]``, ``[laughs]``), notes and speakers (``[Note: ...]``, ``[Aria: ...]`` where
 Aria is a known speaker), checkboxes, footnotes, numbers, Markdown links and images. Calls inside code are calls.
-A bracket may run over lines, not over a blank line.
+A bracket may run over lines, not over a blank line, and has 2,000 characters at most.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -34,6 +35,9 @@ SHAPES = (
     re.compile(r"(?P<name>[a-z][a-z0-9]*(?:_[a-z0-9]+)+|[a-z]+[A-Z]\w*)(?=$|[\s:,(])(?P<rest>.*)", re.DOTALL),
 )
 SEPARATOR = re.compile(r"\s*(?:[:=|;,]|->|→|[–—-](?=\s))?\s*")
+LONGEST = 2000  # characters of a bracket; what is longer is prose
+NEAR = 300  # characters about a bracket without a partner that are looked at
+REFERENCE = re.compile(r"\[([^\[\]]{0,200})\]")
 LINK = re.compile(r"\((?:<[^>\n]*>|[^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)")
 ADDRESS = re.compile(r"\(<?(?:[a-z][a-z0-9+.-]*:|[./#]|[^()\s]*[./#])", re.IGNORECASE)
 DEFINITION = re.compile(
@@ -77,27 +81,46 @@ def scan(
     line of the file on which the text begins.
     """
     groups, strays = brackets(text)
-    links = link_spans(text, groups, registry)
+    links = Spans(link_spans(text, groups, registry))
+    breaks = [match.start() for match in re.finditer("\n", text)]
     calls = []
     problems = []
     for start, end in groups:
-        if any(low <= start and end <= high for low, high in links):
+        read = None if end - start > LONGEST else read_call(text[start + 1 : end - 1], registry, speakers)
+        if read is None or links.hold(start):
             continue
-        read = read_call(text[start + 1 : end - 1], registry, speakers)
-        if read is None:
-            continue
-        line = first_line + text.count("\n", 0, start)
+        line = first_line + bisect_left(breaks, start)
         tool = registry.get(read[0])
         calls.append(Call(read[0], read[1], text[start:end], start, end, line, bool(tool and tool.known)))
         if "[" in text[start + 1 : end - 1]:
             message = f"brackets inside the call {shown(text[start:end])}; one call a bracket, round ones inside."
             problems.append(Problem(line, "nested_brackets", message))
-    code = list(code_spans(text))
+    code = Spans(code_spans(text)) if strays else Spans([])
     for position in strays:
-        problem = stray_problem(text, position, registry, speakers, first_line)
-        if problem.severity == "error" or not any(low <= position < high for low, high in code):
-            problems.append(problem)
+        meant, message = stray(text, position, registry, speakers)
+        if meant or not code.hold(position):
+            line = first_line + bisect_left(breaks, position)
+            problems.append(Problem(line, "unbalanced_brackets", message, "error" if meant else "warning"))
     return calls, problems
+
+
+class Spans:
+    """Character spans [low, high), joined where they touch or overlap, and asked often whether they hold a position."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self.lows: list[int] = []
+        self.highs: list[int] = []
+        for low, high in sorted(spans):
+            if self.highs and low <= self.highs[-1]:
+                self.highs[-1] = max(high, self.highs[-1])
+            else:
+                self.lows.append(low)
+                self.highs.append(high)
+
+    def hold(self, position: int) -> bool:
+        """Whether a span has this position."""
+        index = bisect_right(self.lows, position) - 1
+        return index >= 0 and position < self.highs[index]
 
 
 def brackets(text: str) -> tuple[list[tuple[int, int]], list[int]]:
@@ -127,15 +150,15 @@ def link_spans(text: str, groups: list[tuple[int, int]], registry: Registry) -> 
     labels = {match["label"].strip().lower() for match in DEFINITION.finditer(text)}
     spans = []
     for start, end in groups:
-        content = text[start + 1 : end - 1]
+        content = text[start + 1 : min(end - 1, start + LONGEST)]
         is_call = registry.pattern.match(content.strip()) is not None
         link = LINK.match(text, end)
         if content.startswith("^") or content.strip().lower() in labels:
             spans.append((start, end))
         elif link and (not is_call or ADDRESS.match(text, end)):
             spans.append((start, link.end()))
-        elif (reference := re.match(r"\[([^\[\]]*)\]", text[end:])) and reference[1].strip().lower() in labels:
-            spans.append((start, end + reference.end()))
+        elif (reference := REFERENCE.match(text, end)) and reference[1].strip().lower() in labels:
+            spans.append((start, reference.end()))
     return spans
 
 
@@ -187,19 +210,16 @@ def split_args(text: str) -> tuple[str, ...]:
     return tuple(piece for piece in cleaned if piece)
 
 
-def stray_problem(text: str, position: int, registry: Registry, speakers: Collection[str], first_line: int) -> Problem:
-    """A bracket without a partner: an error where a call was meant, else a warning."""
-    line = first_line + text.count("\n", 0, position)
+def stray(text: str, position: int, registry: Registry, speakers: Collection[str]) -> tuple[bool, str]:
+    """Of a bracket without a partner: whether a call was meant, and what to say."""
     if text[position] == "[":
-        rest = re.split(r"\n[ \t]*\n|\[", text[position + 1 :], maxsplit=1)[0]
-        meant = read_call(re.split(r"\n", rest, maxsplit=1)[0], registry, speakers) is not None
-        message = f"`[` without its `]` at {shown('[' + rest)}; close the bracket."
-    else:
-        before = re.split(r"\n[ \t]*\n|[\[\n]", text[:position])[-1]
-        named = any(_meant(before[match.start() :], registry) for match in re.finditer(r"[A-Za-z]\w*", before))
-        meant = before.endswith("]") or named
-        message = f"`]` without its `[` after {shown(before)}; open the bracket, or remove this one."
-    return Problem(line, "unbalanced_brackets", message, "error" if meant else "warning")
+        rest = re.split(r"\n[ \t]*\n|\[", text[position + 1 : position + NEAR], maxsplit=1)[0]
+        meant = read_call(rest.split("\n", 1)[0], registry, speakers) is not None
+        return meant, f"`[` without its `]` at {shown('[' + rest)}; close the bracket."
+    before = re.split(r"[\[\n]", text[max(0, position - NEAR) : position])[-1]
+    named = any(_meant(before[match.start() :], registry) for match in re.finditer(r"[A-Za-z]\w*", before))
+    message = f"`]` without its `[` after {shown(before)}; open the bracket, or remove this one."
+    return named or before.endswith("]"), message
 
 
 def _meant(text: str, registry: Registry) -> bool:

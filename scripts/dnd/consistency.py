@@ -180,7 +180,7 @@ def told_problems(lines: Sequence[Line], results: Sequence[Line]) -> list[Proble
     return [
         warning(line.number, "told_total", f"a roll of {match[1]} is told, which the result above does not have.")
         for line in lines
-        for match in TOLD.finditer(re.sub(r"\[[^\]]*\]", "", line.text))
+        for match in TOLD.finditer(re.sub(r"\[[^\[\]]*\]", "", line.text))
         if numbers and int(match[1]) not in numbers
     ]
 

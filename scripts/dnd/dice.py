@@ -8,10 +8,13 @@ from itertools import pairwise
 
 from scripts.dnd.canonical import ABILITIES, SKILLS
 
-TERM = r"(?:\d*d\d+|\d+)"
-EXPRESSION = rf"(?:[+-]\s*)?{TERM}(?:\s*[+-]\s*{TERM})*"
-CHAIN = re.compile(rf"(?<![\w.])({EXPRESSION})((?:\s*=\s*{EXPRESSION})+)(?!\w|\.\d)", re.IGNORECASE)
-OUTCOME = re.compile(r"(\d+)\s*(?:vs\.?|against)\s*(?:DC|AC)\s*(\d+)\W+(success|fail\w*|hit|miss)", re.IGNORECASE)
+# Bounded, so that a page of digits costs no more than its length.
+TERM = r"(?:\d{0,4}d\d{1,4}|\d{1,6})"
+EXPRESSION = rf"(?:[+-]\s?)?{TERM}(?:\s?[+-]\s?{TERM}){{0,40}}"
+CHAIN = re.compile(rf"(?<![\w.])({EXPRESSION})((?:\s?=\s?{EXPRESSION}){{1,10}})(?!\w|\.\d)", re.IGNORECASE)
+OUTCOME = re.compile(
+    r"(?<!\d)(\d{1,4})\s?(?:vs\.?|against)\s*(?:DC|AC)\s*(\d+)\W+(success|fail\w*|hit|miss)", re.IGNORECASE
+)
 CHECK_LINE = re.compile(r"^(?:save |saving throw )?(?P<what>[a-z' ]+?)(?: save| check)?\s*:", re.IGNORECASE)
 NATURAL = re.compile(r"=\s*(?:1|20)\s*[+-]")
 Finding = tuple[str, str]
@@ -22,7 +25,7 @@ def plain(text: str) -> str:
 
     ``15 + 10(skill) = *25*`` gives ``15 + 10 = 25``, ``[3, 4] + 2`` and ``(3+4)+2`` give ``3+4+2``.
     """
-    text = re.sub(r"[*_`]+", "", text).replace("−", "-")
+    text = re.sub(r"[ \t]+", " ", re.sub(r"[*_`]+", "", text).replace("−", "-"))
     text = re.sub(r"(?<=\d)\s*\([A-Za-z' ]+\)", "", text)
     text = re.sub(r"\[(\d[\d,\s]*)\]", lambda match: "+".join(re.findall(r"\d+", match[1])), text)
     return re.sub(r"(?<![-\w])(?<!- )\((\d+(?:\s*\+\s*\d+)+)\)", r"\1", text)
