@@ -1,26 +1,24 @@
-"""llama.cpp, held in one place: a server that generates (xllamacpp) and a reader of full logits (cyllama).
+"""llama.cpp's server (xllamacpp) inside this process: quiet, on a free port of the loopback interface.
 
-Both run inside this process, quietly, and listen on loopback only, if at all.
+Full logits come from the other half, `scripts.model.logits`.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from scripts.lib.cli import UserError
+from scripts.model.logits import LogitReader, cannot_load, let_idle_threads_sleep, must_be_gguf
+
+__all__ = ["Completion", "LogitReader", "Server"]
 
 GREEDY = {"temperature": 0.0, "seed": 7}
-GGML_TYPE_F32 = 0
-CHUNK = 64  # tokens whose logits are held at a time: 40 MB for a vocabulary of 152k
 SILENT = -1  # llama.cpp's verbosity below every message
 READ_TIMEOUT = 3600  # seconds without a byte; a long prompt on a slow machine is silent for minutes
 
@@ -61,16 +59,16 @@ class Server:
         self._host, self._port = "127.0.0.1", 0
 
     def __enter__(self) -> Server:
-        _let_idle_threads_sleep()
+        let_idle_threads_sleep()
         import xllamacpp
 
         for path in filter(None, (self.gguf, self.mmproj)):
-            _must_be_gguf(path)
+            must_be_gguf(path)
         params = self._params(xllamacpp.CommonParams())
         try:
             self._server = xllamacpp.Server(params)
         except RuntimeError as error:
-            raise _cannot_load(self.gguf, error) from error
+            raise cannot_load(self.gguf, error) from error
         address = urlsplit(self._server.listening_address)
         self._host, self._port = address.hostname or self._host, address.port or 0
         return self
@@ -107,13 +105,20 @@ class Server:
         return self.complete_many([prompt], max_tokens, progress=False, **sampling)[0]
 
     def complete_many(
-        self, prompts: Sequence[str | dict[str, Any]], max_tokens: int, *, progress: bool = True, **sampling: Any
+        self,
+        prompts: Sequence[str | dict[str, Any]],
+        max_tokens: int,
+        *,
+        progress: bool = True,
+        reuse: bool = False,
+        **sampling: Any,
     ) -> list[Completion]:
         """Continuations of many prompts, ``slots`` at a time, in the order given.
 
         All prompts are handed over in one request: which of them share a batch, and with it the last bits of every
         logit, then follows from the prompts alone and not from how fast client threads were. The same call gives the
-        same answers.
+        same answers. With ``reuse`` a prompt takes over what a slot still holds of its beginning from an earlier call:
+        faster, and the last bits of a logit then also depend on the calls before.
         """
         from tqdm import tqdm
 
@@ -125,7 +130,7 @@ class Server:
             **sampling,
             "prompt": encoded,
             "n_predict": max_tokens,
-            "cache_prompt": False,
+            "cache_prompt": reuse,
             "stream": True,
         }
         gathered = [_Gathered() for _ in prompts]
@@ -228,124 +233,3 @@ class _Gathered:
             finish="length" if self.last["stop_type"] == "limit" else "stop",
             prompt_tokens=self.last["tokens_evaluated"],
         )
-
-
-class LogitReader:
-    """Full logits of a GGUF, computed by llama.cpp on the CPU with a key-value cache in float32.
-
-    Args:
-        gguf: the model.
-        context: the most tokens one call of `logits` takes.
-        threads: CPU threads; none given: one for each core.
-
-    Raises:
-        UserError: the file is missing or llama.cpp cannot load it.
-    """
-
-    def __init__(self, gguf: Path, *, context: int = 512, threads: int | None = None) -> None:
-        _let_idle_threads_sleep()
-        from cyllama.llama import llama_cpp
-
-        llama_cpp.disable_logging()
-        _must_be_gguf(gguf)
-        self.gguf, self.context = gguf, context
-        try:
-            # cyllama reads the width of a logit row from `model.n_vocab`, which its own class lacks.
-            model_class = type("Model", (llama_cpp.LlamaModel,), {"n_vocab": property(lambda m: m.get_vocab().n_vocab)})
-            self._model = model_class(path_model=str(gguf), params=_model_params(llama_cpp))
-            self._context = llama_cpp.LlamaContext(
-                self._model, _context_params(llama_cpp, context, threads or os.cpu_count() or 1)
-            )
-        except (RuntimeError, ValueError, MemoryError) as error:
-            raise _cannot_load(gguf, error) from error
-        self._batch = llama_cpp.LlamaBatch(n_tokens=CHUNK, embd=0, n_seq_max=1)
-        self.n_vocab: int = self._model.n_vocab
-
-    def rows(self, ids: Sequence[int], positions: Sequence[int] | None = None) -> Iterator[np.ndarray]:
-        """Logits at ``positions`` (ascending; none given: all), one row [vocab] of float32 at a time.
-
-        Memory: the logits of `CHUNK` positions.
-
-        Raises:
-            UserError: there are no tokens, more than the context holds, or one that the vocabulary does not have.
-        """
-        if not 0 < len(ids) <= self.context:
-            raise UserError(f"{self.gguf}: {len(ids)} tokens for a context of {self.context}; give 1 to that many.")
-        if not 0 <= min(ids) <= max(ids) < self.n_vocab:
-            raise UserError(
-                f"{self.gguf}: token {max(ids)} in a vocabulary of {self.n_vocab}; convert the model again."
-            )
-        wanted = set(range(len(ids)) if positions is None else positions)
-        self._context.kv_cache_clear()
-        for start in range(0, len(ids), CHUNK):
-            chunk = range(start, min(start + CHUNK, len(ids)))
-            self._batch.clear()
-            for position in chunk:
-                self._batch.add(ids[position], position, [0], position in wanted)
-            self._context.decode(self._batch)
-            for position in chunk:
-                if position in wanted:
-                    yield np.asarray(self._context.get_logits_ith(position - start), dtype=np.float32)
-
-    def logits(self, ids: Sequence[int]) -> np.ndarray:
-        """Logits of every position, float32 [n, vocab]."""
-        return np.stack(list(self.rows(ids)))
-
-    def ends_generation(self, token: int) -> bool:
-        """Whether llama.cpp stops when the model says this token."""
-        return bool(self._model.get_vocab().is_eog(token))
-
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids: special tokens in the text are recognised, none are added."""
-        return list(self._model.get_vocab().tokenize(text, False, True))
-
-    def close(self) -> None:
-        """Gives the memory back."""
-        self._batch.close()
-        self._context.close()
-        self._model.close()
-
-    def __enter__(self) -> LogitReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _let_idle_threads_sleep() -> None:
-    """Has OpenMP's threads sleep, not spin, while they wait for each other.
-
-    Spinning costs a factor of six as soon as another program wants one of the cores. OpenMP reads this once, when it
-    is loaded; what the user has set stays.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def _model_params(llama_cpp: Any) -> Any:
-    params = llama_cpp.LlamaModelParams()
-    params.n_gpu_layers = 0
-    return params
-
-
-def _context_params(llama_cpp: Any, context: int, threads: int) -> Any:
-    params = llama_cpp.LlamaContextParams()
-    params.n_ctx = context
-    params.n_batch = params.n_ubatch = CHUNK
-    params.n_threads = params.n_threads_batch = threads
-    params.flash_attn_type = 0
-    params.type_k = params.type_v = GGML_TYPE_F32
-    return params
-
-
-def _must_be_gguf(path: Path) -> None:
-    """Raises a `UserError` unless the file starts as a GGUF does."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; convert and quantise the model first, or check the path.")
-    with path.open("rb") as stream:
-        if stream.read(4) != b"GGUF":
-            raise UserError(f"{path}: not a GGUF file; delete it and build it again.")
-
-
-def _cannot_load(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:200]
-    return UserError(f"{path}: llama.cpp cannot load it ({reason}); delete it and build it again.")

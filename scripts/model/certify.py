@@ -1,0 +1,138 @@
+"""Certifies that nothing was lost between the base and the quantised files.
+
+Every integrity check has a limit that no configuration switches off: weights, tokenizer, prompt and logits. What
+quantisation costs is measured beside it, for the gate to judge. The certificate is written also where a check fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.cli import StageParser, UserError, load_params, run, say
+from scripts.lib.files import manifest, write_json
+from scripts.lib.options.export import CertifyOptions
+from scripts.lib.records import read_records
+from scripts.model.proof.check import Check, attempt, failed
+from scripts.model.proof.logits import check_parity, measure_quants
+from scripts.model.proof.text import check_text
+from scripts.model.proof.weights import (
+    check_adapter,
+    check_base,
+    check_inventory,
+    check_merged,
+    check_quant,
+    check_values,
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The stage's arguments."""
+    stage = StageParser(__doc__)
+    stage.add_argument("--base", type=Path, required=True, help="folder of the base model")
+    stage.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
+    stage.add_argument("--merged", type=Path, required=True, help="folder of the merged model")
+    stage.add_argument("--f16", type=Path, required=True, help="its GGUF file of 16-bit floats")
+    stage.add_argument(
+        "--quant", nargs="+", action="extend", default=[], metavar="TYPE=FILE", help="its quantised GGUF files"
+    )
+    stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
+    stage.add_argument("--texts", type=Path, required=True, help="records on which token ids and prompts are compared")
+    stage.add_argument("--out", type=Path, required=True, help="certificate.json")
+    return stage
+
+
+def main(args: argparse.Namespace) -> None:
+    """Writes the certificate, then stops where an integrity check failed.
+
+    Raises:
+        UserError: names the first failed check, its value and limit, and what to do.
+    """
+    options = CertifyOptions.parse(load_params(args.params))
+    quants = named_files(args.quant)
+    checks = certify(args, quants, options)
+    write_json(args.out, certificate(checks, [args.f16, *quants.values()], options))
+    missed = [check for check in checks if check.kind == "integrity" and not check.passed]
+    for check in missed[1:]:
+        say(f"{args.out}: {check.sentence()}")
+    if missed:
+        raise UserError(f"{args.out}: {missed[0].sentence()}")
+    for check in checks:
+        if check.kind == "quality":
+            say(f"{check.name}: {check.value:.4g} {check.detail}")
+    say(f"{args.out}: {sum(check.kind == 'integrity' for check in checks)} integrity checks passed")
+
+
+def named_files(given: Sequence[str]) -> dict[str, Path]:
+    """``["Q8_0=a.gguf"]`` as ``{"Q8_0": Path("a.gguf")}``.
+
+    Raises:
+        UserError: one is not of this form, or a type stands twice.
+    """
+    files: dict[str, Path] = {}
+    for text in given:
+        name, sign, path = text.partition("=")
+        if not (name and sign and path):
+            raise UserError(f"--quant {text}: write it as TYPE=FILE, such as Q8_0=model-Q8_0.gguf.")
+        if name in files:
+            raise UserError(f"--quant {text}: {name} is given twice; name each type once.")
+        files[name] = Path(path)
+    return files
+
+
+def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyOptions) -> list[Check]:
+    """All checks, in the order of the road. What a failed check would make pointless is failed without being run.
+
+    Raises:
+        UserError: the records cannot be read.
+    """
+    heldout, texts = read_records(args.heldout), read_records(args.texts)
+    checks = attempt("base", check_base, args.base)
+    checks += attempt("adapter", check_adapter, args.adapter)
+    checks += attempt("merged", check_merged, args.base, args.adapter, args.merged)
+    f16_checks = attempt("inventory:f16", check_inventory, args.merged, args.f16)
+    f16_checks += attempt("values:f16", check_values, args.merged, args.f16)
+    checks += f16_checks
+    if not passed(f16_checks[:1]):
+        return checks + [
+            failed(name, "not run, because the tensors of the f16 file are not in order")
+            for name in ("tokenizer", "logits:f16", *(f"inventory:{quant}" for quant in quants))
+        ]
+    checks += attempt("tokenizer", check_text, args.merged, args.f16, texts, options.tokenizer_texts)
+    checks += attempt("logits:f16", check_parity, args.merged, args.f16, heldout, options)
+    return checks + certify_quants(args, quants, heldout, options)
+
+
+def certify_quants(
+    args: argparse.Namespace, quants: dict[str, Path], heldout: list[Any], options: CertifyOptions
+) -> list[Check]:
+    """The checks of every quant; only those whose tensors are in order are loaded and measured."""
+    checks, sound = [], {}
+    for name, path in quants.items():
+        found = check_quant(name, path, args.f16)
+        checks += found
+        if passed(found[:1]):
+            sound[name] = path
+    return checks + attempt("quality", measure_quants, args.merged, args.f16, sound, heldout, options)
+
+
+def passed(checks: Sequence[Check]) -> bool:
+    """Whether none of the checks failed."""
+    return all(check.passed is not False for check in checks)
+
+
+def certificate(checks: Sequence[Check], files: Sequence[Path], options: CertifyOptions) -> dict[str, Any]:
+    """The certificate: the verdict, what was checked, and the very files it is about."""
+    there = [path for path in files if path.is_file()]
+    return {
+        "passed": passed([check for check in checks if check.kind == "integrity"]),
+        "checks": [check.to_json() for check in checks],
+        "files": [row for path in there for row in manifest(path.parent, [path.name])],
+        "options": options.model_dump(),
+    }
+
+
+if __name__ == "__main__":
+    run(parser, main)

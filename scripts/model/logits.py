@@ -1,0 +1,138 @@
+"""Full logits of a GGUF, through llama.cpp itself (cyllama); and what every door to llama.cpp shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.lib.cli import UserError
+
+GGML_TYPE_F32 = 0
+CHUNK = 64  # tokens whose logits are held at a time: 40 MB for a vocabulary of 152k
+
+
+class LogitReader:
+    """Full logits of a GGUF, computed by llama.cpp on the CPU with a key-value cache in float32.
+
+    Args:
+        gguf: the model.
+        context: the most tokens one call of `logits` takes.
+        threads: CPU threads; none given: one for each core.
+
+    Raises:
+        UserError: the file is missing or llama.cpp cannot load it.
+    """
+
+    def __init__(self, gguf: Path, *, context: int = 512, threads: int | None = None) -> None:
+        let_idle_threads_sleep()
+        from cyllama.llama import llama_cpp
+
+        llama_cpp.disable_logging()
+        must_be_gguf(gguf)
+        self.gguf, self.context = gguf, context
+        try:
+            # cyllama reads the width of a logit row from `model.n_vocab`, which its own class lacks.
+            model_class = type("Model", (llama_cpp.LlamaModel,), {"n_vocab": property(lambda m: m.get_vocab().n_vocab)})
+            self._model = model_class(path_model=str(gguf), params=_model_params(llama_cpp))
+            self._context = llama_cpp.LlamaContext(
+                self._model, _context_params(llama_cpp, context, threads or os.cpu_count() or 1)
+            )
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise cannot_load(gguf, error) from error
+        self._batch = llama_cpp.LlamaBatch(n_tokens=CHUNK, embd=0, n_seq_max=1)
+        self.n_vocab: int = self._model.n_vocab
+
+    def rows(
+        self, ids: Sequence[int], positions: Sequence[int] | None = None, *, first: int = 0
+    ) -> Iterator[np.ndarray]:
+        """Logits at ``positions`` in ascending order (none given: all from ``first`` on), a float32 row [vocab] each.
+
+        Memory: the logits of `CHUNK` positions.
+
+        Raises:
+            UserError: there are no tokens, more than the context holds, or one that the vocabulary does not have.
+        """
+        if not 0 < len(ids) <= self.context:
+            raise UserError(f"{self.gguf}: {len(ids)} tokens for a context of {self.context}; give 1 to that many.")
+        if not 0 <= min(ids) <= max(ids) < self.n_vocab:
+            raise UserError(
+                f"{self.gguf}: token {max(ids)} in a vocabulary of {self.n_vocab}; convert the model again."
+            )
+        wanted = set(range(first, len(ids)) if positions is None else positions)
+        self._context.kv_cache_clear()
+        for start in range(0, len(ids), CHUNK):
+            chunk = range(start, min(start + CHUNK, len(ids)))
+            self._batch.clear()
+            for position in chunk:
+                self._batch.add(ids[position], position, [0], position in wanted)
+            self._context.decode(self._batch)
+            for position in chunk:
+                if position in wanted:
+                    yield np.asarray(self._context.get_logits_ith(position - start), dtype=np.float32)
+
+    def logits(self, ids: Sequence[int]) -> np.ndarray:
+        """Logits of every position, float32 [n, vocab]."""
+        return np.stack(list(self.rows(ids)))
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether llama.cpp stops when the model says this token."""
+        return bool(self._model.get_vocab().is_eog(token))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids: special tokens in the text are recognised, none are added."""
+        return list(self._model.get_vocab().tokenize(text, False, True))
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self._batch.close()
+        self._context.close()
+        self._model.close()
+
+    def __enter__(self) -> LogitReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def let_idle_threads_sleep() -> None:
+    """Has OpenMP's threads sleep, not spin, while they wait for each other.
+
+    Spinning costs a factor of six as soon as another program wants one of the cores. OpenMP reads this once, when it
+    is loaded; what the user has set stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _model_params(llama_cpp: Any) -> Any:
+    params = llama_cpp.LlamaModelParams()
+    params.n_gpu_layers = 0
+    return params
+
+
+def _context_params(llama_cpp: Any, context: int, threads: int) -> Any:
+    params = llama_cpp.LlamaContextParams()
+    params.n_ctx = context
+    params.n_batch = params.n_ubatch = CHUNK
+    params.n_threads = params.n_threads_batch = threads
+    params.flash_attn_type = 0
+    params.type_k = params.type_v = GGML_TYPE_F32
+    return params
+
+
+def must_be_gguf(path: Path) -> None:
+    """Raises a `UserError` unless the file starts as a GGUF does."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; convert and quantise the model first, or check the path.")
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise UserError(f"{path}: not a GGUF file; delete it and build it again.")
+
+
+def cannot_load(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(f"{path}: llama.cpp cannot load it ({reason}); delete it and build it again.")
