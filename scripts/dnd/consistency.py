@@ -1,8 +1,9 @@
 """Where a scenario contradicts itself: sums that do not add up, impossible dice, narration untrue to its result.
 
 Everything found here is a warning. The rules only speak where the text is plain: a sum is a chain such as
-``1d20+5 = 14+5 = 19``; an order is told after ``Initiative order:`` or with ``then`` between names; damage is compared
-with ``[health: ...]`` of the same character in the turn right after the result.
+``1d20+5 = 14+5 = 19``; an order is told after ``Initiative order:``, with ``then`` between names, or, right after the
+result, with numbers (``Aria acts on 20, the goblin on 14``); damage is compared with ``[health: ...]`` of the same
+character in the turn right after the result.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def contradictions(
             results = [*results, *lines] if before == "toolcall" else lines
             order = initiative_of(lines) or order
         elif turn.role == "dm":
-            problems += order_problems(lines, order)
+            problems += order_problems(lines, order, fresh=bool(initiative_of(results)))
             problems += told_problems(lines, results) + health_problems(lines, results, made, names, registry)
             results = []
         before = turn.role
@@ -85,14 +86,21 @@ def _key(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.lower())
 
 
-def order_problems(lines: Sequence[Line], order: Sequence[tuple[str, int]]) -> list[Problem]:
-    """Where a told order or total differs from the initiative result; names that stand in it twice are let pass."""
+def order_problems(lines: Sequence[Line], order: Sequence[tuple[str, int]], fresh: bool) -> list[Problem]:
+    """Where a told order or total differs from the initiative result; names that stand in it twice are let pass.
+
+    ``fresh`` says that the result stands right above, so that numbers in prose are initiatives too.
+    """
     keys = [_key(name) for name, _ in order]
     totals = {key: total for key, (_, total) in zip(keys, order, strict=True) if keys.count(key) == 1}
     if not totals:
         return []
     problems = []
-    for number, told in told_orders(lines, totals):
+    shown = {_key(name): name for name, _ in order if _key(name) in totals}
+    orders = told_orders(lines, totals)
+    if fresh and not orders:
+        orders = [(line.number, told) for line in lines if (told := _numbers_in_prose(line.text, list(shown.values())))]
+    for number, told in orders:
         for name, total in told:
             if total is not None and total != totals[_key(name)]:
                 message = f"{name} is told with initiative {total}; the result says {totals[_key(name)]}."
@@ -102,7 +110,7 @@ def order_problems(lines: Sequence[Line], order: Sequence[tuple[str, int]]) -> l
             if low < high:
                 message = f"{first} ({low}) is told before {second} ({high}); by the result it is the other way round."
                 problems.append(warning(number, "initiative", message))
-    return problems + first_problems(lines, totals, {_key(name): name for name, _ in order})
+    return problems + (first_problems(lines, totals, shown) if fresh else [])
 
 
 def told_orders(lines: Sequence[Line], totals: dict[str, int]) -> list[tuple[int, list[tuple[str, int | None]]]]:
@@ -142,6 +150,16 @@ def told_entries(pieces: Sequence[str], totals: dict[str, int]) -> list[tuple[st
     return found
 
 
+def _numbers_in_prose(text: str, names: Sequence[str]) -> list[tuple[str, int | None]]:
+    """``Aria acts on 20 and the goblin at 14`` as names with their totals, in the order told."""
+    # `Goblin1` in the result may be `Goblin 1` in prose.
+    spelled = "|".join(r"\s?".join(map(re.escape, re.findall(r"\d+|[^\W\d]+|[^\w\s]", name))) for name in names)
+    between = rf"(?:(?!{spelled})[^.!?;:\d\[]){{0,30}}?"
+    after = r"(?=\s*(?:[,.;:!?)—]|$|and\b|then\b|while\b|but\b|followed\b|initiative\b))"  # else it counts something
+    told = rf"\b(?P<name>{spelled})\b{between}\b(?:on|at|with|rolls?|rolled)(?: an?)? (?P<total>\d+){after}"
+    return [(match["name"], int(match["total"])) for match in re.finditer(told, text, re.IGNORECASE)]
+
+
 def _then_chain(text: str, totals: dict[str, int]) -> list[tuple[str, int | None]]:
     """``Aria acts first, then the goblin, then Thorin``: a name at the front of each part, or nothing."""
     for sentence in re.split(r"(?<=[.!?])\s+", text):
@@ -161,7 +179,9 @@ def _leading_name(piece: str, totals: dict[str, int]) -> list[str]:
 def first_problems(lines: Sequence[Line], totals: dict[str, int], shown: dict[str, str]) -> list[Problem]:
     """``Thorin, you act first`` where someone else has the highest total."""
     best = max(totals, key=lambda key: totals[key])
-    verb = r"(?:,?\s+you)?\s+(?:acts?|goes|go|moves?|is|are)\s+first\b"
+    verb = (
+        r"(?:,?\s+you)?\s+(?:(?:acts?|goes|go|moves?|is|are)\s+(?:first|fastest|quickest)|has the (?:first|opening))\b"
+    )
     return [
         warning(
             line.number,

@@ -154,7 +154,11 @@ def main(args: argparse.Namespace) -> None:
             registry = registry.merged(load_tools(args.extra))
         options = DndCheckOptions.parse(load_params(args.params))
         sources = tqdm(find_scenarios(args.paths), desc="scan", unit="file", disable=None)
-        found = scan_registry([read_scenario(source, registry, options) for source in sources], registry)
+        scenarios = [read_scenario(source, registry, options) for source in sources]
+        bad = sum(bool(scenario.errors) for scenario in scenarios)
+        if bad:
+            say(f"{bad} of {len(scenarios)} scenarios have errors; `python -m scripts.dnd.check` names them.")
+        found = scan_registry(scenarios, registry)
         found.write(args.out)
         new = [tool.name for tool in found.tools if not tool.known and tool.seen]
         seen = sum(tool.seen for tool in found.tools)
