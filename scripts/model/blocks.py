@@ -23,7 +23,7 @@ from scripts.model.lora import Factors
 from scripts.model.merge_plan import Planned
 from scripts.model.tensors import Tensor, finite, pread_into, round_from_float32, storage, to_float32
 
-BLOCK = 1 << 18  # numbers a block: in float32, a block and its product stay in the processor's cache
+BLOCK = 1 << 17  # numbers a block: in float32, a block and its product stay in the processor's cache
 MAX_THREADS = 8
 
 

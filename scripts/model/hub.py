@@ -51,23 +51,30 @@ def fetch(reference: str) -> tuple[Path, str, list[str]]:
         UserError: the repository, its revision or the network is not there, or it holds no weights.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
     repo, revision = parse(reference)
     endpoint = os.environ.get("HF_ENDPOINT")
     try:
-        commit, names = _resolve(reference, repo, revision, endpoint)
-        folder = snapshot_download(repo, revision=commit, allow_patterns=names, endpoint=endpoint, etag_timeout=30)
+        names = _resolve(reference, repo, revision, endpoint)
+        folder = snapshot_download(repo, revision=revision, allow_patterns=names, endpoint=endpoint, etag_timeout=30)
     except (HfHubHTTPError, OSError, _transport_error()) as error:
         try:
-            folder = snapshot_download(repo, revision=revision, local_files_only=True)
-        except LocalEntryNotFoundError:
+            folder, names = _cached(repo, revision)
+        except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
             raise UserError(
-                f"hf:{reference}: could not be downloaded ({_brief(error)}) and is not in the local cache; "
+                f"hf:{reference}: could not be downloaded ({_brief(error)}) and is not whole in the local cache; "
                 "check the network (HF_ENDPOINT names a mirror), or point the base at a copy with path:FOLDER."
             ) from error
-        commit, names = Path(folder).name, wanted_files(sorted(path.name for path in Path(folder).iterdir()))
-    return Path(folder), commit, names
+    return Path(folder), Path(folder).name, names  # the cache names a snapshot's folder by its commit
+
+
+def _cached(repo: str, revision: str) -> tuple[str, list[str]]:
+    """An earlier download, if all of the model's files are there."""
+    from huggingface_hub import get_cached_repo_tree, snapshot_download
+
+    names = wanted_files([file.path for file in get_cached_repo_tree(repo, revision=revision)])
+    return snapshot_download(repo, revision=revision, allow_patterns=names, local_files_only=True), names
 
 
 def parse(reference: str) -> tuple[str, str]:
@@ -82,7 +89,7 @@ def parse(reference: str) -> tuple[str, str]:
     return match["repo"], match["revision"]
 
 
-def _resolve(reference: str, repo: str, revision: str, endpoint: str | None) -> tuple[str, list[str]]:
+def _resolve(reference: str, repo: str, revision: str, endpoint: str | None) -> list[str]:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -102,7 +109,7 @@ def _resolve(reference: str, repo: str, revision: str, endpoint: str | None) -> 
     names = wanted_files([sibling.rfilename for sibling in info.siblings or []])
     if not any(name.endswith((".safetensors", ".bin")) for name in names):
         raise UserError(f"hf:{reference}: holds neither model.safetensors nor pytorch_model.bin; name another model.")
-    return info.sha, names
+    return names
 
 
 def _transport_error() -> type[Exception]:

@@ -234,7 +234,7 @@ def round_from_float32(values: np.ndarray, dtype: str) -> np.ndarray:
 def finite(stored: np.ndarray, dtype: str) -> bool:
     """Whether stored values hold neither infinities nor NaN."""
     if dtype == "BF16":
-        return not bool(np.any((stored & 0x7F80) == 0x7F80))
+        return int(np.max(stored & 0x7FFF, initial=0)) < 0x7F80
     return bool(np.isfinite(stored).all())
 
 
