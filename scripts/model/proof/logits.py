@@ -26,9 +26,9 @@ from scripts.model.logits import LogitReader
 from scripts.model.proof.check import Check, below, evenly, faults
 
 NMSE_ADVICE = (
-    "the GGUF is not the merged model, or llama.cpp computes it differently: delete it and convert again, and if "
+    "it is not the merged model, or llama.cpp computes it differently: delete the GGUF file and convert again, and if "
+    "that does not help choose a base that llama.cpp supports"
 )
-NMSE_ADVICE += "that does not help choose a base that llama.cpp supports"
 QUANT_ADVICE = "leave this type out of export.quants, or train with a lower learning rate"
 
 

@@ -15,11 +15,9 @@ from scripts.model.proof.check import Check, attempt, evenly, faults
 
 SHOWN = 24  # characters shown on each side of a difference
 CONTEXT = 64  # tokens; nothing is generated
-TOKENIZER_ADVICE = (
-    "the converter read another tokenizer than transformers does: certify the base model as it is, and if "
-)
-TOKENIZER_ADVICE += "that fails too, choose a base whose tokenizer llama.cpp knows"
-TEMPLATE_ADVICE = "llama.cpp reads the chat template differently: simplify it in the base's chat_template.jinja"
+AGAIN = "delete the GGUF file and convert again, and if that does not help"
+TOKENIZER_ADVICE = f"{AGAIN}, choose a base whose tokenizer llama.cpp knows"
+TEMPLATE_ADVICE = f"{AGAIN}, simplify the base's chat_template.jinja, which llama.cpp reads differently"
 
 
 def check_text(merged: Path, f16: Path, records: list[Record], count: int) -> list[Check]:
