@@ -42,6 +42,6 @@ for target, files in named_targets().items():
     rule:
         name:
             target
-        localrule: True
         input:
             files,
+        localrule: True

@@ -78,16 +78,16 @@ def title(job: Any) -> str:
 
 
 def causes(dag: Any, job: Any) -> list[str]:
-    """Each reason of a job as a clause that names what changed."""
+    """Each reason of a job as a clause that names what changed.
+
+    Snakemake looks no further once a job before it runs; here every planned job is compared with its own records.
+    """
     reason = dag.reason(job)
     found = [f"output is missing: {file}" for file in sorted(map(str, reason.missing_output))]
     found += [f"output is incomplete: {file}" for file in sorted(map(str, reason.incomplete_output))]
     found += [f"content changed: {file}" for file in sorted(map(str, reason.updated_input))]
-    if reason.input_changed:
-        found += input_set_changes(dag, job)
-    if reason.params_changed:
-        found += parameter_changes(dag, job)
-    if reason.code_changed:
+    found += input_set_changes(dag, job) + content_changes(dag, job) + parameter_changes(dag, job)
+    if any(dag.workflow.persistence.code_changed(job)):
         found.append(f"the command of rule {job.rule.name} was edited")
     if reason.forced:
         found.append("forced")
@@ -114,9 +114,7 @@ def parameter_changes(dag: Any, job: Any) -> list[str]:
         before = next((other for other in old if akin(value, other)), None)
         if isinstance(value, dict) and isinstance(before, dict):
             found += mapping_changes(before, value)
-        elif isinstance(value, str) and CONTENT_DIGEST.fullmatch(value):
-            found += content_changes(dag, job)
-        else:
+        elif not (isinstance(value, str) and CONTENT_DIGEST.fullmatch(value)):  # files, which are named already
             found.append(f"parameter changed: {shorten(before)} -> {shorten(value)}")
     return found
 
@@ -154,10 +152,11 @@ def mapping_changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "
 
 
 def content_changes(dag: Any, job: Any) -> list[str]:
-    """Inputs whose bytes are not the recorded ones, whatever their time stamps say."""
+    """Source files (no job makes them) whose bytes are not the recorded ones, whatever their time stamps say."""
     persistence = dag.workflow.persistence
+    made = {str(file) for files in dag.dependencies[job].values() for file in files}
     found = []
-    for file in sorted(map(str, job.input)):
+    for file in sorted(set(map(str, job.input)) - made):
         recorded = persistence.input_checksums(job, file) - {None}
         if recorded and Path(file).is_file() and f"sha256:{sha256_file(Path(file))}" not in recorded:
             found.append(f"content changed: {file}")

@@ -137,7 +137,9 @@ def die():
 """
 
 KILLS = {
-    "before the first save": "TrainerCallback.on_step_end = lambda self, a, s, c, **k: die() if s.global_step == 1 else None",
+    "before the first save": (
+        "TrainerCallback.on_step_end = lambda self, a, s, c, **k: die() if s.global_step == 1 else None"
+    ),
     "between saves": "TrainerCallback.on_step_end = lambda self, a, s, c, **k: die() if s.global_step == 3 else None",
     "inside a save, before the optimizer": (
         "Trainer._save_optimizer_and_scheduler = lambda self, to: die() if to.endswith('-4') else optimizer(self, to)"

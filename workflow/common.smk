@@ -9,6 +9,7 @@ sys.path.insert(0, workflow.basedir)
 
 from scripts.lib.cli import UserError
 from scripts.lib.config import load
+from scripts.lib.options.train import NOT_IDENTITY
 from scripts.lib.identity import code_parts, source_digest
 from snakemake.exceptions import WorkflowError
 
@@ -45,9 +46,9 @@ def run_of(wildcards):
     return CONFIG.run(wildcards.system, wildcards.run)
 
 
-def as_json(options):
+def as_json(options, **which):
     """A slice of the configuration as the JSON that a stage takes."""
-    return json.dumps(options.model_dump(mode="json"), sort_keys=True)
+    return json.dumps(options.model_dump(mode="json", **which), sort_keys=True)
 
 
 def section(name):
@@ -71,23 +72,38 @@ def quants_of(system, run):
 
 
 def quant_files(system, run):
-    return [f"models/{system}/{run}/gguf/model-{quant}.gguf" for quant in quants_of(system, run)]
+    return [
+        f"models/{system}/{run}/gguf/model-{quant}.gguf"
+        for quant in quants_of(system, run)
+    ]
 
 
 def quant_flags(wildcards, input):
     """NAME=FILE of each quant, as the stages take them."""
-    return [f"{quant}={file}" for quant, file in zip(quants_of(wildcards.system, wildcards.run), input.quants)]
+    return [
+        f"{quant}={file}"
+        for quant, file in zip(quants_of(wildcards.system, wildcards.run), input.quants)
+    ]
 
 
 def prediction_files(system, run, ending=".jsonl"):
     variants = ["base", "tuned", "f16", *quants_of(system, run)]
-    return [f"reports/{system}/{run}/predictions/{variant}{ending}" for variant in variants]
+    return [
+        f"reports/{system}/{run}/predictions/{variant}{ending}" for variant in variants
+    ]
 
 
 def merged_if_shipped(system, run):
     """Merged weights, only where the package holds them: they are removed otherwise."""
     shipped = "hf" in CONFIG.run(system, run).deploy.formats
-    return [f"models/{system}/{run}/merged/{name}" for name in shard_names(CONFIG.merge_shards)] if shipped else []
+    return (
+        [
+            f"models/{system}/{run}/merged/{name}"
+            for name in shard_names(CONFIG.merge_shards)
+        ]
+        if shipped
+        else []
+    )
 
 
 def of_run(function):
@@ -104,14 +120,16 @@ def shard_names(count):
     """File names of merged weights, as transformers names them."""
     if count == 1:
         return ["model.safetensors"]
-    return [f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)] + [
-        "model.safetensors.index.json"
-    ]
+    return [
+        f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)
+    ] + ["model.safetensors.index.json"]
 
 
 def packages(system=None):
     return [
-        f"dist/{run.system}/{run.name}/SHA256SUMS" for run in CONFIG.runs() if system in (None, run.system)
+        f"dist/{run.system}/{run.name}/SHA256SUMS"
+        for run in CONFIG.runs()
+        if system in (None, run.system)
     ]
 
 
@@ -127,5 +145,7 @@ def named_targets():
             "deploy": [f"dist/{here}/SHA256SUMS"],
             "test": [f"reports/{here}/verify.json"],
         }
-        targets |= {f"{run.system}_{run.name}_{stage}": files for stage, files in stages.items()}
+        targets |= {
+            f"{run.system}_{run.name}_{stage}": files for stage, files in stages.items()
+        }
     return targets

@@ -35,13 +35,14 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--val", type=Path, help="records for evaluation during training (JSONL)")
     stage.add_argument("--out", type=Path, required=True, help="adapter/ and training/ are written here")
     stage.add_argument("--work", type=Path, required=True, help="checkpoints live in a folder of this one")
+    stage.add_argument("--watch", default="{}", help="more parameters: device, report_to, keep_checkpoints")
     stage.add_argument("--system-prompt", default="", help="recorded in training_metadata.json")
     return stage
 
 
 def main(args: argparse.Namespace) -> None:
     """Trains, or resumes, and publishes."""
-    options = TrainOptions.parse(load_params(args.params))
+    options = TrainOptions.parse({**load_params(args.params), **load_params(args.watch)})
     base = verify_base(args.base)
     device = engine.pick_device(options.device)
     engine.refuse_impossible(options, device)

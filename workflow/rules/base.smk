@@ -5,9 +5,6 @@
 rule base:
     output:
         card="models/base/{base}/base.json",
-    params:
-        options=lambda wildcards: as_json(CONFIG.bases[wildcards.base]),
-        code=code("scripts.model.base"),
     log:
         "logs/base/{base}.log",
     benchmark:
@@ -17,6 +14,9 @@ rule base:
         mem_mb=4000,
         runtime=60,
         disk_mb=4000,
+    params:
+        options=lambda wildcards: as_json(CONFIG.bases[wildcards.base]),
+        code=code("scripts.model.base"),
     shell:
         "{PYTHON:q} -m scripts.model.base --name {wildcards.base:q}"
         " --out models/base/{wildcards.base:q} --params {params.options:q} --log {log:q}"

@@ -7,9 +7,6 @@ rule verify:
         sums="dist/{system}/{run}/SHA256SUMS",
     output:
         result="reports/{system}/{run}/verify.json",
-    params:
-        package=subpath(input.sums, parent=True),
-        code=code("scripts.model.verify"),
     log:
         "logs/{system}/{run}/verify.log",
     benchmark:
@@ -19,5 +16,8 @@ rule verify:
         mem_mb=2000,
         runtime=20,
         disk_mb=10,
+    params:
+        package=subpath(input.sums, parent=True),
+        code=code("scripts.model.verify"),
     shell:
         "{PYTHON:q} -m scripts.model.verify {params.package:q} --out {output.result:q} --log {log:q}"

@@ -4,7 +4,11 @@
 
 def scenario_digest():
     """The scenarios by name and content, so that an edit is noticed whatever its time stamp says."""
-    return checked(source_digest, [Path(path) for path in CONFIG.dnd.scenarios], "*.md") if CONFIG.dnd else ""
+    return (
+        checked(source_digest, [Path(path) for path in CONFIG.dnd.scenarios], "*.md")
+        if CONFIG.dnd
+        else ""
+    )
 
 
 def scenario_files():
@@ -22,11 +26,6 @@ rule dnd_tools:
     output:
         registry="data/curated/dnd/registry.json",
         page="data/curated/dnd/tools.md",
-    params:
-        sources=CONFIG.dnd.scenarios if CONFIG.dnd else [],
-        extra=f"--extra {CONFIG.dnd.extra_tools}" if CONFIG.dnd and CONFIG.dnd.extra_tools else "",
-        content=scenario_digest(),
-        code=code("scripts.dnd.tools"),
     log:
         "logs/dnd/tools.log",
     benchmark:
@@ -36,6 +35,15 @@ rule dnd_tools:
         mem_mb=500,
         runtime=10,
         disk_mb=100,
+    params:
+        sources=CONFIG.dnd.scenarios if CONFIG.dnd else [],
+        extra=(
+            f"--extra {CONFIG.dnd.extra_tools}"
+            if CONFIG.dnd and CONFIG.dnd.extra_tools
+            else ""
+        ),
+        content=scenario_digest(),
+        code=code("scripts.dnd.tools"),
     shell:
         "{PYTHON:q} -m scripts.dnd.tools scan {params.sources:q} {params.extra} --out {output.registry:q} --log {log:q}"
         " && {PYTHON:q} -m scripts.dnd.tools document {output.registry:q} --out {output.page:q}"
@@ -52,15 +60,6 @@ rule dnd_curate:
         test="data/curated/dnd/{run}/test.jsonl",
         stats="data/curated/dnd/{run}/stats.json",
         quarantine="data/curated/dnd/{run}/quarantine.jsonl",
-    params:
-        sources=CONFIG.dnd.scenarios if CONFIG.dnd else [],
-        system_prompt=lambda wildcards: CONFIG.run("dnd", wildcards.run).system_prompt,
-        options=as_json(CONFIG.dnd.curate) if CONFIG.dnd else "{}",
-        check=as_json(CONFIG.dnd.check) if CONFIG.dnd else "{}",
-        folder=subpath(output.train, parent=True),
-        tokenizer=subpath(input.base, parent=True),
-        content=scenario_digest(),
-        code=code("scripts.dnd.curate"),
     log:
         "logs/dnd/{run}/curate.log",
     benchmark:
@@ -70,6 +69,15 @@ rule dnd_curate:
         mem_mb=2000,
         runtime=20,
         disk_mb=200,
+    params:
+        sources=CONFIG.dnd.scenarios if CONFIG.dnd else [],
+        system_prompt=lambda wildcards: CONFIG.run("dnd", wildcards.run).system_prompt,
+        options=as_json(CONFIG.dnd.curate) if CONFIG.dnd else "{}",
+        check=as_json(CONFIG.dnd.check) if CONFIG.dnd else "{}",
+        folder=subpath(output.train, parent=True),
+        tokenizer=subpath(input.base, parent=True),
+        content=scenario_digest(),
+        code=code("scripts.dnd.curate"),
     shell:
         "{PYTHON:q} -m scripts.dnd.curate {params.sources:q} --registry {input.registry:q} --base {params.tokenizer:q}"
         " --system-prompt {params.system_prompt:q} --out {params.folder:q} --check {params.check:q}"
@@ -86,10 +94,6 @@ rule dnd_score:
     output:
         metrics="reports/dnd/{run}/metrics.json",
         failures="reports/dnd/{run}/failures.jsonl",
-    params:
-        options=as_json(CONFIG.score),
-        scope=CONFIG.scope,
-        code=code("scripts.dnd.score"),
     log:
         "logs/dnd/{run}/score.log",
     benchmark:
@@ -99,6 +103,10 @@ rule dnd_score:
         mem_mb=1000,
         runtime=20,
         disk_mb=50,
+    params:
+        options=as_json(CONFIG.score),
+        scope=CONFIG.scope,
+        code=code("scripts.dnd.score"),
     shell:
         "{PYTHON:q} -m scripts.dnd.score --records {input.records:q} --train {input.train:q}"
         " --registry {input.registry:q} --predictions {input.predictions:q} --run {wildcards.run:q}"
@@ -119,21 +127,25 @@ rule dnd_deploy:
         records="data/curated/dnd/{run}/test.jsonl",
     output:
         sums="dist/dnd/{run}/SHA256SUMS",
-    params:
-        options=lambda wildcards: as_json(CONFIG.run("dnd", wildcards.run).deploy),
-        system_prompt=lambda wildcards: CONFIG.run("dnd", wildcards.run).system_prompt,
-        merged=lambda wildcards, input: ["--merged", str(Path(input.merged[0]).parent)] if input.merged else [],
-        labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
-        code=code("scripts.dnd.deploy"),
     log:
         "logs/dnd/{run}/deploy.log",
     benchmark:
         "benchmarks/out/dnd/{run}/deploy.tsv"
     threads: workflow.cores
+    # Before the report, which tells of the package but is not drawn again for it.
+    priority: 10
     resources:
         mem_mb=2000,
         runtime=20,
         disk_mb=4000,
+    params:
+        options=lambda wildcards: as_json(CONFIG.run("dnd", wildcards.run).deploy),
+        system_prompt=lambda wildcards: CONFIG.run("dnd", wildcards.run).system_prompt,
+        merged=lambda wildcards, input: (
+            ["--merged", str(Path(input.merged[0]).parent)] if input.merged else []
+        ),
+        labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
+        code=code("scripts.dnd.deploy"),
     shell:
         "{PYTHON:q} -m scripts.dnd.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
         " --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"

@@ -10,7 +10,10 @@ def variant_files(wildcards):
     here = f"models/{wildcards.system}/{wildcards.run}"
     extra = {
         "base": [],
-        "tuned": [f"{here}/adapter/adapter_model.safetensors", f"{here}/adapter/adapter_config.json"],
+        "tuned": [
+            f"{here}/adapter/adapter_model.safetensors",
+            f"{here}/adapter/adapter_config.json",
+        ],
     }
     return extra.get(wildcards.variant, [f"{here}/gguf/model-{wildcards.variant}.gguf"])
 
@@ -33,11 +36,6 @@ rule predict:
     output:
         predictions=REPORT + "predictions/{variant}.jsonl",
         stats=REPORT + "predictions/{variant}.stats.json",
-    params:
-        options=section("predict"),
-        model=variant_flags,
-        tokenizer=subpath(input.base, parent=True),
-        code=code("scripts.model.predict"),
     log:
         "logs/{system}/{run}/predict-{variant}.log",
     benchmark:
@@ -48,6 +46,11 @@ rule predict:
         runtime=120,
         disk_mb=100,
         gpu=1 if CONFIG.scope == "real" else 0,
+    params:
+        options=section("predict"),
+        model=variant_flags,
+        tokenizer=subpath(input.base, parent=True),
+        code=code("scripts.model.predict"),
     shell:
         "{PYTHON:q} -m scripts.model.predict --variant {wildcards.variant:q} {params.model}"
         " --tokenizer {params.tokenizer:q} --records {input.records:q} --out {output.predictions:q}"
@@ -61,10 +64,6 @@ rule gate:
         quants=of_run(quant_files),
     output:
         gate=REPORT + "gate.json",
-    params:
-        options=section("gate"),
-        quants=quant_flags,
-        code=code("scripts.model.gate"),
     log:
         "logs/{system}/{run}/gate.log",
     benchmark:
@@ -74,6 +73,10 @@ rule gate:
         mem_mb=500,
         runtime=5,
         disk_mb=10,
+    params:
+        options=section("gate"),
+        quants=quant_flags,
+        code=code("scripts.model.gate"),
     shell:
         "{PYTHON:q} -m scripts.model.gate --metrics {input.metrics:q} --certificate {input.certificate:q}"
         " --quant {params.quants:q} --out {output.gate:q} --params {params.options:q} --log {log:q}"

@@ -17,12 +17,6 @@ rule merge:
         config=MERGED + "config.json",
         tokenizer=MERGED + "tokenizer.json",
         tokenizer_config=MERGED + "tokenizer_config.json",
-    params:
-        options=json.dumps({"shards": CONFIG.merge_shards}),
-        base=subpath(input.base, parent=True),
-        adapter=subpath(input.adapter, parent=True),
-        folder=subpath(output.account, parent=True),
-        code=code("scripts.model.merge"),
     log:
         "logs/{system}/{run}/merge.log",
     benchmark:
@@ -32,6 +26,12 @@ rule merge:
         mem_mb=2000,
         runtime=60,
         disk_mb=4000,
+    params:
+        options=json.dumps({"shards": CONFIG.merge_shards}),
+        base=subpath(input.base, parent=True),
+        adapter=subpath(input.adapter, parent=True),
+        folder=subpath(output.account, parent=True),
+        code=code("scripts.model.merge"),
     shell:
         "{PYTHON:q} -m scripts.model.merge --base {params.base:q} --adapter {params.adapter:q} --out {params.folder:q}"
         " --params {params.options:q} --log {log:q}"
@@ -44,9 +44,6 @@ rule convert:
         tokenizer=MERGED + "tokenizer.json",
     output:
         gguf=passing(GGUF + "model-f16.gguf"),
-    params:
-        folder=subpath(input.config, parent=True),
-        code=code("scripts.model.convert"),
     log:
         "logs/{system}/{run}/convert.log",
     benchmark:
@@ -56,6 +53,9 @@ rule convert:
         mem_mb=4000,
         runtime=60,
         disk_mb=4000,
+    params:
+        folder=subpath(input.config, parent=True),
+        code=code("scripts.model.convert"),
     shell:
         "{PYTHON:q} -m scripts.model.convert --model {params.folder:q} --out {output.gguf:q}"
         " --converter {CONVERTER:q} --log {log:q}"
@@ -66,9 +66,6 @@ rule quantize:
         f16=GGUF + "model-f16.gguf",
     output:
         gguf=GGUF + "model-{quant,(?!f16)[A-Z0-9_]+}.gguf",
-    params:
-        options=lambda wildcards: json.dumps({"llama_quantize": run_of(wildcards).export.llama_quantize}),
-        code=code("scripts.model.quantize"),
     log:
         "logs/{system}/{run}/quantize-{quant}.log",
     benchmark:
@@ -78,6 +75,11 @@ rule quantize:
         mem_mb=4000,
         runtime=60,
         disk_mb=2000,
+    params:
+        options=lambda wildcards: json.dumps(
+            {"llama_quantize": run_of(wildcards).export.llama_quantize}
+        ),
+        code=code("scripts.model.quantize"),
     shell:
         "{PYTHON:q} -m scripts.model.quantize --model {input.f16:q} --type {wildcards.quant:q} --out {output.gguf:q}"
         " --params {params.options:q} --log {log:q}"
@@ -95,13 +97,6 @@ rule certify:
         texts="data/curated/{system}/{run}/train.jsonl",
     output:
         certificate=GGUF + "certificate.json",
-    params:
-        options=section("certify"),
-        base=subpath(input.base, parent=True),
-        adapter=subpath(input.adapter, parent=True),
-        merged=subpath(input.account, parent=True),
-        quants=quant_flags,
-        code=code("scripts.model.certify"),
     log:
         "logs/{system}/{run}/certify.log",
     benchmark:
@@ -111,6 +106,13 @@ rule certify:
         mem_mb=6000,
         runtime=60,
         disk_mb=100,
+    params:
+        options=section("certify"),
+        base=subpath(input.base, parent=True),
+        adapter=subpath(input.adapter, parent=True),
+        merged=subpath(input.account, parent=True),
+        quants=quant_flags,
+        code=code("scripts.model.certify"),
     shell:
         "{PYTHON:q} -m scripts.model.certify --base {params.base:q} --adapter {params.adapter:q}"
         " --merged {params.merged:q} --f16 {input.f16:q} --quant {params.quants:q} --heldout {input.heldout:q}"

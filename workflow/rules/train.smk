@@ -12,11 +12,6 @@ rule train:
         config="models/{system}/{run}/adapter/adapter_config.json",
         metadata="models/{system}/{run}/training/training_metadata.json",
         curve="models/{system}/{run}/training/loss.jsonl",
-    params:
-        options=section("train"),
-        system_prompt=lambda wildcards: run_of(wildcards).system_prompt,
-        base=subpath(input.base, parent=True),
-        code=code("scripts.model.train"),
     log:
         "logs/{system}/{run}/train.log",
     benchmark:
@@ -27,7 +22,14 @@ rule train:
         runtime=600,
         disk_mb=4000,
         gpu=1 if CONFIG.scope == "real" else 0,
+    params:
+        options=lambda wildcards: as_json(run_of(wildcards).train, exclude=set(NOT_IDENTITY)),
+        # Where it runs and how it is watched: Snakemake never compares a parameter that is derived from the input.
+        watch=lambda wildcards, input: as_json(run_of(wildcards).train, include=set(NOT_IDENTITY)),
+        system_prompt=lambda wildcards: run_of(wildcards).system_prompt,
+        base=subpath(input.base, parent=True),
+        code=code("scripts.model.train"),
     shell:
         "{PYTHON:q} -m scripts.model.train --base {params.base:q} --train {input.train:q} --val {input.val:q}"
         " --out models/{wildcards.system:q}/{wildcards.run:q} --work models/.work/{wildcards.system:q}/{wildcards.run:q}"
-        " --system-prompt {params.system_prompt:q} --params {params.options:q} --log {log:q}"
+        " --system-prompt {params.system_prompt:q} --params {params.options:q} --watch {params.watch:q} --log {log:q}"
