@@ -138,7 +138,7 @@ class TestFolder:
             (lambda folder: (folder / "config.json").write_text("{"), "config.json: not valid JSON"),
             (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 100), "model.safetensors: cut short"),
             (lambda folder: os.truncate(folder / "model.safetensors", 50_000), "model.safetensors: truncated"),
-            (lambda folder: (folder / "model.safetensors").unlink(), "its weights do not load"),
+            (lambda folder: (folder / "model.safetensors").unlink(), "holds neither model.safetensors nor"),
             (lambda folder: (folder / "tokenizer.json").write_text("{}"), "its tokenizer does not load"),
         ],
     )

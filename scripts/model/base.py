@@ -104,6 +104,10 @@ def adopt(folder: Path, names: list[str], options: BaseOptions, work: Path) -> s
             "model it was made from in `merge_onto` (and list it under `bases`)."
         )
     safe = has_weights(folder)
+    if not safe and not any(name.endswith(".bin") for name in names):
+        raise UserError(
+            f"{options.source}: holds neither model.safetensors nor pytorch_model.bin; check the path or name."
+        )
     tensors = read_model(folder) if safe else {}
     precisions = {DTYPE_NAMES[tensor.dtype] for tensor in tensors.values() if tensor.dtype in DTYPE_NAMES}
     tokenizer = load_tokenizer(folder, options.source)
