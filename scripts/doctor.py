@@ -25,6 +25,7 @@ from scripts.lib.config import Config, Run, load_files
 from scripts.setup import ENVS, OLDEST
 
 GB = 1e9
+DEFAULT = Path("config/demo.yaml")
 # Bytes a parameter while training an adapter: weights, plus activations and the adapter's optimizer, as measured on
 # SmolLM2-135M (batch 4 x 500 tokens, bf16: 2.2 GB resident, of which 0.9 GB is the libraries).
 WEIGHT_BYTES = {"16bit": 2.0, "8bit": 1.0, "4bit": 0.6}
@@ -48,7 +49,7 @@ class Row:
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     command = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    command.add_argument("--configfile", nargs="+", type=Path, default=[Path("config/demo.yaml")])
+    command.add_argument("--configfile", nargs="+", type=Path, default=[DEFAULT])
     command.add_argument("--verbose", action="store_true", help="every package with its version")
     command.add_argument("--json", action="store_true", help="rows as JSON lines")
     return command
@@ -197,11 +198,7 @@ def next_command(config: Config, rows: list[Row], files: list[Path]) -> str:
         return "what the FAIL rows say, then `make doctor` again"
     built = all(Path(f"dist/{one.system}/{one.name}/SHA256SUMS").is_file() for one in config.runs())
     if not built:
-        return (
-            "make demo"
-            if files == [Path("config/demo.yaml")]
-            else f"snakemake --configfile {' '.join(map(str, files))}"
-        )
+        return "make demo" if files == [DEFAULT] else f"snakemake --configfile {' '.join(map(str, files))}"
     first = config.runs()[0] if config.runs() else None
     if first is None:
         raise UserError("the configuration has no run; add one under a system's `runs:`.")
