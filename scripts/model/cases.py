@@ -1,0 +1,107 @@
+"""What is predicted: assistant turns of the test split, each with the prompt that its true past makes.
+
+Also how they are handed to llama.cpp: in waves, so that a turn finds the turns before it still in its slot.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scripts.lib.chat import encode, prompt_text
+from scripts.lib.cli import UserError
+from scripts.lib.files import read_json
+from scripts.lib.records import Record
+from scripts.model.weights import context_length
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One assistant turn to predict.
+
+    Attributes:
+        record: the conversation.
+        answer: index of the message.
+        prompt: the rendered past, with the header of the answer.
+        ids: its tokens.
+        room: the most tokens to generate; 0 where the prompt leaves none in the model's context.
+    """
+
+    record: Record
+    answer: int
+    prompt: str
+    ids: tuple[int, ...]
+    room: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model answered; ``tokens`` counts the end-of-turn token, ``text`` leaves it out."""
+
+    text: str
+    tokens: int
+    finish: str
+
+
+OVERFLOW = Prediction("", 0, "overflow")
+
+
+def spread(items: Sequence[T], count: int | None) -> list[T]:
+    """``count`` of the items, at equal distances, the first among them; all where ``count`` is None or too many."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]
+
+
+def window_of(folder: Path) -> int:
+    """The context of the model in ``folder``, in tokens.
+
+    Raises:
+        UserError: its config.json does not say.
+    """
+    window = context_length(read_json(folder / "config.json"))
+    if window is None:
+        raise UserError(f"{folder / 'config.json'}: names no context length; add max_position_embeddings.")
+    return window
+
+
+def draw_cases(
+    records: Sequence[Record], tokenizer: Any, *, window: int, max_cases: int | None, max_new_tokens: int
+) -> list[Case]:
+    """The turns to predict, sorted by record and place; the same ones whichever variant is asked.
+
+    A prompt that leaves no room for a token is kept, with ``room`` 0: it is counted, never cut.
+    """
+    places = [(record, answer) for record in sorted(records, key=lambda r: r.id) for answer in record.answers]
+    cases = []
+    for record, answer in spread(places, max_cases):
+        prompt = prompt_text(tokenizer, record, answer)
+        ids = tuple(encode(tokenizer, prompt))
+        cases.append(Case(record, answer, prompt, ids, max(0, min(max_new_tokens, window - len(ids)))))
+    return cases
+
+
+def by_record(cases: Sequence[Case]) -> list[list[Case]]:
+    """Neighbouring cases of one record together."""
+    return [list(rows) for _, rows in groupby(cases, key=lambda case: case.record.id)]
+
+
+def waves(cases: Sequence[Case], slots: int) -> Iterator[list[Case]]:
+    """Cases in waves of at most ``slots``, a record's turns in waves that follow each other.
+
+    Long conversations come first, so that the last waves are not left with one each. In a wave, conversations that go
+    on stand before new ones: llama.cpp gives each prompt in turn the slot that holds most of it.
+    """
+    waiting = deque(sorted(by_record(cases), key=lambda rows: (-len(rows), rows[0].record.id)))
+    active: list[deque[Case]] = []
+    while waiting or active:
+        while waiting and len(active) < slots:
+            active.append(deque(waiting.popleft()))
+        yield [rows.popleft() for rows in active]
+        active = [rows for rows in active if rows]

@@ -1,0 +1,232 @@
+"""Greedy answers and perplexity by transformers.
+
+The answers of one conversation share its past: the conversation is read once, which gives the perplexity of its
+answers, and every answer continues from a slice of the key-value cache of that reading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.chat import Rendered
+from scripts.lib.cli import UserError
+from scripts.model import engine
+from scripts.model.cases import Case, Prediction
+
+# A chat model may end its turn by any of these; llama.cpp stops at them as well.
+END_TOKENS = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>", "<end_of_turn>", "</s>")
+
+
+@dataclass
+class Surprise:
+    """Sum of -ln p over answer tokens."""
+
+    total: float = 0.0
+    tokens: int = 0
+
+    def add(self, total: float, tokens: int) -> None:
+        """Adds a conversation's."""
+        self.total += total
+        self.tokens += tokens
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp of the mean; None without tokens, or where it is beyond every float."""
+        mean = self.total / self.tokens if self.tokens else math.inf
+        return math.exp(mean) if mean < 700 else None
+
+
+class Transformer:
+    """A causal language model in transformers, with or without an adapter.
+
+    Args:
+        folder: the base model.
+        adapter: a PEFT adapter on it.
+        tokenizer: the base's, with a pad token.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        UserError: no model, no adapter, or no such device.
+    """
+
+    def __init__(self, folder: Path, adapter: Path | None, tokenizer: Any, device: str = "auto") -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, GenerationConfig
+
+        _must_hold(folder, "config.json")
+        self.tokenizer, self.device = tokenizer, engine.pick_device(device)
+        self.precision = "bfloat16" if engine.computes_bfloat16(self.device) else "float32"
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, self.precision), local_files_only=True
+        )
+        self.stops = stop_tokens(model, tokenizer)
+        model.to(self.device)
+        if adapter is not None:
+            model = _with_adapter(model, adapter)
+        self.model = model.eval()
+        # A fresh one: what a base suggests for sampling (a repetition penalty) would change greedy answers too.
+        plain = GenerationConfig(do_sample=False, eos_token_id=self.stops, pad_token_id=tokenizer.pad_token_id)
+        self.model.generation_config = plain
+        if adapter is not None:
+            self.model.base_model.model.generation_config = plain
+
+    def read(self, ids: Sequence[int], mask: Sequence[int] | None = None) -> tuple[Any, float, int]:
+        """Reads a conversation.
+
+        Args:
+            ids: its tokens, [n].
+            mask: 1 where a token's surprise counts, [n]; none given: nowhere.
+
+        Returns:
+            the key-value cache, the sum of -ln p over counted tokens, and their number.
+        """
+        import torch
+        from transformers import DynamicCache
+
+        counted = [place for place, on in enumerate(mask or []) if on and place > 0]
+        # The logits of one position before each counted token, and of no other: they are wide.
+        keep = torch.tensor([place - 1 for place in counted] or [0], device=self.device)
+        tokens = torch.tensor([list(ids)], device=self.device)
+        cache = DynamicCache(config=self.model.config)
+        with torch.inference_mode():
+            output = self.model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=keep)
+            if not counted:
+                return output.past_key_values, 0.0, 0
+            rows = output.logits[0].float()
+            wanted = tokens[0, counted]
+            surprise = rows.logsumexp(dim=-1) - rows.gather(1, wanted[:, None])[:, 0]
+        return output.past_key_values, float(surprise.double().sum()), len(counted)
+
+    def answer(self, cases: Sequence[Case], pasts: Sequence[Any] | None = None) -> list[Prediction]:
+        """Greedy answers to prompts with equal room, side by side.
+
+        Args:
+            cases: the prompts; padded on the left to the longest.
+            pasts: for each the key-value cache of a text that begins with the prompt; none given: prompts are read.
+        """
+        import torch
+
+        longest = max(len(case.ids) for case in cases)
+        pad = self.tokenizer.pad_token_id
+        rows = [[pad] * (longest - len(case.ids)) + list(case.ids) for case in cases]
+        attended = [[0] * (longest - len(case.ids)) + [1] * len(case.ids) for case in cases]
+        extra = {"past_key_values": stacked(pasts, cases, longest - 1)} if pasts and longest > 1 else {}
+        with torch.inference_mode():
+            output = self.model.generate(
+                input_ids=torch.tensor(rows, device=self.device),
+                attention_mask=torch.tensor(attended, device=self.device),
+                max_new_tokens=cases[0].room,
+                **extra,
+            )
+        return [self._prediction(row) for row in output[:, longest:].tolist()]
+
+    def _prediction(self, ids: list[int]) -> Prediction:
+        end = next((place for place, token in enumerate(ids) if token in self.stops), None)
+        said = ids if end is None else ids[:end]
+        text = self.tokenizer.decode(said, skip_special_tokens=True)
+        return Prediction(text, len(said) + (end is not None), "length" if end is None else "stop")
+
+
+def stacked(pasts: Sequence[Any], cases: Sequence[Case], length: int) -> Any:
+    """A cache of [cases, heads, length, width] a layer: prompts but for their last token, padded on the left."""
+    import torch
+    from torch.nn.functional import pad
+    from transformers import DynamicCache
+
+    layers = []
+    for rows in zip(*(past.layers for past in pasts), strict=True):
+        cut = [
+            tuple(pad(side[:, :, : len(case.ids) - 1], (0, 0, length - len(case.ids) + 1, 0)) for side in _sides(row))
+            for row, case in zip(rows, cases, strict=True)
+        ]
+        layers.append(tuple(torch.cat(side) for side in zip(*cut, strict=True)))
+    return DynamicCache(layers)
+
+
+def _sides(layer: Any) -> tuple[Any, Any]:
+    return layer.keys, layer.values
+
+
+def can_slice(past: Any) -> bool:
+    """Whether a cache holds every position of every layer (a sliding window does not)."""
+    from transformers.cache_utils import DynamicLayer
+
+    return all(type(layer) is DynamicLayer for layer in past.layers)
+
+
+def predict_all(
+    model: Transformer,
+    groups: Sequence[Sequence[Case]],
+    texts: dict[str, Rendered],
+    measured: set[str],
+    batch: int,
+    done: Callable[[int], Any],
+) -> tuple[list[Prediction], Surprise]:
+    """Answers to all cases in their order, and the surprise of the measured conversations.
+
+    Args:
+        model: who answers.
+        groups: cases with room, those of one conversation together.
+        texts: each conversation rendered, by record id.
+        measured: ids of the conversations that are measured (those within the model's context).
+        batch: answers side by side.
+        done: told of every number of answers that came.
+    """
+    answers: dict[tuple[str, int], Prediction] = {}
+    surprise = Surprise()
+    pending: list[tuple[Case, Any]] = []
+
+    def flush(least: int) -> None:
+        """Answers batches of equal room while there are ``least`` of them."""
+        while len(pending) >= least:
+            room = pending[0][0].room
+            chosen = [row for row in pending if row[0].room == room][:batch]
+            cases, pasts = [row[0] for row in chosen], [row[1] for row in chosen]
+            said = model.answer(cases, None if any(past is None for past in pasts) else pasts)
+            answers.update({(case.record.id, case.answer): one for case, one in zip(cases, said, strict=True)})
+            taken = {id(row) for row in chosen}
+            pending[:] = [row for row in pending if id(row) not in taken]
+            done(len(chosen))
+
+    for cases in groups:
+        name = cases[0].record.id
+        past, total, tokens = _read_group(model, cases, texts[name], name in measured)
+        surprise.add(total, tokens)
+        pending += [(case, past) for case in cases]
+        flush(batch)
+    flush(1)
+    return [answers[case.record.id, case.answer] for cases in groups for case in cases], surprise
+
+
+def _read_group(model: Transformer, cases: Sequence[Case], text: Rendered, measured: bool) -> tuple[Any, float, int]:
+    """Reads a conversation as far as it is needed; the cache is None where it cannot serve every prompt."""
+    longest = max(cases, key=lambda case: len(case.ids)).ids
+    ids = text.ids if measured else list(longest)
+    past, total, tokens = model.read(ids, text.mask if measured else None)
+    serves = can_slice(past) and all(list(case.ids) == ids[: len(case.ids)] for case in cases)
+    return (past if serves else None), total, tokens
+
+
+def stop_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Ids after which a model has ended its turn, sorted."""
+    suggested = model.generation_config.eos_token_id
+    known = set(tokenizer.all_special_tokens) | set(getattr(tokenizer, "added_tokens_encoder", {}))
+    found = {tokenizer.convert_tokens_to_ids(token) for token in END_TOKENS if token in known}
+    found |= {suggested} if isinstance(suggested, int) else set(suggested or [])
+    return sorted(found | {tokenizer.eos_token_id} - {None})
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    _must_hold(adapter, "adapter_config.json")
+    return PeftModel.from_pretrained(model, adapter)
+
+
+def _must_hold(folder: Path, name: str) -> None:
+    if not (folder / name).is_file():
+        raise UserError(f"{folder}: holds no {name}; build it first, or check the path.")
