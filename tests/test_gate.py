@@ -1,0 +1,128 @@
+"""The gate: the smallest file that is good enough, limits that hold or not, and the certificate above all."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scripts.lib.cli import UserError
+from scripts.model import gate
+
+
+def estimate(value, width=0.05):
+    bounds = (None, None) if value is None else (value - width, value + width)
+    return {"value": value, "low": bounds[0], "high": bounds[1], "n": 100}
+
+
+@pytest.fixture
+def run_gate(tmp_path):
+    def run(scores, sizes=None, certificate=None, **options):
+        sizes = sizes or {"Q4_K_M": 400, "Q8_0": 800}
+        command, files = ["--quant"], []
+        for name, size in sizes.items():
+            path = tmp_path / f"model-{name}.gguf"
+            path.write_bytes(name.encode() * size)
+            files.append({"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+            command.append(f"{name}={path}")
+        metrics = {
+            "variants": {
+                name: {"call_f1": estimate(value), "perplexity": estimate(9.0)} for name, value in scores.items()
+            },
+            "baselines": {"majority": {"call_f1": estimate(0.1)}},
+            "higher_is_better": {"call_f1": True, "perplexity": False},
+        }
+        (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+        (tmp_path / "certificate.json").write_text(json.dumps({"passed": True, "files": files} | (certificate or {})))
+        command += ["--metrics", str(tmp_path / "metrics.json"), "--certificate", str(tmp_path / "certificate.json")]
+        command += ["--out", str(tmp_path / "gate.json"), "--params", json.dumps(options)]
+        run.command = command
+        gate.main(gate.parser().parse_args(command))
+        return json.loads((tmp_path / "gate.json").read_text())
+
+    return run
+
+
+def test_the_smaller_file_is_shipped_within_the_tolerance(run_gate):
+    got = run_gate({"base": 0.0, "Q4_K_M": 0.49, "Q8_0": 0.5}, tolerance=0.02)
+    assert (got["variant"], got["passed"]) == ("Q4_K_M", True)
+    assert got["candidates"][0] == {"name": "Q4_K_M", "bytes": 2400, "score": estimate(0.49)}
+    assert "Q8_0" in got["why"] and "within 0.02" in got["why"]
+
+
+def test_the_better_file_is_shipped_beyond_it(run_gate):
+    got = run_gate({"base": 0.0, "Q4_K_M": 0.45, "Q8_0": 0.5}, tolerance=0.02)
+    assert (got["variant"], got["why"]) == ("Q8_0", "Q8_0 (0.0 MB, call_f1 0.500) is the best of the quants.")
+
+
+def test_the_choice_turns_where_less_is_better():
+    options = gate.GateOptions(metric="perplexity", tolerance=0.5)
+    scores = {"small": estimate(9.9), "large": estimate(9.0), "mid": estimate(9.4)}
+    sizes = {"small": 1, "large": 9, "mid": 5}
+    assert gate.choose(scores, sizes, options, upward=False)[0] == "mid"
+
+
+def test_an_undefined_score_never_wins(run_gate):
+    assert run_gate({"base": 0.0, "Q4_K_M": None, "Q8_0": 0.5})["variant"] == "Q8_0"
+    got = run_gate({"base": 0.0, "Q4_K_M": None, "Q8_0": None})
+    assert (got["variant"], got["passed"]) == ("Q4_K_M", False)
+    assert "undefined" in got["why"]
+
+
+def test_overlapping_intervals_beat_nobody(run_gate):
+    got = run_gate({"base": 0.42, "Q4_K_M": 0.5, "Q8_0": 0.5})
+    checks = {row["name"]: row["passed"] for row in got["checks"]}
+    assert checks == {"integrity": True, "beats base": False, "beats majority": True}
+    assert not got["passed"] and "beats base" in got["why"]
+
+
+def test_a_minimum_is_a_ceiling_where_less_is_better(run_gate):
+    scores = {"base": 0.0, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    assert run_gate(scores, minimum={"call_f1": 0.5, "perplexity": 9.5})["passed"]
+    assert not run_gate(scores, minimum={"perplexity": 8.5})["passed"]
+    assert not run_gate(scores, minimum={"call_f1": 0.51})["passed"]
+
+
+def test_a_missed_limit_marks_or_stops(run_gate, capsys, tmp_path):
+    scores = {"base": 0.5, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    assert run_gate(scores, on_miss="mark")["passed"] is False
+    assert "MISSED, package marked" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"gate\.on_miss"):
+        run_gate(scores, on_miss="stop")
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.model.gate", *run_gate.command], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert json.loads((tmp_path / "gate.json").read_text())["on_miss"] == "stop"
+
+
+def test_integrity_stops_even_where_limits_only_mark(run_gate):
+    scores = {"base": 0.0, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    failed = {"passed": False, "checks": [{"name": "logits:f16", "kind": "integrity", "passed": False}]}
+    with pytest.raises(UserError, match="logits:f16"):
+        run_gate(scores, certificate=failed, on_miss="mark")
+    with pytest.raises(UserError, match="not about"):
+        run_gate(scores, certificate={"files": [{"name": "model-Q8_0.gguf", "sha256": "0" * 64}]})
+
+
+def test_the_same_input_gives_the_same_bytes(run_gate, tmp_path):
+    scores = {"base": 0.0, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    run_gate(scores)
+    first = (tmp_path / "gate.json").read_bytes()
+    run_gate(scores)
+    assert (tmp_path / "gate.json").read_bytes() == first
+    assert str(tmp_path).encode() not in first
+
+
+def test_unknown_names_are_one_sentence_each(run_gate):
+    scores = {"base": 0.0, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    with pytest.raises(UserError, match="scores no 'nearset'"):
+        run_gate(scores, beat=["nearset"])
+    with pytest.raises(UserError, match="no metric 'f1'"):
+        run_gate(scores, metric="f1")
+    with pytest.raises(UserError, match="NAME=FILE"):
+        gate.named_quants(["model.gguf"])
+    with pytest.raises(UserError, match="no such file"):
+        gate.named_quants(["Q8_0=nowhere.gguf"])
