@@ -1,4 +1,4 @@
-"""A finished run in miniature: a tiny GGUF written without the converter, and the JSON files that stages leave behind."""
+"""A finished run in miniature: a tiny GGUF written without the converter, and the JSON files that stages leave."""
 
 from __future__ import annotations
 

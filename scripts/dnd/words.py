@@ -19,3 +19,18 @@ METRICS = {
         "how surprised the model is by held-out answers: 1 would be no surprise at all. Its n counts tokens.",
     ),
 }
+COUNTS = {
+    "scenarios": "Scenario files: how many were found, how many are used.",
+    "scenarios: dropped": "Why files were left out. Nothing is left out without a reason.",
+    "scenarios: quarantined": "The files and turns set aside, one by one; all are in quarantine.jsonl.",
+    "scenarios: warnings": "Oddities in files that are used all the same, such as a result that does not add up.",
+    "records": "Conversations in each split. All of a scenario lies in one split.",
+    "categories": "Scenarios of each kind in each split.",
+    "turns": "Turns of the dungeon master, each of them a case; and those where no call is due.",
+    "calls: by tool": "Calls that the splits expect, by tool.",
+    "tokens": "Lengths of conversations in tokens, against the longest the model takes. Nothing is cut.",
+    "supervised share": "The share of tokens that the model learns to write: only the dungeon master's turns.",
+    "leakage": "Held-out conversations that also stand in the training data; the first two must be zero. "
+    "A plain random split by turn would have leaked as many as the naive figure says.",
+    "split": "How the splits were drawn.",
+}

@@ -16,6 +16,9 @@ BASELINE_WORDS = {
     "nearest": "copies the answer of the most similar training case",
     "mean": "always gives the mean of the training data",
 }
+TOP = "counts"
+LONG_TEXT = 120  # characters
+LONG_TABLE = 14  # rows
 SCOPE_WORDS = {
     "road": "Made with a preset that proves the road from raw data to package, not the model. Quote no score of it.",
     "learning": "Made with a preset that proves that learning happens on a small model; it is not the best there is.",
@@ -47,10 +50,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Group:
-    """Some counts that belong together: (label, value as text) rows."""
+    """Some counts that belong together: a label and its values as text, a value for each column.
+
+    ``columns`` is [""] where a label has just one value.
+    """
 
     title: str
-    rows: list[tuple[str, str]] = field(default_factory=list)
+    columns: list[str] = field(default_factory=lambda: [""])
+    rows: list[tuple[str, list[str]]] = field(default_factory=list)
 
 
 def score_rows(metrics: dict[str, Any], shipped: str = "") -> list[Row]:
@@ -131,35 +138,74 @@ def checks(value: dict[str, Any]) -> list[Check]:
     return rows
 
 
-def count_groups(value: dict[str, Any], title: str = "Counts") -> list[Group]:
-    """Any nested JSON of counts as flat groups: a group for each nested object, its scalars as rows.
+def count_groups(value: dict[str, Any], title: str = TOP) -> list[Group]:
+    """Any nested JSON of counts as flat tables: one for each nested object, its plain values as rows.
 
-    Lists of objects give a row each; lists of scalars are joined. Shapes differ between systems, so none is assumed.
+    An object whose values are objects with the same keys becomes one table with a column for each key. Shapes differ
+    between systems, so none is assumed. Long texts are no counts and stay out.
     """
-    own = Group(title)
-    groups = [own]
+    alike = {} if title == TOP else alike_in(value)
+    own = Group(f"{title}: more" if alike else title)
+    groups = [matrix(title, alike), own] if alike else [own]
     for key, item in value.items():
-        if isinstance(item, dict) and any(isinstance(part, (dict, list)) for part in item.values()):
-            groups += count_groups(item, plain(key))
-        elif isinstance(item, dict):
-            groups.append(Group(plain(key), [(plain(name), number(part)) for name, part in item.items()]))
-        elif isinstance(item, list):
-            own.rows.append((plain(key), listed(item)))
-        else:
-            own.rows.append((plain(key), number(item)))
-    return [group for group in groups if group.rows]
+        name = plain(key) if title == TOP else f"{title}: {plain(key)}"
+        if key in alike:
+            continue
+        if isinstance(item, dict) and item:
+            groups += [matrix(name, item)] if is_matrix(item) else count_groups(item, name)
+        elif isinstance(item, list) and item and all(isinstance(row, dict) for row in item):
+            groups.append(records_table(name, item))
+        elif not isinstance(item, str) or len(item) <= LONG_TEXT:
+            own.rows.append((plain(key), [listed(item) if isinstance(item, (list, dict)) else number(item)]))
+    kept = [group for group in groups if group.rows]
+    return [shortened(group) for group in kept] if title == TOP else kept
 
 
-def listed(items: list[Any], limit: int = 8) -> str:
+def alike_in(value: dict[str, Any]) -> dict[str, Any]:
+    """Two or more objects with the same keys among others' values; they make one table."""
+    found = {key: item for key, item in value.items() if isinstance(item, dict) and item}
+    return found if len(found) > 1 and is_matrix(found) else {}
+
+
+def is_matrix(item: dict[str, Any]) -> bool:
+    """Whether every value is an object with the same keys and plain values."""
+    values = list(item.values())
+    if not all(isinstance(row, dict) and row and row.keys() == values[0].keys() for row in values):
+        return False
+    return not any(isinstance(part, (dict, list)) for row in values for part in row.values())
+
+
+def matrix(title: str, item: dict[str, dict[str, Any]]) -> Group:
+    """An object of like objects as a table."""
+    columns = [plain(key) for key in next(iter(item.values()))]
+    return Group(title, columns, [(plain(key), [number(part) for part in row.values()]) for key, row in item.items()])
+
+
+def records_table(title: str, items: list[dict[str, Any]]) -> Group:
+    """A list of objects as a table, numbered."""
+    columns = list(dict.fromkeys(key for row in items for key in row))
+    rows = [(str(at), [pairs(row.get(key, "")) for key in columns]) for at, row in enumerate(items, 1)]
+    return Group(title, [plain(key) for key in columns], rows)
+
+
+def shortened(group: Group) -> Group:
+    """A long table cut, with the number of what is left."""
+    if len(group.rows) <= LONG_TABLE:
+        return group
+    rest = (f"and {len(group.rows) - LONG_TABLE} more", [""] * len(group.columns))
+    return Group(group.title, group.columns, [*group.rows[:LONG_TABLE], rest])
+
+
+def listed(items: Any, limit: int = 8) -> str:
     """A list on one line; a long one is cut with the number of what is left."""
     if not items:
         return "none"
-    shown = [number(item) if not isinstance(item, (dict, list)) else pairs(item) for item in items[:limit]]
     rest = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return ", ".join(shown) + rest
+    return ", ".join(pairs(item) for item in list(items)[:limit]) + rest
 
 
 def pairs(item: Any) -> str:
-    """A small object inside a list: its values, in order."""
-    values = item.values() if isinstance(item, dict) else item
-    return " / ".join(number(value) if not isinstance(value, (dict, list)) else str(value) for value in values)
+    """A value inside a table cell; a nested one with its values joined."""
+    if isinstance(item, (dict, list)):
+        return " / ".join(pairs(value) for value in (item.values() if isinstance(item, dict) else item))
+    return number(item)

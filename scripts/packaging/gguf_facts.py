@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scripts.lib.cli import UserError
+from scripts.model.gguf_file import GgufFile
 
 
 @dataclass(frozen=True)
@@ -31,42 +32,25 @@ class GgufFacts:
 
 
 def read_facts(path: Path) -> GgufFacts:
-    """Reads a GGUF's header (the tensors are only mapped, not loaded).
+    """Reads a GGUF's header; no weight is loaded.
 
     Raises:
-        UserError: the file is missing, no GGUF, or declares no architecture or context length.
+        UserError: the file is missing, damaged, or declares no architecture or context length.
     """
-    from gguf import GGUFReader
-
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; build it first, or check the path.")
-    try:
-        reader = GGUFReader(path)
-    except (ValueError, IndexError, KeyError, OSError) as error:
-        raise UserError(f"{path}: not a readable GGUF file ({error}); delete it and build it again.") from error
-    architecture = contents(reader, "general.architecture")
-    context = contents(reader, f"{architecture}.context_length")
-    if not architecture or not context:
+    file = GgufFile(path)
+    if not file.fields.get("general.architecture") or not file.own("context_length"):
         raise UserError(f"{path}: declares no architecture or context length; convert the model again.")
     return GgufFacts(
-        architecture=architecture,
-        context_length=int(context),
-        parameters=sum(int(tensor.n_elements) for tensor in reader.tensors),
-        chat_template=contents(reader, "tokenizer.chat_template") or "",
-        bos=token_text(reader, "tokenizer.ggml.bos_token_id"),
-        eos=token_text(reader, "tokenizer.ggml.eos_token_id"),
+        architecture=file.architecture,
+        context_length=int(file.own("context_length")),
+        parameters=sum(math.prod(tensor.shape) for tensor in file.tensors.values()),
+        chat_template=file.fields.get("tokenizer.chat_template", ""),
+        bos=token_text(file, "tokenizer.ggml.bos_token_id"),
+        eos=token_text(file, "tokenizer.ggml.eos_token_id"),
     )
 
 
-def contents(reader: Any, key: str) -> Any:
-    """A header field's value as a Python value, or None where the file does not have it."""
-    field = reader.get_field(key)
-    return None if field is None else field.contents()
-
-
-def token_text(reader: Any, id_key: str) -> str:
+def token_text(file: GgufFile, id_key: str) -> str:
     """The text of the token whose id stands under ``id_key``, or ""."""
-    index, tokens = contents(reader, id_key), reader.get_field("tokenizer.ggml.tokens")
-    if index is None or tokens is None or int(index) >= len(tokens.data):
-        return ""
-    return bytes(tokens.parts[tokens.data[int(index)]]).decode("utf-8", "replace")
+    index, tokens = file.fields.get(id_key), file.fields.get("tokenizer.ggml.tokens", [])
+    return tokens[index] if index is not None and index < len(tokens) else ""

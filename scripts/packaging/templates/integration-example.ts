@@ -3,7 +3,7 @@
 // Nothing here is specific to a library. `serverCompleter` talks to llama.cpp's llama-server (run-llama-server.sh);
 // on a phone, pass a function of your on-device library (llama.rn, Cactus and the like) to `Session` in its place.
 //
-//   npx tsc --noEmit --strict --target es2022 --module nodenext --resolveJsonModule integration-example.ts
+//   npx tsc --noEmit --strict --target es2022 --module esnext --moduleResolution bundler --resolveJsonModule integration-example.ts
 
 import config from "./cactus_config.json" with { type: "json" };
 
