@@ -7,9 +7,9 @@ the base's own type. Every tensor of the base is accounted for in merge.json.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -139,7 +139,7 @@ def write_shards(groups: list[list[Planned]], work: Path) -> list[dict[str, Any]
     """Writes every group to its file and, for several, the index.
 
     Returns:
-        Of each file: name, bytes, sha256 and the set of tensors changed.
+        Of each file: name, bytes, crc32 and the set of tensors changed.
     """
     names, written, weight_map = shard_names(len(groups)), [], {}
     total = sum(row.size for group in groups for row in group)
@@ -159,18 +159,18 @@ def write_shard(group: list[Planned], path: Path, progress: Callable[[int], Any]
         OSError: with the file's name; the disk is full, among others.
     """
     header = header_bytes([(row.name, row.dtype, row.shape, row.size) for row in group])
-    digest, changed = hashlib.sha256(header), set()
+    checksum, changed = zlib.crc32(header), set()
     try:
         with path.open("wb", buffering=0) as stream:
             write_all(stream, header)
             for data in merged_blocks(group, changed):
                 write_all(stream, data)
-                digest.update(data)
+                checksum = zlib.crc32(data, checksum)
                 progress(len(data))
         size = path.stat().st_size
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(error.filename or path)) from error
-    return {"name": path.name, "bytes": size, "sha256": digest.hexdigest(), "changed": changed}
+    return {"name": path.name, "bytes": size, "crc32": f"{checksum:08x}", "changed": changed}
 
 
 def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
@@ -226,7 +226,7 @@ def account_for(
         "replaced": len(adapter.replacements),
         "adapter_tensors": {"used": len(adapter.used), "unused": len(adapter.tensors) - len(adapter.used)},
         "targets_unchanged": sorted(row.name for row in rows if row.update is not None and row.name not in changed),
-        "shards": [{key: shard[key] for key in ("name", "bytes", "sha256")} for shard in written],
+        "shards": [{key: shard[key] for key in ("name", "bytes", "crc32")} for shard in written],
     }
 
 
