@@ -92,9 +92,9 @@ def test_run_overrides_reach_nested_keys_and_leave_the_others():
 
 def test_later_file_goes_on_top(tmp_path):
     over = tmp_path / "mine.yaml"
-    over.write_text("predict: {max_cases: 3}\ndnd: {scenarios: [elsewhere]}\n")
+    over.write_text("predict: {max_records: 3}\ndnd: {scenarios: [elsewhere]}\n")
     config = load_files(Path("config/demo.yaml"), over)
-    assert config.predict.max_cases == 3
+    assert config.predict.max_records == 3
     assert config.dnd.scenarios == ["elsewhere"]
     assert config.runs()[0].name == "dm"
 

@@ -11,8 +11,9 @@ from transformers import AutoModelForCausalLM
 from scripts.lib.chat import encode, prompt_text, render
 from scripts.lib.cli import UserError
 from scripts.lib.records import Record, text_message, write_records
+from scripts.lib.sampling import spread
 from scripts.model import engine, predict
-from scripts.model.cases import by_record, draw_cases, spread, waves, window_of
+from scripts.model.cases import by_record, draw_cases, waves, window_of
 from scripts.model.generation import Transformer, predict_all, stop_tokens
 
 torch.set_num_threads(2)
@@ -53,9 +54,9 @@ def llama(tmp_path_factory):
     return save_tiny("llama", tmp_path_factory.mktemp("base") / "llama")
 
 
-def cases_of(folder, *, room=8, max_cases=None):
+def cases_of(folder, *, room=8, max_records=None):
     tokenizer = predict.load_tokenizer(folder)
-    return draw_cases(RECORDS, tokenizer, window=window_of(folder), max_cases=max_cases, max_new_tokens=room)
+    return draw_cases(RECORDS, tokenizer, window=window_of(folder), max_records=max_records, max_new_tokens=room)
 
 
 def run_predict(folder, out, *extra, **options):
@@ -66,11 +67,13 @@ def run_predict(folder, out, *extra, **options):
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 
-def test_cases_are_sorted_and_drawn_at_equal_distances(llama):
+def test_whole_conversations_are_drawn_sorted_and_at_equal_distances(llama):
     assert [(case.record.id, case.answer) for case in cases_of(llama)] == [
         ("a", 2), ("a", 4), ("a", 6), ("b", 2), ("c", 2), ("c", 4)
     ]  # fmt: skip
-    assert [(case.record.id, case.answer) for case in cases_of(llama, max_cases=3)] == [("a", 2), ("a", 6), ("c", 2)]
+    assert [(case.record.id, case.answer) for case in cases_of(llama, max_records=2)] == [
+        ("a", 2), ("a", 4), ("a", 6), ("b", 2)
+    ]  # fmt: skip
     assert spread([1, 2, 3], 9) == [1, 2, 3]
 
 

@@ -135,7 +135,7 @@ def scored_turns(turns: Sequence[Turn], predictions: dict[str, Rows], records: P
             odd = min(difference)
             raise UserError(
                 f"variants {names[0]} and {name} answered different turns (such as {odd[1]} of {odd[0]!r}); "
-                "predict both from the same records with the same max_cases."
+                "predict both from the same records with the same max_records."
             )
     if strays := wanted - {turn.key for turn in turns}:
         odd = min(strays)

@@ -10,15 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from scripts.lib.chat import encode, prompt_text
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
 from scripts.lib.records import Record
+from scripts.lib.sampling import spread
 from scripts.model.weights import context_length
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,6 @@ class Prediction:
 OVERFLOW = Prediction("", 0, "overflow")
 
 
-def spread(items: Sequence[T], count: int | None) -> list[T]:
-    """``count`` of the items, at equal distances, the first among them; all where ``count`` is None or too many."""
-    if count is None or count >= len(items):
-        return list(items)
-    return [items[index * len(items) // count] for index in range(count)]
-
-
 def window_of(folder: Path) -> int:
     """The context of the model in ``folder``, in tokens.
 
@@ -72,15 +64,17 @@ def window_of(folder: Path) -> int:
 
 
 def draw_cases(
-    records: Sequence[Record], tokenizer: Any, *, window: int, max_cases: int | None, max_new_tokens: int
+    records: Sequence[Record], tokenizer: Any, *, window: int, max_records: int | None, max_new_tokens: int
 ) -> list[Case]:
     """The turns to predict, sorted by record and place; the same ones whichever variant is asked.
 
+    Whole conversations are drawn: one that is read is read once for all its turns.
+
     A prompt that leaves no room for a token is kept, with ``room`` 0: it is counted, never cut.
     """
-    places = [(record, answer) for record in sorted(records, key=lambda r: r.id) for answer in record.answers]
+    drawn = spread(sorted(records, key=lambda record: record.id), max_records)
     cases = []
-    for record, answer in spread(places, max_cases):
+    for record, answer in [(one, answer) for one in drawn for answer in one.answers]:
         prompt = prompt_text(tokenizer, record, answer)
         ids = tuple(encode(tokenizer, prompt))
         cases.append(Case(record, answer, prompt, ids, max(0, min(max_new_tokens, window - len(ids)))))

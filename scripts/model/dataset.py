@@ -9,6 +9,7 @@ from typing import Any
 from scripts.lib.chat import render, supervised_share
 from scripts.lib.cli import UserError, say
 from scripts.lib.records import read_records
+from scripts.lib.sampling import spread
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
@@ -50,7 +51,7 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int, at_most: int | No
 
     audit = Audit()
     rows = []
-    for record in evenly(read_records(path), at_most):
+    for record in spread(read_records(path), at_most):
         audit.records += 1
         rendered = render(tokenizer, record)
         reason = _why_not(len(rendered.ids), sum(rendered.mask), max_tokens)
@@ -68,12 +69,6 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int, at_most: int | No
     for row in audit.set_aside:
         say(f"{path}: {row['id']} set aside: {row['reason']} ({row['tokens']} tokens)")
     return Dataset.from_list(rows), audit
-
-
-def evenly(items: list[Any], at_most: int | None) -> list[Any]:
-    """At most so many of the items, spread evenly and in order; all of them for None."""
-    count = len(items) if at_most is None else min(at_most, len(items))
-    return [items[index * len(items) // count] for index in range(count)]
 
 
 def _why_not(tokens: int, supervised: int, max_tokens: int) -> str | None:

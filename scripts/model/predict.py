@@ -26,7 +26,8 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import write_json, write_jsonl
 from scripts.lib.options.predict import PredictOptions
 from scripts.lib.records import read_records
-from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, spread, waves, window_of
+from scripts.lib.sampling import spread
+from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, waves, window_of
 from scripts.model.generation import Surprise, Transformer, predict_all
 
 MARGIN = 8  # tokens of context that llama.cpp may want beyond prompt and answer
@@ -64,7 +65,7 @@ def main(args: argparse.Namespace) -> None:
         read_records(args.records),
         tokenizer,
         window=window,
-        max_cases=options.max_cases,
+        max_records=options.max_records,
         max_new_tokens=options.max_new_tokens,
     )
     fitting = [case for case in cases if case.room]

@@ -10,8 +10,8 @@ from scripts.lib.options.strict import Options
 class PredictOptions(Options):
     """Greedy generation of every assistant turn of the test split, given its true past."""
 
-    max_cases: int | None = Field(default=None, ge=1)
-    """answers to generate; they are drawn evenly over the split; none given: all"""
+    max_records: int | None = Field(default=None, ge=1)
+    """conversations whose every answer is generated, drawn evenly over the split; none given: all"""
     max_new_tokens: int = Field(default=128, ge=1)
     batch_size: int = Field(default=8, ge=1)
     """prompts at a time, for transformers, and slots for llama.cpp"""
