@@ -17,6 +17,7 @@ from scripts.lib.cli import UserError, say
 from scripts.lib.files import manifest, write_json, write_text
 from scripts.lib.records import Record, read_records
 from scripts.model.card import write_card
+from scripts.model.logits import let_idle_threads_sleep
 from scripts.packaging import ollama, serving, smoke
 from scripts.packaging.contents import Package
 from scripts.packaging.sums import write_sums
@@ -119,6 +120,7 @@ def describe(package: Package, folder: Path) -> dict[str, Any]:
 
 def write_transcript(package: Package, folder: Path) -> None:
     """test_results.json: greedy answers of the default file, as it lies in the package."""
+    let_idle_threads_sleep()  # before transformers loads OpenMP
     tokens = package.options.smoke_tokens
     prompts = smoke_prompts(package)
     default = package.default_file if package.ggufs else sorted(folder.glob("*.safetensors"))[0].name

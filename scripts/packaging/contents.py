@@ -65,7 +65,7 @@ class Package:
         """The base's tokenizer, with the project's template if it has none of its own."""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self.base_folder)
+        tokenizer = AutoTokenizer.from_pretrained(self.base_folder, local_files_only=True, trust_remote_code=False)
         ensure_template(tokenizer)
         return tokenizer
 

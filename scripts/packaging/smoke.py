@@ -88,8 +88,11 @@ class HfEngine:
     def __init__(self, folder: Path) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+        # A package may come from anywhere: no network, no pickles, no code of its own.
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32", use_safetensors=True, **local)
+        self.model = model.eval()
 
     def answer(self, prompts: Sequence[str], max_tokens: int) -> list[dict[str, Any]]:
         return [self.one(prompt, max_tokens) for prompt in prompts]
