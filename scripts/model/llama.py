@@ -71,6 +71,9 @@ class Server:
             raise cannot_load(self.gguf, error) from error
         address = urlsplit(self._server.listening_address)
         self._host, self._port = address.hostname or self._host, address.port or 0
+        # It listens before its queue of tasks runs, and one that is closed in between never ends. Only the queue
+        # answers this.
+        self._request("GET", "/slots", None).read()
         return self
 
     def __exit__(self, *_: object) -> None:

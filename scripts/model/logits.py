@@ -63,9 +63,10 @@ class LogitReader:
                 f"{self.gguf}: token {max(ids)} in a vocabulary of {self.n_vocab}; convert the model again."
             )
         wanted = set(range(first, len(ids)) if positions is None else positions)
+        end = max(wanted, default=-1) + 1
         self._context.kv_cache_clear()
-        for start in range(0, len(ids), CHUNK):
-            chunk = range(start, min(start + CHUNK, len(ids)))
+        for start in range(0, end, CHUNK):
+            chunk = range(start, min(start + CHUNK, end))
             self._batch.clear()
             for position in chunk:
                 self._batch.add(ids[position], position, [0], position in wanted)
