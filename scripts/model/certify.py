@@ -97,7 +97,7 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
     checks += f16_checks
     if not passed(f16_checks[:1]):
         return checks + [
-            failed(name, "not run, because the tensors of the f16 file are not in order")
+            failed(name, "not run, because the f16 file is not in order", "mend that first")
             for name in ("tokenizer", "logits:f16", *(f"inventory:{quant}" for quant in quants))
         ]
     checks += attempt("tokenizer", check_text, args.merged, args.f16, texts, options.tokenizer_texts)

@@ -86,9 +86,8 @@ def check_end(tokenizer: Any, f16: Path, records: list[Record]) -> Check:
     ends: dict[int, str] = {}
     for record in records:
         rendered = render(tokenizer, record)
-        for position, token in enumerate(rendered.ids):
-            last = rendered.mask[position] and not (rendered.mask[position + 1 :] or [0])[0]
-            if last:
+        for token, learnt, goes_on in zip(rendered.ids, rendered.mask, [*rendered.mask[1:], 0], strict=True):
+            if learnt and not goes_on:
                 ends.setdefault(token, record.id)
     with LogitReader(f16, context=CONTEXT) as reader:
         wrong = [
