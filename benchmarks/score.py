@@ -54,8 +54,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def one_side(args: argparse.Namespace) -> dict[str, Any]:
     """Answers all prompts and counts generated tokens a second."""
+    from scripts.model.logits import let_idle_threads_sleep
     from scripts.model.predict import load_tokenizer
 
+    let_idle_threads_sleep()
     tokenizer = load_tokenizer(args.base)
     cases = prompts(args, tokenizer)
     side = through_server if args.side.startswith("gguf") else by_transformers

@@ -56,7 +56,9 @@ class Transformer:
     def __init__(self, folder: Path, adapter: Path | None, tokenizer: Any, device: str = "auto") -> None:
         import torch
         from transformers import AutoModelForCausalLM, GenerationConfig
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # of loading, which takes a second
         _must_hold(folder, "config.json")
         self.tokenizer, self.device = tokenizer, engine.pick_device(device)
         self.precision = "bfloat16" if engine.computes_bfloat16(self.device) else "float32"

@@ -29,6 +29,7 @@ from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
 from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, waves, window_of
 from scripts.model.generation import Surprise, Transformer, predict_all
+from scripts.model.logits import LogitReader, let_idle_threads_sleep
 
 MARGIN = 8  # tokens of context that llama.cpp may want beyond prompt and answer
 
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     """Writes one row a turn, and the statistics."""
+    let_idle_threads_sleep()  # before transformers loads OpenMP
     options = PredictOptions.parse(load_params(args.params))
     tokenizer = load_tokenizer(args.tokenizer)
     window = window_of(args.tokenizer)
@@ -157,8 +159,6 @@ def with_llama(
 def llama_surprise(gguf: Path, texts: Sequence[Rendered]) -> Surprise:
     """The surprise of the answers in rendered conversations."""
     from scipy.special import logsumexp
-
-    from scripts.model.logits import LogitReader
 
     surprise = Surprise()
     if not texts:
