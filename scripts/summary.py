@@ -1,6 +1,6 @@
 """Prints what was built: for each run its table of scores, the gate's verdict, and the file that answers.
 
-    python -m scripts.summary [--configfile config/learn.yaml]
+python -m scripts.summary [--configfile config/learn.yaml]
 """
 
 from __future__ import annotations

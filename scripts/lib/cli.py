@@ -79,9 +79,7 @@ def describe_os_error(error: OSError) -> str:
     """A sentence for an operating-system error, with what to do next."""
     name = error.filename or "a file"
     if error.errno == errno.ENOSPC:
-        return (
-            f"{name}: the disk is full; free some space (`make clean` shows what takes it), then run this again."
-        )
+        return f"{name}: the disk is full; free some space (`make clean` shows what takes it), then run this again."
     if isinstance(error, FileNotFoundError):
         return f"{name}: no such file or folder; check the path, or build it first with snakemake."
     if isinstance(error, PermissionError):

@@ -131,9 +131,9 @@ rule dnd_deploy:
         "logs/dnd/{run}/deploy.log",
     benchmark:
         "benchmarks/out/dnd/{run}/deploy.tsv"
-    threads: workflow.cores
     # Before the report, which tells of the package but is not drawn again for it.
     priority: 10
+    threads: workflow.cores
     resources:
         mem_mb=2000,
         runtime=20,

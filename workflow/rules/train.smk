@@ -23,9 +23,13 @@ rule train:
         disk_mb=4000,
         gpu=1 if CONFIG.scope == "real" else 0,
     params:
-        options=lambda wildcards: as_json(run_of(wildcards).train, exclude=set(NOT_IDENTITY)),
+        options=lambda wildcards: as_json(
+            run_of(wildcards).train, exclude=set(NOT_IDENTITY)
+        ),
         # Where it runs and how it is watched: Snakemake never compares a parameter that is derived from the input.
-        watch=lambda wildcards, input: as_json(run_of(wildcards).train, include=set(NOT_IDENTITY)),
+        watch=lambda wildcards, input: as_json(
+            run_of(wildcards).train, include=set(NOT_IDENTITY)
+        ),
         system_prompt=lambda wildcards: run_of(wildcards).system_prompt,
         base=subpath(input.base, parent=True),
         code=code("scripts.model.train"),

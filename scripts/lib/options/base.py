@@ -20,7 +20,8 @@ class BaseOptions(Options):
     licence: str
     """SPDX name, recorded in base.json and the model card"""
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    """precision in which the 16-bit base is kept"""
+    """precision in which the 16-bit base is kept, and merged weights are rounded to: float16 is eight times finer than
+    bfloat16, and exact in an f16 GGUF; bfloat16 for bases whose weights exceed 65,504"""
     merge_onto: str | None = None
     """for a base published in 4 bits: the name of the 16-bit parent onto which adapters are merged"""
     billions: float | None = Field(default=None, gt=0)
