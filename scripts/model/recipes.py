@@ -7,6 +7,7 @@ from typing import Any
 
 from scripts.lib.cli import UserError
 
+WINDOW = 8192  # tokens, here bytes: a whole scenario fits
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
@@ -19,7 +20,7 @@ def tiny_llama() -> tuple[Any, Any]:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = byte_tokenizer(window=512)
+    tokenizer = byte_tokenizer(window=WINDOW)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
@@ -27,7 +28,7 @@ def tiny_llama() -> tuple[Any, Any]:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=WINDOW,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -38,13 +39,14 @@ def tiny_llama() -> tuple[Any, Any]:
 
 
 def byte_tokenizer(window: int) -> Any:
-    """A tokenizer whose tokens are the 256 bytes and ChatML's special tokens."""
+    """A tokenizer whose tokens are the 256 bytes, one pair of them, and ChatML's special tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *alphabet])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    # llama.cpp does not load a BPE without merges, so there is one.
+    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *alphabet, "th"])}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[("t", "h")]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
