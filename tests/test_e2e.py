@@ -24,7 +24,7 @@ dnd:
   runs:
     dm: {base: tiny, system_prompt: "You are the dungeon master."}
 """
-SOURCES = ("Snakefile", "workflow", "config", "profiles", "scripts")
+SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("Snakefile", "workflow", "config", "profiles", "scripts")
+SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
 CURATE = {"scripts.dnd.tools", "scripts.dnd.curate"}
 PREDICT = {"scripts.model.predict"}
 EXPORT = {"scripts.model.merge", "scripts.model.convert", "scripts.model.quantize", "scripts.model.certify"}
@@ -27,10 +27,11 @@ class Checkout:
     def __init__(self, folder):
         self.folder = folder
         self.journal = folder.parent / f"{folder.name}.journal"
-        python = folder.parent / f"{folder.name}-python"
+        python = folder.parent / f"{folder.name}-bin" / "python"
+        python.parent.mkdir(exist_ok=True)
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{ROOT / "tests" / "standin.py"}" "$@"\n')
         python.chmod(0o755)
-        self.environment = {**os.environ, "QUESTLINE_PYTHON": str(python), "JOURNAL": str(self.journal)}
+        self.environment = {**os.environ, "QUESTLINE_BIN": str(python.parent), "JOURNAL": str(self.journal)}
 
     def populate(self):
         for name in SOURCES:

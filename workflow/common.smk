@@ -1,7 +1,6 @@
 # Paths, parameters and code fingerprints for the rules. No rules here.
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ sys.path.insert(0, workflow.basedir)
 
 from scripts.lib.cli import UserError
 from scripts.lib.config import load
+from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
 from scripts.lib.identity import code_parts, source_digest
 from snakemake.exceptions import WorkflowError
@@ -23,14 +23,7 @@ def checked(function, *arguments):
 
 
 CONFIG = checked(load, dict(config), "config")
-# glibc gives every large tensor back to the system and takes it anew, page by page: on a virtual machine a third of the
-# time of answering (43 s instead of 61 for 14 answers of SmolLM2). Other C libraries ignore these.
-os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
-os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(8 << 30))
-
-# Tests put a stand-in here that writes what a stage would, in no time.
-PYTHON = os.environ.get("QUESTLINE_PYTHON", sys.executable)
-CONVERTER = Path(sys.prefix) / "converter"
+prepare_jobs()
 
 SYSTEM_RUN = {"system": "|".join(CONFIG.systems()) or "none", "run": r"[A-Za-z0-9]+"}
 
@@ -154,3 +147,62 @@ def named_targets():
             f"{run.system}_{run.name}_{stage}": files for stage, files in stages.items()
         }
     return targets
+
+
+def scenario_digest():
+    """The scenarios by name and content, so that an edit is noticed whatever its time stamp says."""
+    return (
+        checked(source_digest, [Path(path) for path in CONFIG.dnd.scenarios], "*.md")
+        if CONFIG.dnd
+        else ""
+    )
+
+
+def scenario_files():
+    """Every scenario as a declared input."""
+    found = []
+    for path in map(Path, CONFIG.dnd.scenarios if CONFIG.dnd else []):
+        found += sorted(path.rglob("*.md")) if path.is_dir() else [path]
+    return [path.as_posix() for path in found if path.name != "README.md"]
+
+
+def variant_files(wildcards):
+    """What a variant is made of; the tokenizer always comes from the base."""
+    here = f"models/{wildcards.system}/{wildcards.run}"
+    extra = {
+        "base": [],
+        "tuned": [
+            f"{here}/adapter/adapter_model.safetensors",
+            f"{here}/adapter/adapter_config.json",
+        ],
+    }
+    return extra.get(wildcards.variant, [f"{here}/gguf/model-{wildcards.variant}.gguf"])
+
+
+def variant_flags(wildcards, input):
+    """How a variant is named to the stage."""
+    base = Path(input.base).parent
+    if wildcards.variant == "base":
+        return f"--model {base}"
+    if wildcards.variant == "tuned":
+        return f"--model {base} --adapter {Path(input.files[0]).parent}"
+    return f"--model {input.files[0]}"
+
+
+def told_of_runs():
+    """What the page tells of; a file that changes redraws it."""
+    names = (
+        "reports/{}/metrics.json",
+        "reports/{}/gate.json",
+        "models/{}/gguf/certificate.json",
+    )
+    names += (
+        "data/curated/{}/stats.json",
+        "models/{}/training/training_metadata.json",
+        "models/{}/training/loss.jsonl",
+    )
+    return [
+        name.format(f"{run.system}/{run.name}")
+        for run in CONFIG.runs()
+        for name in names
+    ]

@@ -9,6 +9,8 @@ rule base:
         "logs/base/{base}.log",
     benchmark:
         "benchmarks/out/base/{base}.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: 2
     resources:
         mem_mb=4000,
@@ -18,5 +20,5 @@ rule base:
         options=lambda wildcards: as_json(CONFIG.bases[wildcards.base]),
         code=code("scripts.model.base"),
     shell:
-        "{PYTHON:q} -m scripts.model.base --name {wildcards.base:q}"
+        "python -m scripts.model.base --name {wildcards.base:q}"
         " --out models/base/{wildcards.base:q} --params {params.options:q} --log {log:q}"

@@ -11,6 +11,8 @@ rule verify:
         "logs/{system}/{run}/verify.log",
     benchmark:
         "benchmarks/out/{system}/{run}/verify.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: workflow.cores
     resources:
         mem_mb=2000,
@@ -20,4 +22,4 @@ rule verify:
         package=subpath(input.sums, parent=True),
         code=code("scripts.model.verify"),
     shell:
-        "{PYTHON:q} -m scripts.model.verify {params.package:q} --out {output.result:q} --log {log:q}"
+        "python -m scripts.model.verify {params.package:q} --out {output.result:q} --log {log:q}"

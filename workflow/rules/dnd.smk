@@ -2,23 +2,6 @@
 # makes: data/curated/dnd/registry.json and tools.md, and each run's train, val, test and stats
 
 
-def scenario_digest():
-    """The scenarios by name and content, so that an edit is noticed whatever its time stamp says."""
-    return (
-        checked(source_digest, [Path(path) for path in CONFIG.dnd.scenarios], "*.md")
-        if CONFIG.dnd
-        else ""
-    )
-
-
-def scenario_files():
-    """Every scenario as a declared input."""
-    found = []
-    for path in map(Path, CONFIG.dnd.scenarios if CONFIG.dnd else []):
-        found += sorted(path.rglob("*.md")) if path.is_dir() else [path]
-    return [path.as_posix() for path in found if path.name != "README.md"]
-
-
 rule dnd_tools:
     input:
         scenarios=scenario_files(),
@@ -30,6 +13,8 @@ rule dnd_tools:
         "logs/dnd/tools.log",
     benchmark:
         "benchmarks/out/dnd/tools.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -45,8 +30,8 @@ rule dnd_tools:
         content=scenario_digest(),
         code=code("scripts.dnd.tools"),
     shell:
-        "{PYTHON:q} -m scripts.dnd.tools scan {params.sources:q} {params.extra} --out {output.registry:q} --log {log:q}"
-        " && {PYTHON:q} -m scripts.dnd.tools document {output.registry:q} --out {output.page:q}"
+        "python -m scripts.dnd.tools scan {params.sources:q} {params.extra} --out {output.registry:q} --log {log:q}"
+        " && python -m scripts.dnd.tools document {output.registry:q} --out {output.page:q}"
 
 
 rule dnd_curate:
@@ -64,6 +49,8 @@ rule dnd_curate:
         "logs/dnd/{run}/curate.log",
     benchmark:
         "benchmarks/out/dnd/{run}/curate.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -79,7 +66,7 @@ rule dnd_curate:
         content=scenario_digest(),
         code=code("scripts.dnd.curate"),
     shell:
-        "{PYTHON:q} -m scripts.dnd.curate {params.sources:q} --registry {input.registry:q} --base {params.tokenizer:q}"
+        "python -m scripts.dnd.curate {params.sources:q} --registry {input.registry:q} --base {params.tokenizer:q}"
         " --system-prompt {params.system_prompt:q} --out {params.folder:q} --check {params.check:q}"
         " --params {params.options:q} --log {log:q}"
 
@@ -98,6 +85,8 @@ rule dnd_score:
         "logs/dnd/{run}/score.log",
     benchmark:
         "benchmarks/out/dnd/{run}/score.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -108,7 +97,7 @@ rule dnd_score:
         scope=CONFIG.scope,
         code=code("scripts.dnd.score"),
     shell:
-        "{PYTHON:q} -m scripts.dnd.score --records {input.records:q} --train {input.train:q}"
+        "python -m scripts.dnd.score --records {input.records:q} --train {input.train:q}"
         " --registry {input.registry:q} --predictions {input.predictions:q} --run {wildcards.run:q}"
         " --scope {params.scope:q} --out {output.metrics:q} --params {params.options:q} --log {log:q}"
 
@@ -133,6 +122,8 @@ rule dnd_deploy:
         "benchmarks/out/dnd/{run}/deploy.tsv"
     # Before the report, which tells of the package but is not drawn again for it.
     priority: 10
+    conda:
+        "../../envs/questline.yaml"
     threads: workflow.cores
     resources:
         mem_mb=2000,
@@ -147,7 +138,7 @@ rule dnd_deploy:
         labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
         code=code("scripts.dnd.deploy"),
     shell:
-        "{PYTHON:q} -m scripts.dnd.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
+        "python -m scripts.dnd.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
         " --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
         " --training {input.training:q} --stats {input.stats:q} --registry {input.registry:q}"
         " --records {input.records:q} --system-prompt {params.system_prompt:q} {params.labels:q}"

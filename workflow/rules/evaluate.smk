@@ -5,41 +5,20 @@
 REPORT = "reports/{system}/{run}/"
 
 
-def variant_files(wildcards):
-    """What a variant is made of; the tokenizer always comes from the base."""
-    here = f"models/{wildcards.system}/{wildcards.run}"
-    extra = {
-        "base": [],
-        "tuned": [
-            f"{here}/adapter/adapter_model.safetensors",
-            f"{here}/adapter/adapter_config.json",
-        ],
-    }
-    return extra.get(wildcards.variant, [f"{here}/gguf/model-{wildcards.variant}.gguf"])
-
-
-def variant_flags(wildcards, input):
-    """How a variant is named to the stage."""
-    base = Path(input.base).parent
-    if wildcards.variant == "base":
-        return f"--model {base}"
-    if wildcards.variant == "tuned":
-        return f"--model {base} --adapter {Path(input.files[0]).parent}"
-    return f"--model {input.files[0]}"
-
-
 rule predict:
     input:
         base=of_run(base_card),
         files=variant_files,
         records="data/curated/{system}/{run}/test.jsonl",
     output:
-        predictions=REPORT + "predictions/{variant}.jsonl",
-        stats=REPORT + "predictions/{variant}.stats.json",
+        predictions=f"{REPORT}predictions/{{variant}}.jsonl",
+        stats=f"{REPORT}predictions/{{variant}}.stats.json",
     log:
         "logs/{system}/{run}/predict-{variant}.log",
     benchmark:
         "benchmarks/out/{system}/{run}/predict-{variant}.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: workflow.cores
     resources:
         mem_mb=4000,
@@ -52,22 +31,24 @@ rule predict:
         tokenizer=subpath(input.base, parent=True),
         code=code("scripts.model.predict"),
     shell:
-        "{PYTHON:q} -m scripts.model.predict --variant {wildcards.variant:q} {params.model}"
+        "python -m scripts.model.predict --variant {wildcards.variant:q} {params.model}"
         " --tokenizer {params.tokenizer:q} --records {input.records:q} --out {output.predictions:q}"
         " --params {params.options:q} --log {log:q}"
 
 
 rule gate:
     input:
-        metrics=REPORT + "metrics.json",
+        metrics=f"{REPORT}metrics.json",
         certificate="models/{system}/{run}/gguf/certificate.json",
         quants=of_run(quant_files),
     output:
-        gate=REPORT + "gate.json",
+        gate=f"{REPORT}gate.json",
     log:
         "logs/{system}/{run}/gate.log",
     benchmark:
         "benchmarks/out/{system}/{run}/gate.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -78,5 +59,5 @@ rule gate:
         quants=quant_flags,
         code=code("scripts.model.gate"),
     shell:
-        "{PYTHON:q} -m scripts.model.gate --metrics {input.metrics:q} --certificate {input.certificate:q}"
+        "python -m scripts.model.gate --metrics {input.metrics:q} --certificate {input.certificate:q}"
         " --quant {params.quants:q} --out {output.gate:q} --params {params.options:q} --log {log:q}"

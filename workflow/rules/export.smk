@@ -12,15 +12,19 @@ rule merge:
         adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
         config="models/{system}/{run}/adapter/adapter_config.json",
     output:
-        weights=[passing(MERGED + name) for name in shard_names(CONFIG.merge_shards)],
-        account=MERGED + "merge.json",
-        config=MERGED + "config.json",
-        tokenizer=MERGED + "tokenizer.json",
-        tokenizer_config=MERGED + "tokenizer_config.json",
+        weights=[
+            passing(f"{MERGED}{name}") for name in shard_names(CONFIG.merge_shards)
+        ],
+        account=f"{MERGED}merge.json",
+        config=f"{MERGED}config.json",
+        tokenizer=f"{MERGED}tokenizer.json",
+        tokenizer_config=f"{MERGED}tokenizer_config.json",
     log:
         "logs/{system}/{run}/merge.log",
     benchmark:
         "benchmarks/out/{system}/{run}/merge.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: workflow.cores
     resources:
         mem_mb=2000,
@@ -33,21 +37,23 @@ rule merge:
         folder=subpath(output.account, parent=True),
         code=code("scripts.model.merge"),
     shell:
-        "{PYTHON:q} -m scripts.model.merge --base {params.base:q} --adapter {params.adapter:q} --out {params.folder:q}"
+        "python -m scripts.model.merge --base {params.base:q} --adapter {params.adapter:q} --out {params.folder:q}"
         " --params {params.options:q} --log {log:q}"
 
 
 rule convert:
     input:
         weights=rules.merge.output.weights,
-        config=MERGED + "config.json",
-        tokenizer=MERGED + "tokenizer.json",
+        config=f"{MERGED}config.json",
+        tokenizer=f"{MERGED}tokenizer.json",
     output:
-        gguf=passing(GGUF + "model-f16.gguf"),
+        gguf=passing(f"{GGUF}model-f16.gguf"),
     log:
         "logs/{system}/{run}/convert.log",
     benchmark:
         "benchmarks/out/{system}/{run}/convert.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -57,19 +63,21 @@ rule convert:
         folder=subpath(input.config, parent=True),
         code=code("scripts.model.convert"),
     shell:
-        "{PYTHON:q} -m scripts.model.convert --model {params.folder:q} --out {output.gguf:q}"
-        " --converter {CONVERTER:q} --log {log:q}"
+        "python -m scripts.model.convert --model {params.folder:q} --out {output.gguf:q}"
+        " --log {log:q}"
 
 
 rule quantize:
     input:
-        f16=GGUF + "model-f16.gguf",
+        f16=f"{GGUF}model-f16.gguf",
     output:
-        gguf=GGUF + "model-{quant,(?!f16)[A-Z0-9_]+}.gguf",
+        gguf=f"{GGUF}model-{{quant,(?!f16)[A-Z0-9_]+}}.gguf",
     log:
         "logs/{system}/{run}/quantize-{quant}.log",
     benchmark:
         "benchmarks/out/{system}/{run}/quantize-{quant}.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: workflow.cores
     resources:
         mem_mb=4000,
@@ -81,7 +89,7 @@ rule quantize:
         ),
         code=code("scripts.model.quantize"),
     shell:
-        "{PYTHON:q} -m scripts.model.quantize --model {input.f16:q} --type {wildcards.quant:q} --out {output.gguf:q}"
+        "python -m scripts.model.quantize --model {input.f16:q} --type {wildcards.quant:q} --out {output.gguf:q}"
         " --params {params.options:q} --log {log:q}"
 
 
@@ -90,17 +98,19 @@ rule certify:
         base=of_run(merge_base_card),
         adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
         weights=rules.merge.output.weights,
-        account=MERGED + "merge.json",
-        f16=GGUF + "model-f16.gguf",
+        account=f"{MERGED}merge.json",
+        f16=f"{GGUF}model-f16.gguf",
         quants=of_run(quant_files),
         heldout="data/curated/{system}/{run}/val.jsonl",
         texts="data/curated/{system}/{run}/train.jsonl",
     output:
-        certificate=GGUF + "certificate.json",
+        certificate=f"{GGUF}certificate.json",
     log:
         "logs/{system}/{run}/certify.log",
     benchmark:
         "benchmarks/out/{system}/{run}/certify.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: workflow.cores
     resources:
         mem_mb=6000,
@@ -114,6 +124,6 @@ rule certify:
         quants=quant_flags,
         code=code("scripts.model.certify"),
     shell:
-        "{PYTHON:q} -m scripts.model.certify --base {params.base:q} --adapter {params.adapter:q}"
+        "python -m scripts.model.certify --base {params.base:q} --adapter {params.adapter:q}"
         " --merged {params.merged:q} --f16 {input.f16:q} --quant {params.quants:q} --heldout {input.heldout:q}"
         " --texts {input.texts:q} --out {output.certificate:q} --params {params.options:q} --log {log:q}"

@@ -2,25 +2,6 @@
 # makes: reports/index.html, one page for all
 
 
-def told_of_runs():
-    """What the page tells of; a file that changes redraws it."""
-    names = (
-        "reports/{}/metrics.json",
-        "reports/{}/gate.json",
-        "models/{}/gguf/certificate.json",
-    )
-    names += (
-        "data/curated/{}/stats.json",
-        "models/{}/training/training_metadata.json",
-        "models/{}/training/loss.jsonl",
-    )
-    return [
-        name.format(f"{run.system}/{run.name}")
-        for run in CONFIG.runs()
-        for name in names
-    ]
-
-
 rule report:
     input:
         told=told_of_runs(),
@@ -30,6 +11,8 @@ rule report:
         "logs/report.log",
     benchmark:
         "benchmarks/out/report.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -40,5 +23,5 @@ rule report:
         labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
         code=code("scripts.report"),
     shell:
-        "{PYTHON:q} -m scripts.report --run {params.runs:q} --benchmarks benchmarks/out {params.labels:q}"
+        "python -m scripts.report --run {params.runs:q} --benchmarks benchmarks/out {params.labels:q}"
         " --out {output.page:q} --log {log:q}"

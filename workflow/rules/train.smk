@@ -16,6 +16,8 @@ rule train:
         "logs/{system}/{run}/train.log",
     benchmark:
         "benchmarks/out/{system}/{run}/train.tsv"
+    conda:
+        "../../envs/questline.yaml"
     threads: workflow.cores
     resources:
         mem_mb=8000,
@@ -34,6 +36,6 @@ rule train:
         base=subpath(input.base, parent=True),
         code=code("scripts.model.train"),
     shell:
-        "{PYTHON:q} -m scripts.model.train --base {params.base:q} --train {input.train:q} --val {input.val:q}"
+        "python -m scripts.model.train --base {params.base:q} --train {input.train:q} --val {input.val:q}"
         " --out models/{wildcards.system:q}/{wildcards.run:q} --work models/.work/{wildcards.system:q}/{wildcards.run:q}"
         " --system-prompt {params.system_prompt:q} --params {params.options:q} --watch {params.watch:q} --log {log:q}"
