@@ -17,10 +17,11 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, write_json
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import Record, read_records, text_message, write_records
-from scripts.model import certify, quantize
+from scripts.model import certify, merge, quantize
 from scripts.model.gguf_file import GgufFile
 from scripts.model.logits import LogitReader
 from scripts.model.proof import logits, text, weights
+from scripts.model.proof.adapter import check_effect
 from scripts.model.proof.check import attempt, below, evenly
 from scripts.model.proof.logits import Tally, log_softmax
 
@@ -94,6 +95,7 @@ class TestWhole:
         assert certificate["passed"] is True
         assert {check["passed"] for check in checks.values() if check["kind"] == "integrity"} == {True}
         assert 0 < checks["logits:f16"]["value"] < 1e-6
+        assert 0 < checks["logits:merged"]["value"] < 1e-3
         assert checks["kl_divergence:Q8_0"]["value"] < checks["kl_divergence:Q4_K_M"]["value"] < 0.01
         assert 0 <= checks["top1_agreement:Q4_K_M"]["value"] <= 1
         assert checks["perplexity:f16"]["value"] > 1
@@ -120,6 +122,7 @@ class TestWhole:
         assert "\n" not in str(error.value)
         checks = {check["name"]: check for check in read_json(out)["checks"]}
         assert read_json(out)["passed"] is False
+        assert read_json(tmp_path / "certificate.failed.json") == read_json(out)
         assert checks["values:Q4_K_M"]["passed"] is False
         assert checks["values:Q8_0"]["passed"] is True
 
@@ -219,6 +222,41 @@ class TestOrigin:
         write_json(tmp_path / "merged" / "merge.json", account)
         check = weights.check_merged(llama.base, llama.adapter, tmp_path / "merged")
         assert "model.safetensors is not what merge.json recorded" in check.detail
+
+
+    @pytest.mark.parametrize("scale", [0.8, 1.3])
+    def test_merged_with_another_scale(self, llama, tmp_path, scale):
+        """Every tensor is in order and every touched one changed, by too little or too much: only the logits tell."""
+        from safetensors.torch import load_file as load
+
+        base = load(llama.base / "model.safetensors")
+
+        def change(tensors):
+            for name, value in base.items():
+                tensors[name] = (value + scale * (tensors[name].float() - value.float())).to(value.dtype)
+
+        assert self.merged_with(llama, tmp_path / "merged", change).passed
+        check = effect(llama, merged=tmp_path / "merged")
+        assert not check.passed
+        assert check.value == pytest.approx((1 - scale) ** 2, rel=0.5)
+
+    def test_update_below_the_last_bit(self, llama, tmp_path):
+        """An adapter a thousand times weaker is rounded away in part; the certificate says so."""
+        shutil.copytree(llama.adapter, tmp_path / "adapter")
+        path = tmp_path / "adapter" / "adapter_model.safetensors"
+        weak = {name: value / (1000 if "lora_B" in name else 1) for name, value in load_file(path).items()}
+        save_file(weak, path)
+        stage(merge, "--base", llama.base, "--adapter", tmp_path / "adapter", "--out", tmp_path / "merged")
+        check = effect(llama, adapter=tmp_path / "adapter", merged=tmp_path / "merged")
+        assert not check.passed
+        assert "float32" in check.advice
+        assert effect(llama).passed
+
+
+def effect(run, **instead):
+    """The check of what merging lost."""
+    folders = [instead.get(name, getattr(run, name)) for name in ("base", "adapter", "merged")]
+    return check_effect(*folders, read_records(run.val), OPTIONS)
 
 
 class TestTensors:

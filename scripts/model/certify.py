@@ -1,7 +1,8 @@
 """Certifies that nothing was lost between the base and the quantised files.
 
-Every integrity check has a limit that no configuration switches off: weights, tokenizer, prompt and logits. What
-quantisation costs is measured beside it, for the gate to judge. The certificate is written also where a check fails.
+Every integrity check has a limit that no configuration switches off: weights, the adapter's effect, tokenizer, prompt
+and logits. What quantisation costs is measured beside it, for the gate to judge. The certificate is written also where
+a check fails, then as certificate.failed.json too: Snakemake deletes the outputs of a job that failed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import read_records
+from scripts.model.proof.adapter import check_effect
 from scripts.model.proof.check import Check, attempt, failed
 from scripts.model.proof.logits import check_parity, measure_quants
 from scripts.model.proof.text import check_text
@@ -53,12 +55,17 @@ def main(args: argparse.Namespace) -> None:
     options = CertifyOptions.parse(load_params(args.params))
     quants = named_files(args.quant)
     checks = certify(args, quants, options)
-    write_json(args.out, certificate(checks, [args.f16, *quants.values()], options))
+    found = certificate(checks, [args.f16, *quants.values()], options)
+    write_json(args.out, found)
+    kept = args.out.with_suffix(".failed.json")
+    kept.unlink(missing_ok=True)
     missed = [check for check in checks if check.kind == "integrity" and not check.passed]
+    if missed:
+        write_json(kept, found)
     for check in missed[1:]:
         say(f"{args.out}: {check.sentence()}")
     if missed:
-        raise UserError(f"{args.out}: {missed[0].sentence()}")
+        raise UserError(f"{kept}: {missed[0].sentence()}")
     for check in checks:
         if check.kind == "quality":
             say(f"{check.name}: {check.value:.4g} {check.detail}")
@@ -92,6 +99,7 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
     checks = attempt("base", check_base, args.base)
     checks += attempt("adapter", check_adapter, args.adapter)
     checks += attempt("merged", check_merged, args.base, args.adapter, args.merged)
+    checks += attempt("logits:merged", check_effect, args.base, args.adapter, args.merged, heldout, options)
     f16_checks = attempt("inventory:f16", check_inventory, args.merged, args.f16)
     f16_checks += attempt("values:f16", check_values, args.merged, args.f16)
     checks += f16_checks

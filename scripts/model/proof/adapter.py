@@ -1,0 +1,56 @@
+"""The merge: the merged model says what the base with its adapter says, and the adapter's effect outweighs rounding.
+
+Weights are merged in float32 and stored in 16 bits. An update smaller than the last bit of the weight it is added to
+is rounded away, and no comparison of tensors shows whether that mattered. So, with rows of logits centred to mean 0:
+lost = sum((z_merged - z_tuned)^2) / sum((z_tuned - z_base)^2), z_tuned of the base with its unmerged adapter.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from scripts.lib.options.export import CertifyOptions
+from scripts.lib.records import Record
+from scripts.model.proof.check import Check, below, evenly
+from scripts.model.proof.logits import centred, load_float32, reference_logits, rendered
+
+ADVICE = (
+    "16 bits cannot hold so small an update, or this is another adapter's merge: merge again; if that does not help, "
+    "set the base's dtype to float16 or float32, or train for longer"
+)
+
+
+def check_effect(base: Path, adapter: Path, merged: Path, records: list[Record], options: CertifyOptions) -> Check:
+    """How much of what the adapter changes in the logits is lost by merging; all three models in float32.
+
+    Two models are held at a time, and the logits of one record.
+    """
+    texts = rendered(merged, evenly(records, options.logit_records), options.max_tokens)
+    tuned, after = load_tuned(base, adapter), load_float32(merged)
+    error = effect = energy = 0.0
+    for text in tqdm(texts, desc="merge", unit="text"):
+        with tuned.disable_adapter():
+            before = reference_logits(tuned, text.ids)
+        rows = zip(before, reference_logits(tuned, text.ids), reference_logits(after, text.ids), strict=True)
+        for row in rows:
+            plain, adapted, stored = map(centred, row)
+            error += float(np.square(stored - adapted).sum())
+            effect += float(np.square(adapted - plain).sum())
+            energy += float(np.square(adapted).sum())
+    lost = error / effect if effect else math.nan
+    count = f"{len(texts)} records, {sum(len(text.ids) for text in texts):,} tokens"
+    nmse = f"normalised mean squared error {error / energy:.1e}" if energy else "logits are all alike"
+    detail = f"share of the adapter's effect on the logits lost by merging; {count}, {nmse}"
+    return below("logits:merged", lost, options.max_effect_lost, detail, ADVICE)
+
+
+def load_tuned(base: Path, adapter: Path) -> Any:
+    """The base with its adapter, unmerged, in float32 on the CPU."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_float32(base), adapter).eval()
