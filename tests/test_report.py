@@ -186,3 +186,12 @@ def test_sizes_are_short():
 )
 def test_ticks_are_round_and_inside(low, high, expected):
     assert svg.ticks(low, high, 3) == pytest.approx(expected)
+
+
+def test_labels_of_neighbouring_points_do_not_overlap():
+    points = [(200.0, 100.0), (206.0, 101.0), (203.0, 99.0), (400.0, 100.0)]
+    places = svg.label_places(points, ["Q4_K_M", "Q5_K_M", "Q6_K", "f16"])
+    heights = [height for _, height, _ in places[:3]]
+    assert len({round(height / svg.LINE) for height in heights}) == 3
+    assert min(abs(a - b) for a in heights for b in heights if a != b) >= svg.LINE
+    assert places[3] == (391.0, 104.0, "end")

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 480, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 44
+CHARACTER, LINE = 7.5, 14  # pixels that a label's letter and line take
 
 
 @dataclass(frozen=True)
@@ -170,10 +171,30 @@ def size_chart(marks: Sequence[Mark], y_label: str, best: Mark | None) -> Markup
         if mark.low is not None and mark.high is not None:
             parts.append(line(x(mark.x), y(mark.low), x(mark.x), y(mark.high), f"whisker {mark.kind}"))
         parts.append(dot(x(mark.x), y(mark.value), mark.kind))
-        right = x(mark.x) > WIDTH * 0.7
-        shift, anchor = (-9, "end") if right else (9, "start")
-        parts.append(text(x(mark.x) + shift, y(mark.value) + 4, mark.label, f"name {mark.kind}", anchor))
+    points = [(x(mark.x), y(mark.value)) for mark in marks]
+    for mark, (at, height, anchor) in zip(marks, label_places(points, [mark.label for mark in marks]), strict=True):
+        parts.append(text(at, height, mark.label, f"name {mark.kind}", anchor))
     return frame(WIDTH, HEIGHT, f"{y_label} by file size", parts)
+
+
+def label_places(points: Sequence[tuple[float, float]], labels: Sequence[str]) -> list[tuple[float, float, str]]:
+    """Baseline (x, y) and anchor of every point's label: beside its point, moved up or down off the others' labels."""
+    taken: list[tuple[float, float, float]] = []
+    places = []
+    for (x, y), label in zip(points, labels, strict=True):
+        left_of = x > WIDTH * 0.7
+        at, width = x + (-9 if left_of else 9), CHARACTER * len(label)
+        first = at - width if left_of else at
+        for shift in (0, *(sign * LINE * step for step in range(1, 1 + len(points)) for sign in (-1, 1))):
+            height = y + 4 + shift
+            overlaps = any(
+                first < right and left < first + width and abs(height - other) < LINE for left, right, other in taken
+            )
+            if not overlaps and TOP < height < HEIGHT - BOTTOM:
+                break
+        taken.append((first, first + width, height))
+        places.append((at, height, "end" if left_of else "start"))
+    return places
 
 
 def interval_bar(value: float, low: float | None, high: float | None, top: float, kind: str) -> Markup:
