@@ -223,7 +223,6 @@ class TestOrigin:
         check = weights.check_merged(llama.base, llama.adapter, tmp_path / "merged")
         assert "model.safetensors is not what merge.json recorded" in check.detail
 
-
     @pytest.mark.parametrize("scale", [0.8, 1.3])
     def test_merged_with_another_scale(self, llama, tmp_path, scale):
         """Every tensor is in order and every touched one changed, by too little or too much: only the logits tell."""
