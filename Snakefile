@@ -18,6 +18,7 @@ if not config:
 include: "workflow/common.smk"
 include: "workflow/rules/base.smk"
 include: "workflow/rules/dnd.smk"
+include: "workflow/rules/tools.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/evaluate.smk"

@@ -9,6 +9,7 @@ from scripts.dnd import baselines, score
 from scripts.dnd.canonical import written
 from scripts.dnd.matching import Turn, answered_calls, comparable, count, turns_of
 from scripts.dnd.registry import Registry
+from scripts.lib import scoring
 from scripts.lib.cli import UserError
 from scripts.lib.records import Record, text_message, write_records
 
@@ -222,7 +223,7 @@ def test_a_prediction_of_no_turn_and_a_bad_row_are_named(tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"id": "a", "answer": 2, "finish": "stop"}\n')
     with pytest.raises(UserError, match=r"bad\.jsonl, line 1: 'completion'"):
-        score.read_predictions(bad)
+        scoring.read_predictions(bad)
 
 
 def test_records_without_expectations_are_refused():

@@ -11,6 +11,7 @@ from scripts.lib.config import load
 from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
 from scripts.lib.identity import code_parts, source_digest
+from scripts.tools.examples import find_files
 from snakemake.exceptions import WorkflowError
 
 
@@ -206,3 +207,38 @@ def told_of_runs():
         for run in CONFIG.runs()
         for name in names
     ]
+
+
+def schema_digest():
+    """The tool schema by content."""
+    return (
+        checked(source_digest, [Path(CONFIG.tools.tool_schema)]) if CONFIG.tools else ""
+    )
+
+
+def example_sources():
+    """Where tool-call examples are read from: what the configuration names, or what the generator wrote."""
+    return (CONFIG.tools.examples or ["data/generated/tools"]) if CONFIG.tools else []
+
+
+def example_files():
+    """Every file of examples as a declared input; of generated ones the manifest, which hashes them."""
+    if CONFIG.tools is None or not CONFIG.tools.examples:
+        return "data/generated/tools/manifest.json"
+    paths = [Path(path) for path in CONFIG.tools.examples]
+    return [path.as_posix() for path in checked(find_files, paths)]
+
+
+def example_digest():
+    """The user's own examples by name and content, so that an edit is noticed whatever its time stamp says."""
+    own = CONFIG.tools.examples if CONFIG.tools else []
+    return (
+        checked(source_digest, [Path(path) for path in own], "*.json*") if own else ""
+    )
+
+
+def specialist_flags(name):
+    """What a specialist's curation needs to know of it, and which tools have an owner."""
+    run = CONFIG.tools.runs[name]
+    flags = ["--run", name, "--focus", *run.focus, "--owned", *CONFIG.tools.owned]
+    return [*flags, "--system-prompt", CONFIG.run("tools", name).system_prompt]

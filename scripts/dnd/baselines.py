@@ -12,14 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from scripts.dnd.canonical import Canonical, resolve
 from scripts.dnd.matching import Turn, character_place, expected_calls
 from scripts.dnd.registry import Registry
+from scripts.lib.nearest import nearest_indices
 
 SOMEONE = "someone"
-BLOCK = 512  # test turns compared with all training turns at a time
 
 
 def answers(train: Sequence[Turn], turns: Sequence[Turn], registry: Registry) -> dict[str, list[list[Canonical]]]:
@@ -76,25 +74,3 @@ def words(turn: Turn) -> set[str]:
     for place, member in enumerate(turn.party):
         text = re.sub(rf"\b{re.escape(member)}\b", f" party{place} ", text, flags=re.IGNORECASE)
     return set(re.findall(r"[a-z0-9]+", text.lower()))
-
-
-def nearest_indices(train: Sequence[set[str]], queries: Sequence[set[str]]) -> list[int]:
-    """For each query the index of the set in ``train`` with the highest Jaccard similarity, the first of equals."""
-    from scipy.sparse import csr_matrix
-
-    vocabulary = {word: place for place, word in enumerate(sorted(set().union(*train)))}
-
-    def matrix(sets: Sequence[set[str]]) -> csr_matrix:
-        rows = [[vocabulary[word] for word in sorted(one) if word in vocabulary] for one in sets]
-        ends = np.cumsum([0, *map(len, rows)])
-        columns = np.array([place for row in rows for place in row], dtype=np.int64)
-        return csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(sets), len(vocabulary)))
-
-    known, sizes = matrix(train).T.tocsr(), np.array([len(one) for one in train])
-    found: list[int] = []
-    for start in range(0, len(queries), BLOCK):
-        block = queries[start : start + BLOCK]
-        shared = (matrix(block) @ known).toarray()
-        union = np.array([len(one) for one in block])[:, None] + sizes[None, :] - shared
-        found += np.argmax(shared / np.maximum(union, 1), axis=1).tolist()
-    return found

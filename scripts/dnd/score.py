@@ -17,23 +17,26 @@ from scripts.dnd import baselines
 from scripts.dnd.canonical import Canonical
 from scripts.dnd.matching import COUNTS, Turn, answered_calls, comparable, count, expected_calls, turns_of
 from scripts.dnd.registry import Registry, load_registry
-from scripts.lib.cli import StageParser, UserError, load_params, run
-from scripts.lib.files import read_json, read_jsonl, write_json, write_jsonl
-from scripts.lib.metrics import (
-    Bootstrap,
-    Estimate,
-    difference_estimate,
-    f1_parts,
-    ratio_estimate,
-    shown,
-    shown_estimate,
-)
+from scripts.lib.cli import StageParser, load_params, run
+from scripts.lib.files import write_json, write_jsonl
+from scripts.lib.metrics import Bootstrap, f1_parts, ratio_estimate, shown, shown_estimate
 from scripts.lib.options.predict import ScoreOptions
 from scripts.lib.records import read_records
+from scripts.lib.scoring import (
+    NOT_TO_BE_QUOTED,
+    Parts,
+    Rows,
+    overflow,
+    paired,
+    perplexity,
+    predicted_cases,
+    read_all_predictions,
+    read_stats,
+    speed,
+)
 from scripts.lib.tables import aligned
 
 Counts = dict[str, np.ndarray]
-Rows = dict[tuple[str, int], dict[str, Any]]  # predictions by record id and message index
 Answers = list[tuple[list[Canonical], int]]  # of each turn: its calls, and how many more are broken
 # metric: counts above and below the line, what `n` counts, and whether more is better
 RATIOS: dict[str, tuple[str, str, str, bool]] = {
@@ -50,7 +53,6 @@ RATIOS: dict[str, tuple[str, str, str, bool]] = {
 HIGHER_IS_BETTER = {name: better for name, (_, _, _, better) in RATIOS.items()} | {"perplexity": False}
 PAIRED_METRIC = "call_f1"
 PROMPT_TAIL = 600  # characters
-NOT_TO_BE_QUOTED = "scope road: these scores prove that the road works, nothing about the model; do not quote them."
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,10 +73,8 @@ def main(args: argparse.Namespace) -> None:
     """Scores every predictions file and the baselines, writes metrics.json and failures.jsonl, prints the table."""
     options = ScoreOptions.parse(load_params(args.params))
     registry = load_registry(args.registry)
-    predictions = {path.stem: read_predictions(path) for path in args.predictions}
-    if len(predictions) < len(args.predictions):
-        raise UserError("--predictions: two files have the same name, and a variant is named by its file; rename one.")
-    turns = scored_turns(turns_of(read_records(args.records)), predictions, args.records)
+    predictions = read_all_predictions(args.predictions)
+    turns = predicted_cases(turns_of(read_records(args.records)), predictions, args.records)
     train = turns_of(read_records(args.train))
     stats = {path.stem: read_stats(path) for path in args.predictions}
     answers = {name: parsed(rows, turns, registry) for name, rows in predictions.items()}
@@ -86,61 +86,11 @@ def main(args: argparse.Namespace) -> None:
     }
     for name, row in metrics["variants"].items():
         row["perplexity"] = perplexity(stats[name])
-    metrics["overflow"] = {
-        name: sum(row["finish"] == "overflow" for row in rows.values()) for name, rows in predictions.items()
-    }
+    metrics["overflow"] = overflow(predictions)
     metrics["speed"] = {name: speed(stats[name]) for name in predictions}
     write_jsonl(args.out.parent / "failures.jsonl", failures(turns, predictions, answers, registry))
     write_json(args.out, metrics)
     print(report(metrics))
-
-
-def read_predictions(path: Path) -> Rows:
-    """Rows of a predictions file by (record id, message index).
-
-    Raises:
-        UserError: a row lacks a key or stands twice, or there is none.
-    """
-    rows: Rows = {}
-    for number, row in read_jsonl(path):
-        kinds = {"id": str, "answer": int, "completion": str, "finish": str}
-        wrong = [key for key, kind in kinds.items() if not isinstance(row, dict) or not isinstance(row.get(key), kind)]
-        if wrong:
-            raise UserError(f"{path}, line {number}: {wrong[0]!r} is missing or of another type; predict again.")
-        key = (row["id"], row["answer"])
-        if key in rows:
-            raise UserError(f"{path}, line {number}: answer {key[1]} of {key[0]!r} stands twice; predict again.")
-        rows[key] = row
-    if not rows:
-        raise UserError(f"{path}: no predictions; run scripts.model.predict again.")
-    return rows
-
-
-def read_stats(path: Path) -> dict[str, Any]:
-    """What predict measured, from the file beside its predictions; empty where there is none."""
-    beside = path.with_suffix(".stats.json")
-    return read_json(beside) if beside.is_file() else {}
-
-
-def scored_turns(turns: Sequence[Turn], predictions: dict[str, Rows], records: Path) -> list[Turn]:
-    """The turns that were predicted; every variant must have predicted the same ones.
-
-    Raises:
-        UserError: a prediction is of no turn of the records, or variants differ in what they predicted.
-    """
-    names = list(predictions)
-    wanted = set(predictions[names[0]])
-    for name in names[1:]:
-        if difference := wanted ^ set(predictions[name]):
-            odd = min(difference)
-            raise UserError(
-                f"variants {names[0]} and {name} answered different turns (such as {odd[1]} of {odd[0]!r}); "
-                "predict both from the same records with the same max_records."
-            )
-    if strays := wanted - {turn.key for turn in turns}:
-        odd = min(strays)
-        raise UserError(f"{records}: has no answer {odd[1]} of {odd[0]!r}, which was predicted; predict again.")
-    return [turn for turn in turns if turn.key in wanted]
 
 
 def parsed(rows: Rows, turns: Sequence[Turn], registry: Registry) -> Answers:
@@ -186,6 +136,10 @@ def measure(
         for name, rows in baselines.answers(train, turns, registry).items()
     }
     some = next(iter(counts.values()))
+
+    def of_variant(name: str) -> Parts:
+        return parts(counts[name], PAIRED_METRIC)
+
     return {
         "cases": len(turns),
         "groups": len(set(groups)),
@@ -195,33 +149,11 @@ def measure(
         "resamples": options.resamples,
         "variants": {name: estimates(row, groups, bootstrap) for name, row in counts.items()},
         "baselines": {name: estimates(row, groups, bootstrap) for name, row in trivial.items()},
-        "paired": paired(counts, groups, bootstrap),
+        "paired": paired(
+            list(counts), PAIRED_METRIC, lambda name: parts(counts[name], PAIRED_METRIC), groups, bootstrap
+        ),
         "higher_is_better": HIGHER_IS_BETTER,
     }
-
-
-def paired(counts: dict[str, Counts], groups: Sequence[str], bootstrap: Bootstrap) -> list[dict[str, Any]]:
-    """Differences between variants over the same turns: training's gain, then what each later step costs."""
-    pairs = [("tuned", "base"), ("f16", "tuned")]
-    pairs += [(name, "f16") for name in counts if name not in ("base", "tuned", "f16")]
-    rows = []
-    for name, against in pairs:
-        if name in counts and against in counts:
-            ours, theirs = parts(counts[name], PAIRED_METRIC), parts(counts[against], PAIRED_METRIC)
-            difference = difference_estimate(ours, theirs, groups, bootstrap).to_json()
-            rows.append({"metric": PAIRED_METRIC, "variant": name, "against": against, **difference})
-    return rows
-
-
-def perplexity(stats: dict[str, Any]) -> dict[str, Any]:
-    """The measured perplexity as an estimate without an interval; ``n`` is tokens."""
-    measured = stats.get("perplexity") or {}
-    return Estimate(measured.get("value"), None, None, measured.get("tokens", 0)).to_json()
-
-
-def speed(stats: dict[str, Any]) -> dict[str, Any]:
-    """Tokens a second and peak memory, None where they were not measured."""
-    return {key: stats.get(key) for key in ("tokens_per_second", "peak_memory_bytes")}
 
 
 def failures(

@@ -11,6 +11,7 @@ from typing import Any
 
 from scripts.lib.cli import UserError
 from scripts.lib.records import Message, Record
+from scripts.lib.tool_prompt import as_text, knows_tools
 
 # For models that carry no template (GPT-2, DialoGPT): a role line, the text, and the model's own end-of-text token,
 # which DialoGPT already learnt as its end of turn.
@@ -43,24 +44,30 @@ def ensure_template(tokenizer: Any) -> bool:
     return True
 
 
-def as_template_messages(messages: list[Message]) -> list[dict[str, Any]]:
-    """Messages as text-only chat templates take them: content as one string, stripped at its ends."""
+def template_input(
+    template: str, messages: list[Message], tools: list[dict[str, Any]] | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """Messages and tools as a text-only chat template takes them: content as one string, stripped at its ends.
+
+    Tools go to a template that knows them; for any other they become text (`scripts.lib.tool_prompt`).
+    """
     plain = []
     for message in messages:
         row: dict[str, Any] = {"role": message.role, "content": message.text.strip()}
         if message.tool_calls:
             row["tool_calls"] = message.tool_calls
         plain.append(row)
-    return plain
+    if not tools:
+        return plain, None
+    return (plain, tools) if knows_tools(template) else (as_text(plain, tools), None)
 
 
 def render_text(
     tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]] | None = None, *, prompt: bool
 ) -> str:
     """Renders messages by the tokenizer's chat template; with ``prompt`` the header of the next answer is added."""
-    return tokenizer.apply_chat_template(
-        as_template_messages(messages), tools=tools or None, tokenize=False, add_generation_prompt=prompt
-    )
+    rows, native = template_input(tokenizer.chat_template, messages, tools)
+    return tokenizer.apply_chat_template(rows, tools=native, tokenize=False, add_generation_prompt=prompt)
 
 
 def prompt_text(tokenizer: Any, record: Record, answer: int) -> str:

@@ -19,10 +19,11 @@ from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.options.export import CertifyOptions, ExportOptions
 from scripts.lib.options.predict import PredictOptions, ScoreOptions
 from scripts.lib.options.strict import Options, deep_merge, merged, overrides_of
+from scripts.lib.options.tools import ToolsCheckOptions, ToolsCurateOptions, ToolsGenerateOptions
 from scripts.lib.options.train import TrainOptions
 
 SCHEMA = Path("config/schema.json")
-SYSTEMS = ("dnd",)
+SYSTEMS = ("dnd", "tools")
 
 TrainOverrides = overrides_of(TrainOptions)
 ExportOverrides = overrides_of(ExportOptions)
@@ -32,13 +33,9 @@ GateOverrides = overrides_of(GateOptions)
 DeployOverrides = overrides_of(DeployOptions)
 
 
-class RunOptions(Options):
-    """One model of a system. What it does not override comes from the sections of the same names above it."""
+class Sections(Options):
+    """Keys of the sections of the same names above, for one system or one run of it."""
 
-    base: str
-    """the name of a base model under `bases`"""
-    system_prompt: str = ""
-    """put before every conversation; recorded in the package"""
     train: TrainOverrides | None = None  # type: ignore[valid-type]
     export: ExportOverrides | None = None  # type: ignore[valid-type]
     certify: CertifyOverrides | None = None  # type: ignore[valid-type]
@@ -47,7 +44,16 @@ class RunOptions(Options):
     deploy: DeployOverrides | None = None  # type: ignore[valid-type]
 
 
-class DndOptions(Options):
+class RunOptions(Sections):
+    """One model of a system. What it does not override comes from its system, then from the top."""
+
+    base: str
+    """the name of a base model under `bases`"""
+    system_prompt: str = ""
+    """put before every conversation; recorded in the package"""
+
+
+class DndOptions(Sections):
     """dnd: scenario Markdown to a dungeon master that writes tool calls."""
 
     scenarios: list[str] = Field(default=["data/raw/dnd"], min_length=1)
@@ -57,6 +63,41 @@ class DndOptions(Options):
     check: DndCheckOptions = DndCheckOptions()
     curate: DndCurateOptions = DndCurateOptions()
     runs: dict[str, RunOptions] = {}
+
+
+class SpecialistOptions(RunOptions):
+    """One specialist: a run with tools of its own."""
+
+    description: str = ""
+    """one sentence on what it is for; the MCP server says it to its clients"""
+    focus: list[str] = Field(min_length=1)
+    """the tools that its prompts show, and its calls name; every tool of the schema needs a specialist"""
+
+
+class ToolsGateOverrides(GateOverrides):  # type: ignore[misc, valid-type]
+    """Quality limits of tool calls."""
+
+    metric: str = "exact_match"
+    beat: list[str] = ["base", "majority", "nearest"]
+
+
+class ToolsOptions(Sections):
+    """tools: tool-call examples to specialists that call tools exactly."""
+
+    tool_schema: str = "data/raw/tools/schema.json"
+    """MCP or OpenAI definitions, or the nested form"""
+    examples: list[str] = []
+    """files or folders of raw examples or JSONL; none given: examples are generated"""
+    generate: ToolsGenerateOptions = ToolsGenerateOptions()
+    gate: ToolsGateOverrides = ToolsGateOverrides()
+    check: ToolsCheckOptions = ToolsCheckOptions()
+    curate: ToolsCurateOptions = ToolsCurateOptions()
+    runs: dict[str, SpecialistOptions] = {}
+
+    @property
+    def owned(self) -> list[str]:
+        """Every tool that some specialist shows, sorted."""
+        return sorted({tool for run in self.runs.values() for tool in run.focus})
 
 
 class Config(Options):
@@ -80,6 +121,7 @@ class Config(Options):
     gate: GateOptions = GateOptions()
     deploy: DeployOptions = DeployOptions()
     dnd: DndOptions | None = None
+    tools: ToolsOptions | None = None
 
     @field_validator("bases")
     @classmethod
@@ -95,19 +137,19 @@ class Config(Options):
 
     def run(self, system: str, name: str) -> Run:
         """A run with every section resolved."""
+        whole: Sections = self.systems()[system]
         options: RunOptions = self.systems()[system].runs[name]
+        sections = {
+            section: merged(merged(getattr(self, section), getattr(whole, section)), getattr(options, section))
+            for section in Sections.model_fields
+        }
         return Run(
             system=system,
             name=name,
             base=options.base,
             system_prompt=options.system_prompt,
-            train=merged(self.train, options.train).model_copy(update={"seed": self.seed}),
-            export=merged(self.export, options.export),
-            certify=merged(self.certify, options.certify),
-            predict=merged(self.predict, options.predict),
             score=self.score,
-            gate=merged(self.gate, options.gate),
-            deploy=merged(self.deploy, options.deploy),
+            **sections | {"train": sections["train"].model_copy(update={"seed": self.seed})},
         )
 
     def runs(self) -> list[Run]:

@@ -44,9 +44,9 @@ def jaccard(first: Collection, second: Collection) -> float:
     return shared / max(1, len(first) + len(second) - shared)
 
 
-def near_pairs(texts: Mapping[str, str], threshold: float) -> list[Pair]:
+def near_pairs(texts: Mapping[str, str], threshold: float, width: int = WIDTH) -> list[Pair]:
     """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact, without comparing all with all."""
-    sets = {key: shingles(text) for key, text in texts.items()}
+    sets = {key: shingles(text, width) for key, text in texts.items()}
     seen = Counter(shingle for found in sets.values() for shingle in found)
     index: dict[tuple[str, ...], list[str]] = defaultdict(list)
     pairs = []

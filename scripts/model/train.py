@@ -21,6 +21,7 @@ from scripts.lib.files import atomic_path, read_json, sha256_file, write_json, w
 from scripts.lib.identity import code_fingerprint, run_identity
 from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
 from scripts.model import engine
+from scripts.model.beginnings import ShareBeginnings
 from scripts.model.dataset import Audit, PadRight, load_examples
 from scripts.model.weights import verify_base
 
@@ -143,12 +144,15 @@ def make_trainer(
     callbacks: list[Any] = [own.Progress(), own.StopAtNan()]
     if options.early_stopping_patience and held_out is not None:
         callbacks.append(transformers.EarlyStoppingCallback(options.early_stopping_patience))
+    model = engine.load_for_training(base, options, device, precision)
+    pad = PadRight(tokenizer.pad_token_id)
+    shares = options.share_beginnings and engine.pick_engine(options, device) == "hf" and own.shares_beginnings(model)
     trainer = own.AnswerTrainer(
-        model=engine.load_for_training(base, options, device, precision),
+        model=model,
         args=own.training_arguments(options, work, device, precision, evaluates=held_out is not None),
         train_dataset=examples,
         eval_dataset=held_out,
-        data_collator=PadRight(tokenizer.pad_token_id),
+        data_collator=ShareBeginnings(pad) if shares else pad,
         callbacks=callbacks,
     )
     trainer.remove_callback(transformers.PrinterCallback)

@@ -48,10 +48,16 @@ class AnswerTrainer(Trainer):
         return loss.detach(), None, None
 
 
+def shares_beginnings(model: Any) -> bool:
+    """Whether a model takes a mask of its own for every pair of tokens, as `scripts.model.beginnings` makes them."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return inner.config.model_type in PLAIN_HEADS and inner.config._attn_implementation == "sdpa"
+
+
 def answer_logits(model: Any, inputs: dict[str, Any], wanted: torch.Tensor) -> torch.Tensor:
     """Logits [n, vocabulary] that predict the n wanted tokens; ``wanted`` is a mask [batch, length - 1] of targets."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    arguments = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "use_cache": False}
+    arguments = {key: value for key, value in inputs.items() if key != "labels"} | {"use_cache": False}
     if inner.config.model_type not in PLAIN_HEADS:
         return model(**arguments).logits[:, :-1][wanted]
     hidden = getattr(inner, inner.base_model_prefix)(**arguments)[0]

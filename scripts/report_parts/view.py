@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.dnd.words import COUNTS, METRICS
+from scripts.dnd import words as dnd_words
+from scripts.lib.files import canonical_json
 from scripts.packaging import evidence
 from scripts.packaging.evidence import Row
 from scripts.report_parts import svg
 from scripts.report_parts.lineage import stages
 from scripts.report_parts.sources import RunPaths, bytes_of, optional_json, optional_rows
+from scripts.tools import words as tools_words
 
-WORDS: dict[str, Any] = {"dnd": METRICS}
-COUNT_WORDS: dict[str, Any] = {"dnd": COUNTS}
+WORDS: dict[str, Any] = {"dnd": dnd_words.METRICS, "tools": tools_words.METRICS}
+COUNT_WORDS: dict[str, Any] = {"dnd": dnd_words.COUNTS, "tools": tools_words.COUNTS}
 SYSTEM_WORDS = {
     "dnd": "A dungeon master for tabletop scenarios: it narrates, and when a rule is due it writes a tool call such as "
     "[check: stealth, Pip] that a game can carry out.",
+    "tools": "A specialist that turns an instruction into exact tool calls, and says so where it cannot.",
 }
 SAMPLES = 3
 TAIL = 420  # characters of a prompt that are shown
@@ -225,13 +228,18 @@ def failures_view(rows: list[dict[str, Any]], shipped: str) -> dict[str, Any]:
     shown = [
         {
             "id": row["id"],
-            "prompt": tail(row.get("prompt_tail", "")),
-            "expected": " ".join(row.get("expected", [])) or "no call",
+            "prompt": tail(row.get("prompt_tail") or row.get("instruction", "")),
+            "expected": " ".join(map(call_text, row.get("expected", []))) or "no call",
             "answer": row.get("completion", ""),
         }
         for row in ours[:SAMPLES]
     ]
     return {"count": len(ours), "rows": shown}
+
+
+def call_text(call: Any) -> str:
+    """A call as a scorer wrote it down: text, or JSON."""
+    return call if isinstance(call, str) else canonical_json(call)
 
 
 def tail(text: str) -> str:

@@ -76,10 +76,12 @@ def overrides_of(model: type[Options]) -> type[Options]:
 
 
 def merged(base: OptionsT, override: Options | None) -> OptionsT:
-    """``base`` with the fields that ``override`` sets."""
+    """``base`` with the fields that ``override`` sets, or has a default of its own for."""
     if override is None:
         return base
-    return type(base).model_validate(deep_merge(base.model_dump(), override.model_dump(exclude_unset=True)))
+    own = {name: field.default for name, field in type(override).model_fields.items() if field.default is not None}
+    given = {**own, **override.model_dump(exclude_unset=True)}
+    return type(base).model_validate(deep_merge(base.model_dump(), given))
 
 
 def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

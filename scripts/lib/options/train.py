@@ -47,6 +47,8 @@ class TrainOptions(Options):
     """the longest record trained on; longer ones are set aside and counted, never cut"""
     bucket: bool = True
     """batches of like lengths: less padding"""
+    share_beginnings: bool = True
+    """a batch whose records begin alike (system prompt, tools) reads that beginning once where that saves; same loss"""
     gradient_checkpointing: bool = False
     eval_steps: int = Field(default=25, ge=1)
     """evaluate, and save a checkpoint, every so many steps"""

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from scripts.lib.chat import as_template_messages, encode, prompt_text, render, render_text
+from scripts.lib.chat import encode, prompt_text, render, render_text, template_input
 from scripts.lib.records import Record
 from scripts.model.llama import Server
 from scripts.model.logits import LogitReader
@@ -59,7 +59,8 @@ def check_prompts(tokenizer: Any, server: Server, records: list[Record]) -> Chec
             if answer == 0:  # nothing was said before it: there is no prompt
                 continue
             ours = prompt_text(tokenizer, record, answer)
-            theirs = server.apply_template(as_template_messages(record.messages[:answer]), record.tools or None)
+            given = template_input(tokenizer.chat_template, record.messages[:answer], record.tools)
+            theirs = server.apply_template(*given)
             prompts += 1
             if ours != theirs:
                 wrong.append(f"record {record.id}, message {answer}, {_first_character(ours, theirs)}")

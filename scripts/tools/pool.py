@@ -1,0 +1,143 @@
+"""All examples of a build: repeats taken out, what belongs together kept on one side, and the proof that it is.
+
+Two instructions are compared with their values masked (``Read # bytes at #``): the same request with another address
+is the same lesson. Equal masked texts are compared once, so that the exact search for near pairs stays quick.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scripts.lib.cli import UserError
+from scripts.lib.files import digest
+from scripts.lib.leakage import Pair, clusters, near_pairs, words
+from scripts.lib.options.tools import ToolsCurateOptions
+from scripts.lib.split import Group, split_groups
+from scripts.tools.examples import Example, Fault
+
+SHINGLE = 3  # words: instructions are short
+VALUE = re.compile(r"\b(?:0x[0-9a-f]+|\d[\w:.]*)|\$[0-9a-f:]+|\b[0-9a-f]{2}(?: [0-9a-f]{2})+\b", re.IGNORECASE)
+
+
+@dataclass
+class Pool:
+    """Examples by id after the repeats fell, and what fell."""
+
+    examples: dict[str, Example] = field(default_factory=dict)
+    masked: dict[str, str] = field(default_factory=dict)
+    duplicates: list[Fault] = field(default_factory=list)
+    near_duplicates: list[Fault] = field(default_factory=list)
+
+
+def mask(text: str) -> str:
+    """The words of an instruction in lower case, a ``#`` for every value."""
+    return " ".join(re.findall(r"[\w#]+", VALUE.sub(" # ", text.lower())))
+
+
+def content_of(example: Example) -> str:
+    """What an example teaches, as one text: everything said and called, in order."""
+    return digest([[step.role, words(step.text), step.calls] for step in example.steps])
+
+
+def calls_of(example: Example) -> str:
+    """All that the assistant does, as one text."""
+    return digest([step.calls or words(step.text) for step in example.steps if step.role == "assistant"])
+
+
+def make_pool(examples: Sequence[Example], options: ToolsCurateOptions) -> tuple[Pool, list[Pair]]:
+    """The pool, and the near pairs among its distinct masked texts (keys of a pair are masked texts)."""
+    pool = Pool()
+    first: dict[str, str] = {}
+    for example in sorted(examples, key=lambda one: one.id):
+        same = first.setdefault(content_of(example), example.id)
+        if same != example.id:
+            pool.duplicates.append(Fault(example.source, "duplicate", f"{example.id} says and calls what {same} does."))
+            continue
+        pool.examples[example.id] = example
+        pool.masked[example.id] = mask(example.instruction)
+    texts = {text: text for text in pool.masked.values()}
+    pairs = near_pairs(texts, min(options.near_threshold, options.drop_threshold), SHINGLE)
+    drop_near(pool, pairs, options.drop_threshold)
+    return pool, [pair for pair in pairs if pair.similarity >= options.near_threshold]
+
+
+def drop_near(pool: Pool, pairs: Sequence[Pair], threshold: float) -> None:
+    """Drops the later of two examples that call the same and are phrased almost the same."""
+    by_text = _by_text(pool)
+    close = [(pair.first, pair.second) for pair in pairs if pair.similarity >= threshold]
+    same = clusters(by_text, close)
+    first: dict[tuple[str, str], str] = {}
+    for name in sorted(pool.examples):
+        example = pool.examples[name]
+        known = first.setdefault((same[pool.masked[name]], calls_of(example)), name)
+        if known != name:
+            message = f"{name} calls the same as {known} and is phrased almost as it is."
+            pool.near_duplicates.append(Fault(example.source, "near_duplicate", message))
+            del pool.examples[name], pool.masked[name]
+
+
+def _by_text(pool: Pool) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, text in pool.masked.items():
+        found[text].append(name)
+    return found
+
+
+def group(pool: Pool, pairs: Sequence[Pair]) -> dict[str, str]:
+    """The group of each example: joined are those of one template, of one masked text, and of near texts."""
+    texts = set(pool.masked.values())
+    joined = clusters(sorted(texts), [pair for pair in pairs if pair.first in texts and pair.second in texts])
+    templates: dict[str, str] = {}
+    links = []
+    for name, example in sorted(pool.examples.items()):
+        own = joined[pool.masked[name]]
+        if example.template is not None:
+            links.append((templates.setdefault(example.template, own), own))
+    whole = clusters(joined.values(), links)
+    return {name: whole[joined[text]] for name, text in pool.masked.items()}
+
+
+def split(pool: Pool, groups: Mapping[str, str], options: ToolsCurateOptions) -> dict[str, str]:
+    """The split of each example; a group's stratum is the first tool and difficulty of its first example."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(groups):
+        members[groups[name]].append(name)
+    drawn = {key: Group(digest(key), stratum(pool.examples[names[0]])) for key, names in members.items()}
+    sides = split_groups(drawn, options.val_share, options.test_share, options.seed)
+    return {name: sides[key] for name, key in groups.items()}
+
+
+def stratum(example: Example) -> str:
+    """What must not be missing from a split: first tool (or kind, without calls) and difficulty."""
+    calls = example.calls
+    return f"{calls[0][0] if calls else example.kind}/{example.difficulty}"
+
+
+def prove(pool: Pool, sides: Mapping[str, str], threshold: float) -> dict[str, int]:
+    """Counts pairs across splits, exact (content) and near (masked text), afresh from the examples; both must be 0.
+
+    Raises:
+        UserError: they are not; it names the pairs.
+    """
+    where: dict[str, dict[str, str]] = {"exact": {}, "near": {}}
+    leaks: dict[str, list[tuple[str, str]]] = {"exact": [], "near": []}
+    for name, example in sorted(pool.examples.items()):
+        for kind, key in (("exact", content_of(example)), ("near", pool.masked[name])):
+            known = where[kind].setdefault(key, name)
+            if sides[known] != sides[name]:
+                leaks[kind].append((known, name))
+    holder = where["near"]
+    for pair in near_pairs({text: text for text in holder}, threshold, SHINGLE):
+        first, second = holder[pair.first], holder[pair.second]
+        if sides[first] != sides[second]:
+            leaks["near"].append((first, second))
+    if leaks["exact"] or leaks["near"]:
+        shown = "; ".join(f"{a} ({sides[a]}) and {b} ({sides[b]})" for a, b in [*leaks["exact"], *leaks["near"]][:5])
+        raise UserError(
+            f"{len(leaks['exact'])} exact and {len(leaks['near'])} near pairs lie across splits: {shown}. "
+            "Delete one of each pair, or give both the same template."
+        )
+    return {kind: len(pairs) for kind, pairs in leaks.items()}

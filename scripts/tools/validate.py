@@ -1,0 +1,64 @@
+"""Whether an example's calls keep the schema; and its calls in the one way of writing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from scripts.tools.examples import Example, Fault
+from scripts.tools.schema import Tool
+from scripts.tools.values import normalise, problem_of
+
+Call = tuple[str, dict[str, Any]]
+
+
+def call_problems(call: Call, tools: Mapping[str, Tool]) -> Iterator[tuple[str, str]]:
+    """(kind, sentence) of everything that is wrong with a call: tool, required and unknown parameters, values."""
+    name, given = call
+    tool = tools.get(name)
+    if tool is None:
+        yield "unknown_tool", f"no tool {name!r} in the schema; {_nearest(name, list(tools))}"
+        return
+    for key in tool.required:
+        if key not in given:
+            yield "missing_parameter", f"{name} lacks the required parameter {key!r}; add it."
+    for key, value in given.items():
+        rule = tool.parameters.get(key)
+        if rule is None:
+            yield "unknown_parameter", f"{name} has no parameter {key!r}; {_nearest(key, list(tool.parameters))}"
+        elif wrong := problem_of(value, rule):
+            yield "bad_value", f"{name}: {key} {wrong}."
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {found[0]!r}?" if found else f"known: {', '.join(sorted(known)) or 'none'}."
+
+
+def faults_of(example: Example, tools: Mapping[str, Tool]) -> list[Fault]:
+    """Everything that keeps an example out."""
+    return [
+        Fault(example.source, kind, f"{example.id}, call {number}: {message}")
+        for number, call in enumerate(example.calls, 1)
+        for kind, message in call_problems(call, tools)
+    ]
+
+
+def canonical_call(call: Call, tools: Mapping[str, Tool]) -> Call:
+    """The call with normalised values, parameters in the schema's order, then those it does not know."""
+    name, given = call
+    tool = tools.get(name)
+    rules = tool.parameters if tool else {}
+    order = [*(key for key in rules if key in given), *sorted(key for key in given if key not in rules)]
+    return name, {key: normalise(given[key], rules.get(key)) for key in order}
+
+
+def canonical(example: Example, tools: Mapping[str, Tool]) -> Example:
+    """The example with canonical calls."""
+    steps = (
+        replace(step, calls=tuple(canonical_call(call, tools) for call in step.calls)) if step.calls else step
+        for step in example.steps
+    )
+    return replace(example, steps=tuple(steps))

@@ -1,0 +1,255 @@
+"""Tool-call examples: every form and fault of a row, repeats, groups, the proof, and what a specialist is given."""
+
+import json
+import random
+
+import pytest
+
+from scripts.lib.cli import UserError
+from scripts.lib.options.tools import ToolsCurateOptions
+from scripts.lib.records import read_records
+from scripts.tools import check, curate
+from scripts.tools.examples import Example, Source, Step, read_examples
+from scripts.tools.pool import group, make_pool, mask, prove, split
+
+SCHEMA = [
+    {
+        "name": "mesen2.read_memory",
+        "parameters": {
+            "address": {"type": "string", "format": "0xHHHHHH"},
+            "length": {"type": "integer", "minimum": 1, "maximum": 256},
+        },
+        "required": ["address"],
+    },
+    {"name": "mesen2.pause", "parameters": {}},
+    {"name": "z3ed_cli.inspect", "parameters": {"what": {"type": "string", "enum": ["rooms", "sprites"]}}},
+]
+VERBS = [
+    "Read",
+    "Show me",
+    "Please dump",
+    "I want to see",
+    "Print",
+    "Fetch",
+    "What lies in",
+    "Give me",
+    "List",
+    "Peek at",
+]
+NOUNS = [
+    "the save slots",
+    "link's position",
+    "the heart counter",
+    "the rupee total",
+    "the dungeon flags",
+    "sprite slots",
+]
+TAILS = ["now", "for me, quickly", "before the boss fight starts", "while the game is paused", "as hex please"]
+
+
+def raw(number, instruction, calls, **extra):
+    calls = [{"tool": name, "parameters": given, "rationale": "", "expected_output": ""} for name, given in calls]
+    return {"id": f"ex-{number}", "instruction": instruction, "tool_calls": calls, "difficulty": "simple", **extra}
+
+
+def many(count=120, seed=3):
+    """Examples of 30 templates; the address differs within a template."""
+    chooser = random.Random(seed)
+    templates = [f"{verb} {noun} at # {tail}" for verb in VERBS for noun in NOUNS for tail in TAILS]
+    templates = chooser.sample(templates, 30)
+    rows = []
+    for number in range(count):
+        template = templates[number % 30]
+        address = f"0x{0x7E0000 + 97 * number:06X}"
+        text = template.replace("#", address)
+        level = ("simple", "medium", "complex")[number % 3]
+        call = ("mesen2.read_memory", {"address": address})
+        rows.append(raw(number, text, [call], template=f"t{number % 30}", difficulty=level, specialist="veran"))
+    for number in range(10):
+        rows.append(
+            raw(f"p{number}", f"{VERBS[number % 10]} {number} {TAILS[number % 5]}: pause", [("mesen2.pause", {})])
+        )
+        rows.append(
+            raw(f"d{number}", f"Write a poem on {NOUNS[number % 6]} {TAILS[number % 5]}", [], answer="I can't.")
+        )
+    return rows
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
+    nested = tmp_path / "examples" / "veran"
+    nested.mkdir(parents=True)
+    for number, row in enumerate(many()):
+        (nested / f"{number}.json").write_text(json.dumps(row))
+    return tmp_path
+
+
+def run(folder, *extra, examples="examples"):
+    arguments = ["--schema", folder / "schema.json", "--examples", folder / examples, "--out", folder / "out", *extra]
+    curate.main(curate.parser().parse_args(list(map(str, arguments))))
+    return json.loads((folder / "out" / "stats.json").read_text())
+
+
+def test_counts_splits_and_proof(folder):
+    (folder / "examples" / "summary.json").write_text('{"generated": 144}')
+    again = many()[5] | {"id": "again"}
+    (folder / "examples" / "again.json").write_text(json.dumps(again))
+    stats = run(folder)
+    assert stats["rows_in"] == 142
+    assert (stats["valid"], stats["distinct"]) == (141, 140 - stats["near_duplicates"])
+    assert stats["duplicates"] == 1
+    assert stats["dropped"] == {"not_an_example": 1}
+    assert stats["not_examples"][0].endswith("summary.json")
+    assert (stats["leakage"]["exact"], stats["leakage"]["near"]) == (0, 0)
+    assert stats["leakage"]["naive_split_near"] > stats["leakage"]["naive_split_rows"] / 2
+    sides = {side: read_records(folder / "out" / f"{side}.jsonl") for side in ("train", "val", "test")}
+    templates = {side: {record.meta["template"] for record in rows} - {None} for side, rows in sides.items()}
+    assert not templates["train"] & templates["test"]
+    assert not templates["train"] & templates["val"]
+    for level in ("simple", "medium", "complex"):
+        assert stats["by_difficulty"][level]["test"] > 0
+        assert stats["by_difficulty"][level]["val"] > 0
+    assert sum(stats["by_kind"]["decline"].values()) == 10
+    assert "Gaps" in (folder / "out" / "coverage.md").read_text()
+    assert "`what` is never given" in (folder / "out" / "coverage.md").read_text()
+
+
+def test_same_bytes_whatever_the_order_of_files(folder):
+    run(folder)
+    before = (folder / "out" / "train.jsonl").read_bytes()
+    rows = many()
+    random.Random(1).shuffle(rows)
+    (folder / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(folder, examples="all.jsonl")
+    ours = [json.loads(line) for line in before.splitlines()]
+    theirs = [json.loads(line) for line in (folder / "out" / "train.jsonl").read_text().splitlines()]
+    for row in (*ours, *theirs):
+        del row["meta"]["file"], row["meta"]["row"]
+    assert ours == theirs
+
+
+def test_a_specialist_gets_its_tools_and_its_declines(folder):
+    foreign = raw("other", "Dance for me", [], answer="I can't dance.", specialist="nayru")
+    (folder / "examples" / "foreign.json").write_text(json.dumps(foreign))
+    stats = run(folder, "--run", "veran", "--focus", "mesen2.read_memory", "--system-prompt", "You call tools.")
+    assert stats["tools_shown"] == ["mesen2.read_memory"]
+    assert stats["of_other_specialists"] == 11  # ten pauses and the foreign decline
+    record = read_records(folder / "out" / "train.jsonl")[0]
+    assert [tool["function"]["name"] for tool in record.tools] == ["mesen2.read_memory"]
+    assert record.messages[0].text == "You call tools."
+    called = {call["function"]["name"] for message in record.messages for call in message.tool_calls or []}
+    assert called <= {"mesen2.read_memory"}
+
+
+def test_openai_form_beside_it_reads_back(folder):
+    run(folder)
+    rows = [json.loads(line) for line in (folder / "out" / "test.openai.jsonl").read_text().splitlines()]
+    call = next(m["tool_calls"][0] for row in rows for m in row["messages"] if m.get("tool_calls"))
+    assert isinstance(call["function"]["arguments"], str)
+    (folder / "round").mkdir()
+    (folder / "out" / "test.openai.jsonl").rename(folder / "round" / "rows.jsonl")
+    reading = read_examples([folder / "round" / "rows.jsonl"], 1.0)
+    assert not reading.faults
+    records = {record.id: record for record in read_records(folder / "out" / "test.jsonl")}
+    for example in reading.examples:
+        assert [list(call) for call in example.calls] == [
+            call for entry in records[example.id].expect for call in entry["calls"]
+        ]
+
+
+def test_every_tool_needs_an_owner(folder):
+    with pytest.raises(UserError, match=r"no specialist owns z3ed_cli\.inspect"):
+        run(folder, "--owned", "mesen2.read_memory", "mesen2.pause")
+    with pytest.raises(UserError, match=r"no tool 'mesen2\.fly'"):
+        run(folder, "--focus", "mesen2.fly")
+
+
+BAD = {
+    "unknown_tool": raw("b1", "Fly", [("mesen2.fly", {})]),
+    "missing_parameter": raw("b2", "Read", [("mesen2.read_memory", {})]),
+    "bad_value": raw("b3", "Read", [("mesen2.read_memory", {"address": "here"})]),
+    "unreadable": raw("b4", "Nothing to do", []),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_rows_are_quarantined_with_file_and_row(kind, folder, capsys):
+    (folder / "examples" / "zz.jsonl").write_text(json.dumps(many()[0] | {"id": "fine"}) + "\n" + json.dumps(BAD[kind]))
+    stats = run(folder)
+    assert stats["dropped"] == {kind: 1}
+    (row,) = [row for row in map(json.loads, (folder / "out" / "quarantine.jsonl").open()) if row["kind"] == kind]
+    assert row["file"].endswith("zz.jsonl")
+    assert row["row"] == 2
+    arguments = ["--schema", str(folder / "schema.json"), str(folder / "examples"), "--json"]
+    assert check.main(check.parser().parse_args(arguments)) == 1
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    wrong = [row for row in printed if row["problems"]]
+    assert [(row["row"], row["problems"][0]["kind"]) for row in wrong] == [(2, kind)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"tool_calls": [', "not valid JSON"),
+        ('{"id": 1, "instruction": "x", "tool_calls": "none"}', "not a list"),
+        ('{"id": 1, "tool_calls": []}', "has no `instruction`"),
+        ('{"id": 1, "instruction": "x", "tool_calls": [{"parameters": {}}]}', "has no `tool`"),
+        ('{"messages": [{"role": "assistant", "content": "x"}]}', "does not begin with the user"),
+        (
+            '{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": '
+            '[{"function": {"name": "a", "arguments": "{oops"}}]}]}',
+            "the arguments of a are not JSON",
+        ),
+        ('{"id": 1, "instruction": "' + "x" * 2_000_000 + '", "tool_calls": []}', "more than check.max_row_mb 1"),
+    ],
+)
+def test_rows_that_cannot_be_read(text, words, tmp_path):
+    (tmp_path / "a.jsonl").write_text(text + "\n")
+    (fault,) = read_examples([tmp_path / "a.jsonl"], 1.0).faults
+    assert words in fault.message
+    assert fault.source.row == 1
+
+
+def test_a_second_row_of_an_id_is_a_fault(tmp_path):
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(raw(1, text, [("mesen2.pause", {})])) + "\n" for text in "ab"))
+    reading = read_examples([tmp_path / "a.jsonl"], 1.0)
+    assert len(reading.examples) == 1
+    assert reading.faults[0].kind == "id_twice"
+    assert "row 1" in reading.faults[0].message
+
+
+def test_too_many_bad_rows_stop_the_build(folder):
+    for number in range(60):
+        bad = raw(f"bad{number}", f"Fly {number}", [("mesen2.fly", {})])
+        (folder / "examples" / f"bad{number}.json").write_text(json.dumps(bad))
+    with pytest.raises(
+        UserError, match=r"60 of 200 examples are bad, more than check\.max_bad_share 0\.2: .*bad0\.json"
+    ):
+        run(folder)
+
+
+def example(name, text, **extra):
+    steps = (Step("user", text), Step("assistant", calls=(("mesen2.pause", {}),)))
+    return Example(name, Source("f", 1), steps, "simple", extra.get("template"), None)
+
+
+def test_masks_hide_values():
+    assert mask("Read 16 bytes at $7E:F340, then 0x10!") == "read # bytes at # then #"
+    assert mask("Write A9 05 8D at 7EF340") == mask("write FF 00 at 7EF341")
+
+
+def test_near_texts_and_templates_stay_together_and_the_proof_would_notice():
+    options = ToolsCurateOptions()
+    examples = [example(f"a{n}", f"Would you kindly stop the game at frame {n} for a look") for n in range(3)]
+    examples += [example(f"b{n}", f"{VERBS[n]} {NOUNS[n % 6]} {TAILS[n % 5]}", template="same") for n in range(4)]
+    examples += [example(f"c{n}", f"{VERBS[n]} {n * 'x'} {TAILS[n % 5]} {NOUNS[n % 6]} hold") for n in range(9)]
+    pool, pairs = make_pool(examples, options)
+    groups = group(pool, pairs)
+    assert len({groups[name] for name in groups if name[0] == "b"}) == 1
+    sides = split(pool, groups, options)
+    assert prove(pool, sides, options.near_threshold) == {"exact": 0, "near": 0}
+    pool, _ = make_pool([example("a", "stop the game at once"), example("z", "go and open the big red door")], options)
+    pool.examples["y"], pool.masked["y"] = example("y", "stop the game at once"), mask("stop the game at once")
+    with pytest.raises(UserError, match=r"1 exact and 1 near pairs lie across splits: a \(train\) and y \(test\)"):
+        prove(pool, {"a": "train", "z": "val", "y": "test"}, 0.7)

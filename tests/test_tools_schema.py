@@ -1,0 +1,146 @@
+"""Tool schemas in every form, and the values of calls against their rules."""
+
+import json
+
+import pytest
+
+from scripts.lib.cli import UserError
+from scripts.tools.schema import load_schema
+from scripts.tools.validate import call_problems, canonical_call
+from scripts.tools.values import normalise, problem_of
+
+ADDRESS = {"type": "string", "format": "0xHHHHHH", "address_space": "pc"}
+BUS = {"type": "string", "format": "0xHHHHHH", "address_space": "snes"}
+BYTES = {"type": "string", "format": "hex-bytes"}
+FRAMES = {"type": "integer", "minimum": 1, "maximum": 600}
+SPEED = {"type": "string", "enum": ["normal", "turbo"]}
+PARAMETERS = {"type": "object", "properties": {"frames": FRAMES, "speed": SPEED}, "required": ["frames"]}
+FORMS = {
+    "openai": [
+        {"type": "function", "function": {"name": "mesen2.run", "description": "Runs.", "parameters": PARAMETERS}}
+    ],
+    "bare": [{"name": "mesen2.run", "description": "Runs.", "parameters": PARAMETERS}],
+    "mcp": {"tools": [{"name": "mesen2.run", "description": "Runs.", "inputSchema": PARAMETERS}]},
+    "nested": {
+        "tools": {
+            "mesen2": {
+                "tools": {
+                    "run": {
+                        "description": "Runs.",
+                        "parameters": {"frames": {**FRAMES, "examples": [60]}, "speed": SPEED},
+                        "required": ["frames"],
+                        "returns": "frames run",
+                    }
+                }
+            }
+        }
+    },
+}
+
+
+def saved(tmp_path, value):
+    path = tmp_path / "schema.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_tool(form, tmp_path):
+    tools = load_schema(saved(tmp_path, FORMS[form]))
+    assert list(tools) == ["mesen2.run"]
+    tool = tools["mesen2.run"]
+    assert (tool.description, tool.required) == ("Runs.", ("frames",))
+    assert tool.parameters == {"frames": FRAMES, "speed": SPEED}
+    assert tool.definition() == FORMS["openai"][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{", "not valid JSON"),
+        ({"a": 1}, "not a tool schema"),
+        ([], "defines no tool"),
+        ([{"description": "x"}], "has no name"),
+        ([*FORMS["bare"], *FORMS["mcp"]["tools"]], "mesen2.run is defined twice"),
+        ([{"name": "a", "parameters": {"b": {}}}], "parameter 'b' has no type"),
+        ([{"name": "a", "parameters": {**PARAMETERS, "required": ["slot"]}}], "required parameter 'slot'"),
+        ({"tools": {"mesen2": {"run": {}}}}, "tools.mesen2 has no `tools`"),
+        ([3], "no definition"),
+    ],
+)
+def test_what_is_no_schema_is_one_sentence(value, words, tmp_path):
+    with pytest.raises(UserError) as error:
+        load_schema(saved(tmp_path, value))
+    assert words in str(error.value)
+    assert "schema.json" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "words"),
+    [
+        ("0x01FFFF", ADDRESS, None),
+        ("0x7EF340", ADDRESS, "beyond the end of a ROM file"),
+        ("0x7EF340", BUS, None),
+        ("7EF340", BUS, "not an address"),
+        ("0x1234567", BUS, "not an address"),
+        ("0A ff", BYTES, None),
+        ("0Aff", BYTES, "two hex digits each"),
+        (60, FRAMES, None),
+        (0, FRAMES, "outside 1 to 600"),
+        (True, FRAMES, "not an integer"),
+        ("60", FRAMES, "not an integer"),
+        (1.5, FRAMES, "not an integer"),
+        ("fast", SPEED, "choose one of 'normal', 'turbo'"),
+        (1.5, {"type": "number"}, None),
+        ([1], {"type": "array"}, None),
+        (True, {"type": "boolean"}, None),
+        ("abc", {"type": "string", "pattern": "^x"}, "does not match"),
+    ],
+)
+def test_values_against_rules(value, rule, words):
+    found = problem_of(value, rule)
+    assert found is None if words is None else words in found
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "same"),
+    [
+        ("$7e:f340", BUS, "0x7EF340"),
+        ("0x7ef340", BUS, "0x7EF340"),
+        ("7E:40", BUS, "0x7E0040"),
+        (0x40, BUS, "0x000040"),
+        ("0x5", BUS, "0x000005"),
+        ("somewhere", BUS, "somewhere"),
+        ("0a,FF 1", BYTES, "0a,FF 1"),
+        ("0a,ff", BYTES, "0A FF"),
+        ("$A9 $05", BYTES, "A9 05"),
+        ("16", FRAMES, 16),
+        ("0x10", FRAMES, 16),
+        (16.0, FRAMES, 16),
+        ("soon", FRAMES, "soon"),
+        ("True", {"type": "boolean"}, True),
+        (" turbo ", SPEED, "turbo"),
+        (7, None, 7),
+    ],
+)
+def test_values_that_mean_the_same_are_written_alike(value, rule, same):
+    assert normalise(value, rule) == same
+
+
+def test_problems_of_a_call_are_named(tmp_path):
+    tools = load_schema(saved(tmp_path, FORMS["mcp"]))
+
+    def kinds(name, **given):
+        return [kind for kind, _ in call_problems((name, given), tools)]
+
+    assert kinds("mesen2.run", frames=60, speed="turbo") == []
+    assert kinds("mesen2.run") == ["missing_parameter"]
+    assert kinds("mesen2.run", frames=0, slot=1) == ["bad_value", "unknown_parameter"]
+    ((kind, message),) = call_problems(("mesen2.rum", {}), tools)
+    assert kind == "unknown_tool"
+    assert "did you mean 'mesen2.run'?" in message
+    assert canonical_call(("mesen2.run", {"speed": "turbo", "frames": "60"}), tools) == (
+        "mesen2.run",
+        {"frames": 60, "speed": "turbo"},
+    )
+    assert list(canonical_call(("mesen2.run", {"speed": "turbo", "frames": "60"}), tools)[1]) == ["frames", "speed"]
