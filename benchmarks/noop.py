@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of both sides and their ratio."""
     ours = ["--configfile", *args.configfile] if args.configfile else []
+    must_be_built(Path.cwd(), ours)
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder)
         (empty / "Snakefile").write_text(EMPTY)
@@ -47,19 +48,30 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {"benchmark": "noop", "sides": seconds, "ratios": {name: ratio}, "at_most": {name: CEILING}}
 
 
-def noop(folder: Path, arguments: list[str]) -> float:
-    """Seconds of a run that has nothing to do.
+def must_be_built(folder: Path, arguments: list[str]) -> None:
+    """Stops where a run would have something to do, before it does it.
 
     Raises:
-        SystemExit: there was something to do: build first.
+        SystemExit: there is something to do.
     """
+    if "Nothing to be done" not in snakemake(folder, ["-n", *arguments]):
+        sys.exit(
+            f"error: {folder} has something to do; run `make demo` first, or name the --configfile it was built by."
+        )
+
+
+def noop(folder: Path, arguments: list[str]) -> float:
+    """Seconds of a run that has nothing to do."""
     started = time.perf_counter()
+    snakemake(folder, arguments)
+    return time.perf_counter() - started
+
+
+def snakemake(folder: Path, arguments: list[str]) -> str:
+    """What a run in the folder says."""
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    seconds = time.perf_counter() - started
-    if "Nothing to be done" not in done.stdout + done.stderr:
-        sys.exit(f"error: {folder} has something to do; run `make demo` first, then measure.")
-    return seconds
+    return done.stdout + done.stderr
 
 
 if __name__ == "__main__":

@@ -112,7 +112,8 @@ def groups(facts: Facts) -> dict[str, Any]:
 def naive_split(facts: Facts, options: ToolsCurateOptions) -> dict[str, int]:
     """Of all valid rows, repeats included, how many test rows a plain random split by row would have leaked.
 
-    Leaked is a test row whose content, masked text or near text stands in another split too.
+    Leaked is a test row whose content stands in another split too (exact), whose masked text or a near one does
+    (near), or whose group does: the same template in other words (group).
     """
     out = {one.id for one in facts.valid if draw(options.seed, one.id) < options.test_share}
     masked = {one.id: mask(one.instruction) for one in facts.valid}
@@ -122,7 +123,14 @@ def naive_split(facts: Facts, options: ToolsCurateOptions) -> dict[str, int]:
     tested = [one for one in facts.valid if one.id in out]
     exact = sum(content_of(one) in contents for one in tested)
     leaked = sum(bool(({masked[one.id]} | near.get(masked[one.id], set())) & known) for one in tested)
-    return {"naive_split_exact": exact, "naive_split_near": leaked, "naive_split_rows": len(tested)}
+    trained = {facts.groups[one.id] for one in facts.valid if one.id not in out and one.id in facts.groups}
+    grouped = sum(facts.groups.get(one.id) in trained for one in tested)
+    return {
+        "naive_split_exact": exact,
+        "naive_split_near": leaked,
+        "naive_split_group": grouped,
+        "naive_split_rows": len(tested),
+    }
 
 
 def neighbours(pairs: Iterable[Pair]) -> dict[str, set[str]]:
