@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
+    AutoTokenizer,
     GPT2Config,
     LlamaConfig,
     PreTrainedTokenizerFast,
@@ -57,6 +58,9 @@ def save_tiny(
     model.save_pretrained(folder, max_shard_size=shard_size)
     tokenizer.save_pretrained(folder)
     if not raw:
+        # As the base stage leaves it: transformers picks a tokenizer's class, and with it its way of splitting words, by
+        # the model's type.
+        AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
         card = describe_base(
             folder, name=arch, source=f"recipe:{arch}", licence="cc0-1.0", template="fallback" if fallback else "own"
         )

@@ -18,13 +18,14 @@ from scripts.dnd.conversation import Count, fit, spoken
 from scripts.dnd.registry import Registry, load_registry, system_preamble
 from scripts.dnd.scenario import Scenario, Source, find_scenarios, read_scenario
 from scripts.dnd.statistics import Facts, collect
-from scripts.lib.chat import Rendered, encode, ensure_template, render, render_text
+from scripts.lib.chat import Rendered, encode, render, render_text
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import digest, write_json, write_jsonl
 from scripts.lib.leakage import Pair, across, clusters, exact_pairs, near_pairs, words
 from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.records import Record, write_records
 from scripts.lib.split import SPLITS, Group, split_groups
+from scripts.lib.tokenizer import Tokenizer
 
 # Shorter answers ("What do you do?") recur in honest scenarios and are no leak.
 LONG_ANSWER = 20
@@ -186,31 +187,12 @@ def prove(exact: Sequence[Pair], near: Sequence[Pair], sides: Mapping[str, str])
     return {name: len(pairs) for name, pairs in leaks.items()}
 
 
-def load_tokenizer(base: Path) -> Any:
-    """The base's tokenizer, with a chat template.
-
-    Raises:
-        UserError: there is none in the folder, or it cannot be read.
-    """
-    from transformers import AutoTokenizer
-
-    if not (base / "tokenizer.json").is_file() and not (base / "tokenizer_config.json").is_file():
-        raise UserError(f"{base}: no tokenizer here; fetch the base model first (scripts.model.base).")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-    except Exception as error:  # the tokenizers library raises a bare Exception
-        reason = str(error).split("\n")[0]
-        raise UserError(f"{base}: its tokenizer cannot be read ({reason}); fetch the base model again.") from error
-    ensure_template(tokenizer)
-    return tokenizer
-
-
 def main(args: argparse.Namespace) -> None:
     """Curates, proves and writes."""
     options = DndCurateOptions.parse(load_params(args.params))
     check = DndCheckOptions.parse(load_params(args.check), "--check")
     registry = load_registry(args.registry)
-    tokenizer = load_tokenizer(args.base)
+    tokenizer = Tokenizer(args.base)
     preamble = system_preamble(args.system_prompt, registry)
     work = read_all(args.paths, registry, check)
     read = len(work.scenarios) + len(work.dropped)

@@ -27,6 +27,7 @@ from scripts.lib.files import write_json, write_jsonl
 from scripts.lib.options.predict import PredictOptions
 from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
+from scripts.lib.tokenizer import Tokenizer
 from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, waves, window_of
 from scripts.model.generation import Surprise, Transformer, predict_all
 from scripts.model.logits import LogitReader, let_idle_threads_sleep
@@ -61,7 +62,9 @@ def main(args: argparse.Namespace) -> None:
     """Writes one row a turn, and the statistics."""
     let_idle_threads_sleep()  # before transformers loads OpenMP
     options = PredictOptions.parse(load_params(args.params))
-    tokenizer = load_tokenizer(args.tokenizer)
+    llama = args.model.suffix == ".gguf"
+    # llama.cpp makes its own tokens: rendering needs no transformers, whose import takes longer than many an answer.
+    tokenizer = Tokenizer(args.tokenizer) if llama else load_tokenizer(args.tokenizer)
     window = window_of(args.tokenizer)
     cases = draw_cases(
         read_records(args.records),
@@ -75,7 +78,7 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f"{args.records}: no prompt fits into {window} tokens; use a base with a longer context.")
     texts = {rows[0].record.id: render(tokenizer, rows[0].record) for rows in by_record(fitting)}
     measured = spread([name for name, text in texts.items() if len(text.ids) <= window], options.perplexity_records)
-    predicted = with_llama if args.model.suffix == ".gguf" else with_transformers
+    predicted = with_llama if llama else with_transformers
     outcome = predicted(args, options, tokenizer, fitting, texts, measured)
     answers = dict(zip(map(key_of, fitting), outcome.answers, strict=True))
     write_jsonl(args.out, [row_of(case, answers.get(key_of(case), OVERFLOW)) for case in cases])

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.chat import ensure_template
 from scripts.lib.cli import UserError, load_params
 from scripts.lib.files import read_json
 from scripts.lib.options.deploy import DeployOptions
+from scripts.lib.tokenizer import Tokenizer
 from scripts.packaging import ollama
 from scripts.packaging.evidence import SCOPE_WORDS
 from scripts.packaging.gguf_facts import GgufFacts, read_facts
@@ -61,13 +61,9 @@ class Package:
         return read_facts(self.ggufs[self.gate["variant"]]) if self.ggufs else None
 
     @cached_property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> Tokenizer:
         """The base's tokenizer, with the project's template if it has none of its own."""
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self.base_folder, local_files_only=True, trust_remote_code=False)
-        ensure_template(tokenizer)
-        return tokenizer
+        return Tokenizer(self.base_folder)
 
     @cached_property
     def context_length(self) -> int:

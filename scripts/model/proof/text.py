@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from scripts.lib.chat import encode, prompt_text, render, render_text, template_input
 from scripts.lib.records import Record
+from scripts.lib.tokenizer import Tokenizer
 from scripts.model.llama import Server
 from scripts.model.logits import LogitReader
 from scripts.model.proof.check import Check, attempt, evenly, faults
@@ -27,18 +28,20 @@ def check_text(merged: Path, f16: Path, records: list[Record], count: int) -> li
     tokenizer = AutoTokenizer.from_pretrained(merged, local_files_only=True)
     chosen = evenly(records, count)
     with Server(f16, slots=1, context=CONTEXT) as server:
-        checks = attempt("tokenizer", check_ids, tokenizer, server, chosen)
+        checks = attempt("tokenizer", check_ids, tokenizer, Tokenizer(merged), server, chosen)
         checks += attempt("prompt", check_prompts, tokenizer, server, chosen)
     return checks + attempt("end_of_turn", check_end, tokenizer, f16, chosen)
 
 
-def check_ids(tokenizer: Any, server: Server, records: list[Record]) -> Check:
-    """Whether rendered records become the same token ids in both."""
+def check_ids(tokenizer: Any, own: Tokenizer, server: Server, records: list[Record]) -> Check:
+    """Whether rendered records become the same token ids in transformers, in llama.cpp and in our own reader."""
     wrong, tokens = [], 0
     for record in tqdm(records, desc="token ids", unit="text"):
         text = render_text(tokenizer, record.messages, record.tools, prompt=False)
         ours, theirs = encode(tokenizer, text), server.tokenize(text)
         tokens += len(ours)
+        if render_text(own, record.messages, record.tools, prompt=False) != text or encode(own, text) != ours:
+            wrong.append(f"record {record.id} is rendered or encoded otherwise by scripts.lib.tokenizer")
         if ours != theirs:
             wrong.append(f"record {record.id}, {_first_token(tokenizer, ours, theirs)}")
     detail = f"{len(records)} texts, {tokens:,} tokens, the same in transformers and llama.cpp"
