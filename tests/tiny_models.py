@@ -58,7 +58,7 @@ def save_tiny(
     model.save_pretrained(folder, max_shard_size=shard_size)
     tokenizer.save_pretrained(folder)
     if not raw:
-        # As the base stage leaves it: transformers picks a tokenizer's class, and with it its way of splitting words, by
+        # As the base stage leaves it: transformers picks a tokenizer's class, with its way of splitting words, by
         # the model's type.
         AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
         card = describe_base(
