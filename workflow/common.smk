@@ -26,6 +26,8 @@ def checked(function, *arguments):
 CONFIG = checked(load, dict(config), "config")
 prepare_jobs()
 
+CORES = workflow.cores or 8
+
 SYSTEM_RUN = {"system": "|".join(CONFIG.systems()) or "none", "run": r"[A-Za-z0-9]+"}
 
 

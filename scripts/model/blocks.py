@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.lib.cli import UserError
+from scripts.lib.system import job_threads
 from scripts.model.lora import Factors
 from scripts.model.merge_plan import Planned
 from scripts.model.tensors import Tensor, finite, pread_into, round_from_float32, storage, to_float32
@@ -50,7 +51,7 @@ def merged_blocks(group: list[Planned], changed: set[str]) -> Iterator[memoryvie
     Raises:
         UserError: a merged number is not finite, or a file ends too early.
     """
-    threads = max(1, min(MAX_THREADS, os.cpu_count() or 1))
+    threads = max(1, min(MAX_THREADS, job_threads()))
     with contextlib.ExitStack() as stack:
         files = _open_all(group, stack)
         pool = stack.enter_context(ThreadPoolExecutor(threads))

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scripts.lib.cli import UserError
+from scripts.lib.system import job_threads
 from scripts.model.logits import LogitReader, cannot_load, let_idle_threads_sleep, must_be_gguf
 
 __all__ = ["Completion", "LogitReader", "Server"]
@@ -85,6 +86,7 @@ class Server:
             params.mmproj.path = str(self.mmproj)
         params.n_parallel = self.slots
         params.n_ctx = self.slots * self.context
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = job_threads()
         params.verbosity = SILENT
         params.warmup = False
         params.ui = False

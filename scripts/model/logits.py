@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scripts.lib.cli import UserError
+from scripts.lib.system import job_threads
 
 GGML_TYPE_F32 = 0
 CHUNK = 64  # tokens whose logits are held at a time: 40 MB for a vocabulary of 152k
@@ -39,7 +40,7 @@ class LogitReader:
             model_class = type("Model", (llama_cpp.LlamaModel,), {"n_vocab": property(lambda m: m.get_vocab().n_vocab)})
             self._model = model_class(path_model=str(gguf), params=_model_params(llama_cpp))
             self._context = llama_cpp.LlamaContext(
-                self._model, _context_params(llama_cpp, context, threads or os.cpu_count() or 1)
+                self._model, _context_params(llama_cpp, context, threads or job_threads())
             )
         except (RuntimeError, ValueError, MemoryError) as error:
             raise cannot_load(gguf, error) from error

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import shutil
 import subprocess
 from collections import Counter
@@ -18,6 +17,7 @@ from pydantic import Field
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import atomic_path
 from scripts.lib.options.strict import Options
+from scripts.lib.system import job_threads
 from scripts.model.gguf_file import GgufFile
 
 PROGRAM = "llama-quantize"
@@ -89,7 +89,7 @@ def quantize(model: Path, out: Path, name: str, options: QuantizeOptions) -> Non
     if source.file_type not in {file_types()[kind] for kind in FLOATS}:
         raise UserError(f"{model}: is quantised already; quantise from the f16 file, or quality is lost twice.")
     program = find_program(options.llama_quantize)
-    threads = options.threads or os.cpu_count() or 1
+    threads = options.threads or job_threads()
     with atomic_path(out) as part:
         if program is not None:
             _with_program(program, model, part, name, threads)

@@ -13,7 +13,7 @@ rule verify:
         "benchmarks/out/{system}/{run}/verify.tsv"
     conda:
         "../../envs/questline.yaml"
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=2000,
         runtime=20,

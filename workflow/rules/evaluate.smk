@@ -19,7 +19,7 @@ rule predict:
         "benchmarks/out/{system}/{run}/predict-{variant}.tsv"
     conda:
         "../../envs/questline.yaml"
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=4000,
         runtime=120,

@@ -25,7 +25,7 @@ rule merge:
         "benchmarks/out/{system}/{run}/merge.tsv"
     conda:
         "../../envs/questline.yaml"
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=2000,
         runtime=60,
@@ -78,7 +78,7 @@ rule quantize:
         "benchmarks/out/{system}/{run}/quantize-{quant}.tsv"
     conda:
         "../../envs/questline.yaml"
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=4000,
         runtime=60,
@@ -111,7 +111,7 @@ rule certify:
         "benchmarks/out/{system}/{run}/certify.tsv"
     conda:
         "../../envs/questline.yaml"
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=6000,
         runtime=60,

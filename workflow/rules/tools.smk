@@ -129,7 +129,7 @@ rule tools_deploy:
     priority: 10
     conda:
         "../../envs/questline.yaml"
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=2000,
         runtime=20,

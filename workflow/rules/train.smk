@@ -18,7 +18,7 @@ rule train:
         "benchmarks/out/{system}/{run}/train.tsv"
     conda:
         "../../envs/questline.yaml"
-    threads: workflow.cores
+    threads: CORES
     resources:
         mem_mb=8000,
         runtime=600,

@@ -156,6 +156,11 @@ def measure_quants(
     All files are read side by side, so that the f16 file's logits are computed once and none are kept.
     """
     texts = rendered(merged, evenly(records, options.quant_records), options.max_tokens)
+    if not any(any(text.mask) for text in texts):
+        raise UserError(
+            f"no answer begins within the first {options.max_tokens} tokens of the records compared; raise "
+            "certify.max_tokens, or certify.quant_records"
+        )
     tallies = {name: Tally() for name in ("f16", *quants)}
     with ExitStack() as stack:
         readers = [stack.enter_context(LogitReader(path, context=longest(texts))) for path in (f16, *quants.values())]

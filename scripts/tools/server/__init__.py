@@ -1,0 +1,1 @@
+"""The parts of `scripts.tools.serve`: specialists as tools of an MCP server."""

@@ -1,0 +1,90 @@
+"""The two ways in: stdio, and streamable HTTP on the loopback interface."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from mcp import stdio_server
+from mcp.server.lowlevel import Server
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.message import SessionMessage
+from mcp.types import PARSE_ERROR, ErrorData, JSONRPCError
+
+from scripts.lib.cli import UserError, say
+
+LOOPBACK = "127.0.0.1"
+PATH = "/mcp"
+HOSTS = (LOOPBACK, "localhost")
+MAX_BODY = 1 << 20  # bytes of one HTTP request; the longest instruction takes 24 kB as JSON escapes
+
+
+async def serve_stdio(server: Server[Any]) -> None:
+    """Serves this process's stdin and stdout until stdin ends; the SDK sends stray prints to stderr meanwhile."""
+    async with stdio_server() as (incoming, outgoing), _answering_garbage(incoming, outgoing) as sound:
+        await server.run(sound, outgoing, server.create_initialization_options())
+
+
+@asynccontextmanager
+async def _answering_garbage(incoming: Any, outgoing: Any) -> AsyncIterator[ObjectReceiveStream[SessionMessage]]:
+    """The stream without what is no JSON-RPC, which the SDK would drop silently: it gets a parse error instead."""
+    send, receive = anyio.create_memory_object_stream[SessionMessage](0)
+    async with anyio.create_task_group() as tasks, receive:
+        tasks.start_soon(_relay, incoming, send, outgoing)
+        yield receive
+        tasks.cancel_scope.cancel()
+
+
+async def _relay(incoming: Any, send: ObjectSendStream[SessionMessage], outgoing: Any) -> None:
+    error = ErrorData(code=PARSE_ERROR, message="Parse error: this line is no JSON-RPC message")
+    async with send:
+        async for item in incoming:
+            if isinstance(item, Exception):
+                await outgoing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
+            else:
+                await send.send(item)
+
+
+def serve_http(server: Server[Any], port: int) -> None:
+    """Serves streamable HTTP on 127.0.0.1 and on no other interface; port 0 takes a free one.
+
+    Raises:
+        UserError: the port is taken.
+    """
+    import uvicorn
+
+    with _bound(port) as listening:
+        security = TransportSecuritySettings(
+            allowed_hosts=[form for host in HOSTS for form in (host, f"{host}:*")],
+            allowed_origins=[form for host in HOSTS for form in (f"http://{host}", f"http://{host}:*")],
+        )
+        app = server.streamable_http_app(
+            streamable_http_path=PATH, transport_security=security, max_request_body_size=MAX_BODY, host=LOOPBACK
+        )
+        # uvicorn's own logging would write requests to stdout.
+        config = uvicorn.Config(
+            app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        )
+        say(f"listening on {address(listening.getsockname()[1])}")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def address(port: int) -> str:
+    """Where clients find the server."""
+    return f"http://{LOOPBACK}:{port}{PATH}"
+
+
+def _bound(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((LOOPBACK, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise UserError(f"--http {port}: cannot listen there ({error}); choose another port, or 0 for any.") from error
+    return listening
