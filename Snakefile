@@ -46,3 +46,6 @@ for target, files in named_targets().items():
         input:
             files,
         localrule: True
+
+
+remember()

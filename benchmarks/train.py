@@ -3,7 +3,8 @@
     python -m benchmarks.train --base models/base/smollm2 --records data/curated/dnd/dm/train.jsonl
 
 The same records, batches, precision, adapter and no checkpointing on each side, each in a process of its own; TRL with
-its defaults and with batches of like lengths. The first step of each is not counted.
+its defaults, with batches of like lengths, and with the allocator told to keep memory as our stage tells it. The first
+step of each is not counted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-SIDES = ("questline", "trl", "trl-bucketed")
+SIDES = ("questline", "trl", "trl-bucketed", "trl-keep-memory")
 FLOOR = 1.1
 
 
@@ -51,8 +52,11 @@ def one_side(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from scripts.lib.options.train import TrainOptions
+    from scripts.lib.system import keep_memory
     from scripts.model import engine
 
+    if args.side in ("questline", "trl-keep-memory"):
+        keep_memory()
     options = TrainOptions(max_steps=args.steps, batch_size=args.batch, eval_steps=10_000, report_to=[], warmup_steps=0)
     device = engine.pick_device("auto")
     precision = engine.pick_precision(options, device)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 SPLITS = ("train.jsonl", "val.jsonl", "test.jsonl", "stats.json", "quarantine.jsonl")
+CALLS = (*SPLITS, "coverage.md", *(f"{side}.openai.jsonl" for side in ("train", "val", "test")))
 TRAINED = (
     "adapter/adapter_model.safetensors",
     "adapter/adapter_config.json",
@@ -25,6 +26,9 @@ FOLDERS = {
     "scripts.model.train": TRAINED,
     "scripts.model.merge": MERGED,
     "scripts.dnd.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
+    "scripts.tools.generate": ("manifest.json", "statistics.json"),
+    "scripts.tools.curate": CALLS,
+    "scripts.tools.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
 }
 
 
@@ -44,6 +48,7 @@ def outputs(module, out):
     beside = {
         "scripts.model.predict": [out.with_suffix(".stats.json")],
         "scripts.dnd.score": [out.with_name("failures.jsonl")],
+        "scripts.tools.score": [out.with_name("failures.jsonl")],
     }
     return [out, *beside.get(module, [])]
 

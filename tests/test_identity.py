@@ -33,7 +33,7 @@ def project(tmp_path):
         from scripts.lib import identity
 
         identity.module_fingerprint.cache_clear()
-        identity.syntax_tree.cache_clear()
+        identity.facts_of.cache_clear()
 
     for name in ("__init__.py", "lib/__init__.py", "lib/options/__init__.py", "other.py"):
         write(name, "")
@@ -130,3 +130,34 @@ def test_source_digest_follows_content_and_names_not_time(tmp_path):
     (folder / "sub" / "a.md").write_text("two")
     os.utime(folder / "sub" / "a.md", (1, 1))
     assert source_digest([folder], "*.md") != before
+
+
+def test_what_is_remembered_is_the_same_and_an_edit_is_not_remembered(project, tmp_path, monkeypatch):
+    from scripts.lib import identity
+
+    root, write = project
+    (tmp_path / ".snakemake").mkdir()
+    monkeypatch.setattr(identity, "MEMORY", tmp_path / ".snakemake" / "modules.json")
+    monkeypatch.setattr(identity, "USED", set())
+    identity.remembered.cache_clear()
+    fresh = code_parts("scripts.stage", root)
+    identity.remember()
+
+    def forget():
+        identity.remembered.cache_clear()
+        for function in (code_parts, import_closure, identity.facts_of, identity.module_fingerprint):
+            function.cache_clear()
+
+    forget()
+    monkeypatch.setattr(identity, "tree_fingerprint", None)  # nothing is parsed again
+    assert code_parts("scripts.stage", root) == fresh
+    monkeypatch.undo()
+    monkeypatch.setattr(identity, "MEMORY", tmp_path / ".snakemake" / "modules.json")
+    forget()
+    write("lib/helper.py", "def double(x):\n    return 3 * x\n")
+    after = code_parts("scripts.stage", root)
+    assert {name for name in fresh if fresh[name] != after[name]} == {"scripts.lib.helper"}
+    (tmp_path / ".snakemake" / "modules.json").write_text("[broken")
+    forget()
+    assert code_parts("scripts.stage", root) == after
+    identity.remembered.cache_clear()

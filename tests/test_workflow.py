@@ -39,6 +39,9 @@ class Checkout:
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, self.folder / name)
         raw = self.folder / "data" / "raw" / "dnd"
+        schema = self.folder / "data" / "raw" / "tools" / "schema.json"
+        schema.parent.mkdir(parents=True)
+        shutil.copy(ROOT / "data" / "raw" / "tools" / "schema.json", schema)
         for source in sorted((ROOT / "data" / "raw" / "dnd").glob("*/*.md"))[::14]:
             target = raw / source.relative_to(ROOT / "data" / "raw" / "dnd")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -220,11 +223,9 @@ def test_comment_and_docstring_change_nothing(checkout):
 
 
 def test_module_of_another_system_changes_nothing(checkout):
-    other = checkout.folder / "scripts" / "terrain"
-    other.mkdir()
-    (other / "curate.py").write_text("x = 1\n")
-    path = checkout.folder / "scripts/doctor.py"
-    path.write_text(path.read_text() + "\nEXTRA = 1\n")
+    for name in ("tools/pool.py", "tools/score.py", "doctor.py"):
+        path = checkout.folder / "scripts" / name
+        path.write_text(path.read_text() + "\nEXTRA = 1\n")
     assert checkout.build() == []
 
 
@@ -287,8 +288,10 @@ def test_every_stage_of_a_run_is_a_target(original, stage):
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(("preset", "runs"), [("demo", 1), ("learn", 1), ("full", 2)])
-def test_dry_run_counts_of_every_preset(original, tmp_path, preset, runs):
+@pytest.mark.parametrize(
+    ("preset", "dnd", "tools", "bases"), [("demo", 1, 0, 1), ("learn", 1, 3, 1), ("full", 2, 3, 3)]
+)
+def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, bases):
     """A fresh checkout plans each rule as often as the preset's runs ask for it."""
     fresh = tmp_path / "fresh"
     fresh.mkdir()
@@ -296,12 +299,82 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, runs):
     done = checkout.snakemake("-n", "--configfile", f"config/{preset}.yaml")
     table = done.stdout[done.stdout.rindex("job ") :].splitlines()[2:]
     counts = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2}
-    for rule in ("train", "merge", "convert", "certify", "gate", "dnd_curate", "dnd_score", "dnd_deploy"):
+    runs = dnd + tools
+    for rule in ("train", "merge", "convert", "certify", "gate"):
         assert counts[rule] == runs, (rule, counts)
+    for rule in ("curate", "score", "deploy"):
+        assert counts[f"dnd_{rule}"] == dnd
+        assert counts.get(f"tools_{rule}", 0) == tools
     assert counts["predict"] == 5 * runs
     assert counts["quantize"] == 2 * runs
-    assert counts["base"] == runs
+    assert counts["base"] == bases
     assert counts["dnd_tools"] == 1
+    assert counts.get("tools_generate", 0) == (tools > 0)
+
+
+TOOLS = ("--configfile", "config/demo.yaml", "config/demo-tools.yaml", "--")
+
+
+@pytest.fixture(scope="module")
+def built_tools(tmp_path_factory):
+    """The tools system, built once; the tests copy it."""
+    folder = tmp_path_factory.mktemp("tools") / "original"
+    folder.mkdir()
+    checkout = Checkout(folder).populate()
+    checkout.build(*TOOLS, "tools")
+    return checkout
+
+
+@pytest.fixture
+def tools(built_tools, tmp_path):
+    shutil.copytree(built_tools.folder, tmp_path / "checkout")
+    return Checkout(tmp_path / "checkout")
+
+
+def runs_of(lines, module):
+    """The runs for which a stage ran."""
+    names = {"veran", "farore", "nayru"}
+    return {part for line in lines if line.split()[0] == module for part in line.split()[1].split("/") if part in names}
+
+
+def test_tools_second_run_has_nothing_to_do(tools):
+    assert tools.build(*TOOLS, "tools") == []
+    (tools.folder / "scripts/dnd/score.py").open("a").write("\nEXTRA = 1\n")
+    tools.edit("config/demo.yaml", "eval_records: 1", "eval_records: 2")  # reaches every run's training
+    assert runs_of(tools.build(*TOOLS, "tools"), "scripts.model.train") == {"veran", "farore", "nayru"}
+
+
+def test_one_specialist_s_prompt_rebuilds_that_specialist(tools):
+    tools.edit(
+        "config/demo-tools.yaml",
+        "      system_prompt: *prompt\n      focus:\n        - mesen2.load_rom",
+        "      system_prompt: You run games.\n      focus:\n        - mesen2.load_rom",
+    )
+    lines = tools.build(*TOOLS, "tools")
+    for module in ("scripts.tools.curate", "scripts.model.train", "scripts.tools.deploy"):
+        assert runs_of(lines, module) == {"farore"}
+
+
+def test_schema_under_an_old_time_stamp_rebuilds_the_examples_and_all_specialists(tools):
+    path = tools.folder / "data/raw/tools/schema.json"
+    tools.edit("data/raw/tools/schema.json", '"maximum": 36000', '"maximum": 30000')
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    lines = tools.build(*TOOLS, "tools")
+    assert {line.split()[0] for line in lines} >= {"scripts.tools.generate", "scripts.tools.curate"}
+    assert runs_of(lines, "scripts.model.train") == {"veran", "farore", "nayru"}
+
+
+def test_own_examples_are_inputs(tools):
+    own = tools.folder / "own"
+    own.mkdir()
+    (own / "a.json").write_text('{"id": "a"}')
+    (tools.folder / "own.yaml").write_text("tools: {examples: [own]}\n")
+    mine = (*TOOLS[:3], "own.yaml", "--", "tools")
+    assert "scripts.tools.generate" not in {line.split()[0] for line in tools.build(*mine)}
+    assert tools.build(*mine) == []
+    (own / "a.json").write_text('{"id": "b"}')
+    os.utime(own / "a.json", (1_000_000_000, 1_000_000_000))
+    assert runs_of(tools.build(*mine), "scripts.tools.curate") == {"veran", "farore", "nayru"}
 
 
 def test_every_rule_states_resources_log_and_benchmark():

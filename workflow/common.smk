@@ -10,7 +10,7 @@ from scripts.lib.cli import UserError
 from scripts.lib.config import load
 from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
-from scripts.lib.identity import code_parts, source_digest
+from scripts.lib.identity import code_parts, remember, source_digest
 from scripts.tools.examples import find_files
 from snakemake.exceptions import WorkflowError
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import UserError
-from scripts.lib.files import digest, sha256_file
+from scripts.lib.files import digest, sha256_file, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "scripts"
 SHORT = 16
+MEMORY = Path(".snakemake") / "questline-modules.json"
+FACTS_VERSION = 1
+USED: set[str] = set()  # keys of `remembered` that this process asked for
 
 
 @functools.cache
@@ -38,7 +43,7 @@ def code_parts(module: str, root: Path = ROOT) -> dict[str, str]:
 
     A rule carries this rather than the digest, so that `scripts.why` can name the module that changed.
     """
-    return {name: module_fingerprint(path)[:8] for name, path in sorted(import_closure(module, root).items())}
+    return {name: module_fingerprint(path, name)[:8] for name, path in sorted(import_closure(module, root).items())}
 
 
 @functools.cache
@@ -54,7 +59,7 @@ def import_closure(module: str, root: Path = ROOT) -> dict[str, Path]:
         found[name] = path
         parents = name.split(".")[:-1]
         waiting += [".".join(parents[:depth]) for depth in range(1, len(parents) + 1)]
-        waiting += imported_names(path, name)
+        waiting += facts_of(path, name)["imports"]
         found.update({f"{name}:{file.name}": file for file in template_files(path)})
     if not found:
         raise UserError(f"{module}: no such module under {PACKAGE}/; check the rule's code=... parameter.")
@@ -77,29 +82,54 @@ def module_file(name: str, root: Path) -> Path | None:
 
 
 @functools.cache
-def syntax_tree(path: Path) -> ast.Module:
-    """The parsed file.
+def facts_of(path: Path, name: str) -> dict[str, Any]:
+    """What the syntax tree of a module tells: ``imports`` and ``fingerprint``; remembered by the file's content.
 
     Raises:
         UserError: it does not parse; file and line named.
     """
+    content = path.read_bytes()
+    key = hashlib.sha256(f"{FACTS_VERSION} {sys.version} {name} {path.name}\n".encode() + content).hexdigest()
+    known = remembered()
+    USED.add(key)
+    if key not in known:
+        try:
+            tree = ast.parse(content)
+        except SyntaxError as error:
+            raise UserError(f"{path}, line {error.lineno}: {error.msg}; mend the syntax.") from error
+        imports = imported_names(tree, name, package=path.name == "__init__.py")
+        known[key] = {"imports": imports, "fingerprint": tree_fingerprint(tree)}
+    return known[key]
+
+
+@functools.cache
+def remembered() -> dict[str, dict[str, Any]]:
+    """Facts of earlier runs by content. Parsing a hundred modules takes a second; a plan should not."""
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise UserError(f"{path}, line {error.lineno}: {error.msg}; mend the syntax.") from error
+        found = json.loads(MEMORY.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def imported_names(path: Path, name: str) -> list[str]:
-    """Names that a file imports, imports inside functions too; relative ones resolved."""
+def remember() -> None:
+    """Keeps what this run needed to know of modules for the next one, where Snakemake keeps its own records."""
+    text = json.dumps({key: remembered()[key] for key in sorted(USED)})
+    if MEMORY.parent.is_dir() and not (MEMORY.is_file() and MEMORY.read_text(encoding="utf-8") == text):
+        write_text(MEMORY, text)
+
+
+def imported_names(tree: ast.Module, name: str, *, package: bool) -> list[str]:
+    """Names that a module imports, imports inside functions too; relative ones resolved."""
     names: list[str] = []
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(syntax_tree(path)):
+    within = name if package else name.rpartition(".")[0]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                above = within.split(".")[: len(within.split(".")) - node.level + 1]
                 base = ".".join([*above, base] if base else above)
             # `from scripts.lib import chat` imports a module, `from scripts.lib.chat import render` does not.
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
@@ -107,11 +137,13 @@ def imported_names(path: Path, name: str) -> list[str]:
 
 
 @functools.cache
-def module_fingerprint(path: Path) -> str:
+def module_fingerprint(path: Path, name: str) -> str:
     """A digest of one file: of the syntax tree without docstrings for Python, of the bytes for anything else."""
-    if path.suffix != ".py":
-        return sha256_file(path)
-    tree = ast.parse(path.read_text(encoding="utf-8"))  # its own copy: it is changed below
+    return facts_of(path, name)["fingerprint"] if path.suffix == ".py" else sha256_file(path)
+
+
+def tree_fingerprint(tree: ast.Module) -> str:
+    """A digest of a syntax tree, its docstrings taken out."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             strip_docstring(node)

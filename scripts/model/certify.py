@@ -16,6 +16,7 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import read_records
+from scripts.lib.system import keep_memory
 from scripts.model.proof.adapter import check_effect
 from scripts.model.proof.check import Check, attempt, failed
 from scripts.model.proof.logits import check_parity, measure_quants
@@ -52,6 +53,7 @@ def main(args: argparse.Namespace) -> None:
     Raises:
         UserError: names the first failed check, its value and limit, and what to do.
     """
+    keep_memory()
     options = CertifyOptions.parse(load_params(args.params))
     quants = named_files(args.quant)
     checks = certify(args, quants, options)

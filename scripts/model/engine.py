@@ -96,6 +96,8 @@ def _load_hf(base: Path, options: TrainOptions, device: str, precision: str) -> 
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM
 
+    from scripts.model.fused import fuse
+
     model = AutoModelForCausalLM.from_pretrained(
         base,
         dtype=getattr(torch, precision),
@@ -109,7 +111,7 @@ def _load_hf(base: Path, options: TrainOptions, device: str, precision: str) -> 
         # The embedding is frozen: without this no gradient would reach a checkpointed block.
         model.enable_input_require_grads()
     lora = options.lora
-    return get_peft_model(
+    adapted = get_peft_model(
         model,
         LoraConfig(
             task_type="CAUSAL_LM",
@@ -125,6 +127,9 @@ def _load_hf(base: Path, options: TrainOptions, device: str, precision: str) -> 
             fan_in_fan_out=model.config.model_type == "gpt2",
         ),
     )
+    if device == "cpu" and precision == "float32":
+        fuse(adapted)
+    return adapted
 
 
 def _quantization(options: TrainOptions, precision: str) -> Any:

@@ -27,6 +27,7 @@ from scripts.lib.files import write_json, write_jsonl
 from scripts.lib.options.predict import PredictOptions
 from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
+from scripts.lib.system import keep_memory
 from scripts.lib.tokenizer import Tokenizer
 from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, waves, window_of
 from scripts.model.generation import Surprise, Transformer, predict_all
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Writes one row a turn, and the statistics."""
     let_idle_threads_sleep()  # before transformers loads OpenMP
+    keep_memory()
     options = PredictOptions.parse(load_params(args.params))
     llama = args.model.suffix == ".gguf"
     # llama.cpp makes its own tokens: rendering needs no transformers, whose import takes longer than many an answer.

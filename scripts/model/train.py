@@ -20,6 +20,7 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import atomic_path, read_json, sha256_file, write_json, write_jsonl
 from scripts.lib.identity import code_fingerprint, run_identity
 from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
+from scripts.lib.system import keep_memory, peak_resident_bytes
 from scripts.model import engine
 from scripts.model.beginnings import ShareBeginnings
 from scripts.model.dataset import Audit, PadRight, load_examples
@@ -43,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     """Trains, or resumes, and publishes."""
+    keep_memory()
     options = TrainOptions.parse({**load_params(args.params), **load_params(args.watch)})
     base = verify_base(args.base)
     device = engine.pick_device(options.device)
@@ -227,8 +229,6 @@ def loss_curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def peak_memory(device: str) -> dict[str, int]:
     """Peak resident memory of this process and, on CUDA, of the device, in bytes."""
     import torch
-
-    from scripts.lib.system import peak_resident_bytes
 
     peak = {"process": peak_resident_bytes()}
     if device == "cuda":

@@ -39,7 +39,8 @@ class TrainOptions(Options):
     batch_size: int = Field(default=4, ge=1)
     gradient_accumulation: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=2e-4, gt=0)
-    warmup_steps: int = Field(default=5, ge=0)
+    warmup_steps: float = Field(default=5, ge=0)
+    """steps until the full learning rate; below 1: a share of all steps"""
     schedule: Literal["linear", "cosine", "constant"] = "cosine"
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
