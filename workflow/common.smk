@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
+# Snakemake imports pandas, a second of every plan, to see whether a parameter is a table: none of ours is.
+sys.modules.setdefault("pandas", None)
 
 from scripts.lib.cli import UserError
 from scripts.lib.config import load
