@@ -83,7 +83,7 @@ def make_adapter(folder: Path, hidden: int, layers: int, vocabulary: int) -> Non
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "r": RANK,
-        "lora_alpha": 24,
+        "lora_alpha": 32,
         "lora_dropout": 0.0,
         "bias": "none",
     }
