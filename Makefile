@@ -14,7 +14,7 @@ setup: ## make or update .venv from the pinned files in envs/
 demo: setup ## scenario Markdown to a quantised model that answers, in minutes
 	@$(PY) -m snakemake --quiet rules host && $(PY) -m scripts.summary
 
-learn: setup ## the preset that proves learning: at most an hour on 2 cores
+learn: setup ## the preset that proves learning: at most an hour a system on 2 cores
 	@$(PY) -m snakemake --quiet rules host --configfile config/learn.yaml && $(PY) -m scripts.summary --configfile config/learn.yaml
 
 test: setup ## all tests

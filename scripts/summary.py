@@ -37,6 +37,10 @@ def block(one: Run) -> list[str]:
     reports, dist = Path("reports") / one.system / one.name, Path("dist") / one.system / one.name
     metrics, gate = read_json(reports / "metrics.json"), read_json(reports / "gate.json")
     model = dist / f"model-{gate['variant']}.gguf"
+    if any(dist.glob("*.safetensors")) and not any(dist.glob("*.gguf")):
+        model = dist
+    elif not model.is_file():
+        raise UserError(f"{model}: missing from its package; delete {dist}/SHA256SUMS and run snakemake again.")
     verdict = "passed" if gate["passed"] else "MISSED its quality limits (marked in the package)"
     return [
         f"\n{one.system}/{one.name}: {metrics['cases']} scored answers",

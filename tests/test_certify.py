@@ -397,8 +397,9 @@ class TestLogits:
 
     def test_no_answer_to_measure(self, llama, tmp_path):
         record = Record(id="a", group="a", messages=[text_message("user", "Anyone?")])
-        checks = by_name(logits.measure_quants(llama.merged, llama.f16, {}, [record], OPTIONS))
-        assert not checks["finite:f16"].passed
+        (check,) = attempt("quality", logits.measure_quants, llama.merged, llama.f16, {}, [record], OPTIONS)
+        assert not check.passed
+        assert "raise certify.max_tokens" in check.detail
 
     def test_positions_and_blocks_do_not_change_logits(self, llama):
         ids = [token % 300 for token in range(3, 153)]

@@ -184,6 +184,36 @@ def test_new_scenario_is_noticed_and_named(checkout):
     assert checkout.modules() >= CURATE
 
 
+def test_what_is_no_scenario_changes_nothing(checkout):
+    folder = checkout.folder / "data/raw/dnd"
+    (folder / "README.md").write_text("# about these files\n")
+    (folder / ".draft.md").write_text("# DM\nNot yet.\n")
+    assert checkout.build() == []
+    shutil.copy(checkout.scenario(), folder / "combat" / "LOUD.MD")
+    assert "scripts.dnd.curate" in checkout.modules("-n") | checkout.modules()
+
+
+def test_missing_folder_of_scenarios_is_one_sentence(original, tmp_path):
+    (tmp_path / "o.yaml").write_text("dnd: {scenarios: [nowhere/at-all]}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--configfile", "config/demo.yaml", tmp_path / "o.yaml"],
+        cwd=original.folder,
+        env=original.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "nowhere/at-all: no such file or folder; check the path." in done.stdout + done.stderr
+    assert "Errno" not in done.stdout + done.stderr
+
+
+def test_a_path_with_a_blank_reaches_its_stage_whole(checkout):
+    (checkout.folder / "my tools.json").write_text("{}")
+    (checkout.folder / "o.yaml").write_text("dnd: {extra_tools: my tools.json}\n")
+    done = checkout.snakemake("-n", "-p", "--configfile", "config/demo.yaml", "o.yaml", "--", "dnd")
+    assert "--extra 'my tools.json'" in done.stdout + done.stderr
+
+
 def test_content_under_an_old_time_stamp_is_noticed(checkout):
     path = checkout.scenario()
     path.write_text(path.read_text().replace("a", "o", 1))

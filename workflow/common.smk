@@ -12,6 +12,8 @@ from scripts.lib.cli import UserError
 from scripts.lib.config import load
 from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
+from scripts.dnd.scenario import find_scenarios
+from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
 from scripts.tools.examples import find_files
 from snakemake.exceptions import WorkflowError
@@ -154,21 +156,21 @@ def named_targets():
     return targets
 
 
+def scenarios():
+    """The scenario files as the stages find them: by the one function that says what a scenario is."""
+    if CONFIG.dnd is None:
+        return []
+    return checked(find_scenarios, [Path(path) for path in CONFIG.dnd.scenarios])
+
+
 def scenario_digest():
     """The scenarios by name and content, so that an edit is noticed whatever its time stamp says."""
-    return (
-        checked(source_digest, [Path(path) for path in CONFIG.dnd.scenarios], "*.md")
-        if CONFIG.dnd
-        else ""
-    )
+    return digest([[one.name, sha256_file(one.path)] for one in scenarios()])[:16]
 
 
 def scenario_files():
     """Every scenario as a declared input."""
-    found = []
-    for path in map(Path, CONFIG.dnd.scenarios if CONFIG.dnd else []):
-        found += sorted(path.rglob("*.md")) if path.is_dir() else [path]
-    return [path.as_posix() for path in found if path.name != "README.md"]
+    return [one.path.as_posix() for one in scenarios()]
 
 
 def variant_files(wildcards):

@@ -29,6 +29,7 @@ from scripts.lib.tokenizer import Tokenizer
 
 # Shorter answers ("What do you do?") recur in honest scenarios and are no leak.
 LONG_ANSWER = 20
+NAMED = 10  # of what is set aside, on the screen
 
 
 def parser() -> argparse.ArgumentParser:
@@ -209,6 +210,10 @@ def main(args: argparse.Namespace) -> None:
         write_records(args.out / f"{side}.jsonl", rows)
     write_jsonl(args.out / "quarantine.jsonl", work.dropped)
     write_json(args.out / "stats.json", stats)
+    for row in work.dropped[:NAMED]:
+        say(f"set aside: {row['file']}, line {row['row']}: {row['message']}")
+    if len(work.dropped) > NAMED:
+        say(f"set aside: {len(work.dropped) - NAMED} more, all in {args.out / 'quarantine.jsonl'}")
     scored = stats["turns"]["scored"]
     say(
         f"{args.out}: {stats['scenarios']['in']} scenarios in, {stats['scenarios']['out']} out; "

@@ -177,9 +177,14 @@ def source_digest(paths: list[Path], pattern: str = "*") -> str:
     """A digest of source files by name and content: files as given, folders searched for ``pattern``.
 
     Names are relative to the folder given, so that moving the whole changes nothing.
+
+    Raises:
+        UserError: a path does not exist.
     """
     rows = []
     for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; check the path in the configuration.")
         files = sorted(file for file in path.rglob(pattern) if file.is_file()) if path.is_dir() else [path]
         rows += [
             (file.relative_to(path).as_posix() if path.is_dir() else file.name, sha256_file(file)) for file in files

@@ -23,14 +23,14 @@ rule dnd_tools:
     params:
         sources=CONFIG.dnd.scenarios if CONFIG.dnd else [],
         extra=(
-            f"--extra {CONFIG.dnd.extra_tools}"
+            ["--extra", CONFIG.dnd.extra_tools]
             if CONFIG.dnd and CONFIG.dnd.extra_tools
-            else ""
+            else []
         ),
         content=scenario_digest(),
         code=code("scripts.dnd.tools"),
     shell:
-        "python -m scripts.dnd.tools scan {params.sources:q} {params.extra} --out {output.registry:q} --log {log:q}"
+        "python -m scripts.dnd.tools scan {params.sources:q} {params.extra:q} --out {output.registry:q} --log {log:q}"
         " && python -m scripts.dnd.tools document {output.registry:q} --out {output.page:q}"
 
 
