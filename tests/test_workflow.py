@@ -222,6 +222,22 @@ def test_content_under_an_old_time_stamp_is_noticed(checkout):
     assert checkout.modules() == CURATE | CONE_OF_TRAINING
 
 
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("data/curated/dnd/dm/train.jsonl", "scripts.model.train"),
+        ("models/dnd/dm/gguf/model-Q4_K_M.gguf", "scripts.model.certify"),
+        ("reports/dnd/dm/predictions/tuned.jsonl", "scripts.dnd.score"),
+    ],
+)
+def test_a_made_file_replaced_under_an_old_time_stamp_is_noticed(checkout, name, stage):
+    path = checkout.folder / name
+    path.write_text("another content\n")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert stage in checkout.modules()
+    assert checkout.build() == []
+
+
 def test_edit_made_while_its_job_runs_is_noticed(checkout):
     path = checkout.scenario()
     text = path.read_text()

@@ -12,6 +12,7 @@ from scripts.lib.cli import UserError
 from scripts.lib.config import load
 from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
+from scripts.lib.replaced import notice_replaced
 from scripts.dnd.scenario import find_scenarios
 from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
@@ -29,6 +30,7 @@ def checked(function, *arguments):
 
 CONFIG = checked(load, dict(config), "config")
 prepare_jobs()
+notice_replaced()
 
 CORES = workflow.cores or 8
 
