@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from scripts.lib.cli import UserError
 from scripts.lib.config import SCHEMA, load, load_files, schema_text
+from scripts.lib.options.export import Quant
+from scripts.model.quantize import FLOATS, file_types
 
 PRESETS = ("demo", "learn", "full")
 
@@ -58,6 +61,33 @@ def test_unknown_key_is_refused_with_the_nearest_known_one(key, hint):
     place[last] = 1
     with pytest.raises(UserError, match=f"unknown key '{key}'; did you mean {hint}"):
         load(values)
+
+
+def test_an_error_names_file_and_line_of_the_key(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("# mine\ndnd:\n  curate:\n    val_shar: 0.1\n  runs:\n    dm: {base: nope}\n")
+    demo = Path("config/demo.yaml")
+    with pytest.raises(UserError, match=f"{mine} line 4: unknown key 'dnd.curate.val_shar'"):
+        load_files(demo, mine)
+    mine.write_text(mine.read_text().replace("val_shar:", "val_share:"))
+    with pytest.raises(UserError, match=rf"{mine} line 6: dnd\.runs\.dm\.base: no base 'nope'"):
+        load_files(demo, mine)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "what"),
+    [
+        ("export", {"quants": ["Q4_K_X"]}, "Q4_K_M"),
+        ("train", {"device": "cpu", "load_in": "4bit"}, "^config: train: load_in: 4bit does not learn on cpu.*cuda$"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_runs(section, value, what):
+    with pytest.raises(UserError, match=what):
+        load(preset("demo") | {section: value})
+
+
+def test_quants_are_those_of_llama_cpp():
+    assert set(get_args(Quant)) == set(file_types()) - set(FLOATS)
 
 
 def test_run_with_an_unknown_base_names_the_known_ones():

@@ -8,7 +8,7 @@ sys.path.insert(0, workflow.basedir)
 # Snakemake imports pandas, a second of every plan, to see whether a parameter is a table: none of ours is.
 sys.modules.setdefault("pandas", None)
 
-from scripts.lib.cli import UserError
+from scripts.lib.cli import UserError, say
 from scripts.lib.config import load
 from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
@@ -17,7 +17,6 @@ from scripts.dnd.scenario import find_scenarios
 from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
 from scripts.tools.examples import find_files
-from snakemake.exceptions import WorkflowError
 
 
 def checked(function, *arguments):
@@ -25,10 +24,11 @@ def checked(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        say(f"error: {error}")
+        sys.exit(1)
 
 
-CONFIG = checked(load, dict(config), "config")
+CONFIG = checked(load, dict(config), "config", [Path(p) for p in workflow.configfiles])
 prepare_jobs()
 notice_replaced()
 

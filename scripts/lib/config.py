@@ -6,6 +6,7 @@ A stage is handed its own slice as JSON and parses it with its own options model
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from scripts.lib.cli import UserError
+from scripts.lib.config_lines import key_line
 from scripts.lib.options.base import BaseOptions
 from scripts.lib.options.deploy import DeployOptions, GateOptions
 from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
@@ -173,19 +175,26 @@ class Run(Options):
     deploy: DeployOptions
 
 
-def load(values: dict[str, Any], source: str = "config") -> Config:
+def load(values: dict[str, Any], source: str = "config", files: Sequence[Path] = ()) -> Config:
     """Validates a configuration and the names inside it.
 
     Raises:
-        UserError: an unknown key (with the nearest known one), a wrong value, or a run whose base is not in `bases`.
+        UserError: an unknown key (with the nearest known one), a wrong value, or a run whose base is not in `bases`;
+            with file and line, where ``files`` has them.
     """
-    config = Config.parse(values, source)
+
+    def locate(path: Sequence[str]) -> str:
+        return key_line(files, path)
+
+    config = Config.parse(values, source, locate)
     for run in config.runs():
         if run.base not in config.bases:
             known = ", ".join(sorted(config.bases))
-            raise UserError(f"{source}: {run.system}.runs.{run.name}.base: no base {run.base!r}; known: {known}.")
+            where = locate([run.system, "runs", run.name, "base"]) or source
+            raise UserError(f"{where}: {run.system}.runs.{run.name}.base: no base {run.base!r}; known: {known}.")
         if "_" in run.name or not run.name.isidentifier():
-            raise UserError(f"{source}: {run.system}.runs.{run.name}: a run's name is letters and digits only.")
+            where = locate([run.system, "runs", run.name]) or source
+            raise UserError(f"{where}: {run.system}.runs.{run.name}: a run's name is letters and digits only.")
     return config
 
 
@@ -198,7 +207,7 @@ def load_files(*paths: Path) -> Config:
         except yaml.YAMLError as error:
             raise UserError(f"{path}: not valid YAML ({error}).") from error
         values = deep_merge(values, loaded)
-    return load(values, " + ".join(map(str, paths)))
+    return load(values, " + ".join(map(str, paths)), paths)
 
 
 def schema_text() -> str:

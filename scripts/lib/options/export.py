@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from scripts.lib.options.strict import Options
+
+# Every quantised type of llama.cpp (LlamaFileType in the gguf package; a test compares).
+Quant = Literal[
+    "Q2_K", "Q2_K_S", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M", "Q5_0", "Q5_1", "Q5_K_S",
+    "Q5_K_M", "Q6_K", "Q8_0", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS", "IQ3_S",
+    "IQ3_M", "IQ4_XS", "IQ4_NL", "TQ1_0", "TQ2_0", "MXFP4_MOE", "NVFP4", "Q1_0",
+]  # fmt: skip
 
 
 class ExportOptions(Options):
     """From the adapter to the quantised files."""
 
-    quants: list[str] = Field(default=["Q4_K_M", "Q8_0"], min_length=1)
+    quants: list[Quant] = Field(default=["Q4_K_M", "Q8_0"], min_length=1)
     """llama.cpp types"""
     llama_quantize: str | None = None
     """a llama-quantize program; else the one on PATH, else cyllama's"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -17,8 +18,10 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @classmethod
-    def parse(cls, values: dict[str, Any], source: str = "--params") -> Self:
-        """Validates plain values.
+    def parse(
+        cls, values: dict[str, Any], source: str = "--params", locate: Callable[[Sequence[str]], str] = lambda path: ""
+    ) -> Self:
+        """Validates plain values; ``locate`` says where the key of a path stands, if it can.
 
         Raises:
             UserError: names the source, the key, what is wrong and, for an unknown key, the nearest known one.
@@ -26,13 +29,19 @@ class Options(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise UserError(f"{source}: " + "; ".join(describe(cls, row) for row in error.errors())) from error
+            rows = [
+                (locate([str(part) for part in row["loc"]]) or source, describe(cls, row)) for row in error.errors()
+            ]
+            raise UserError("; ".join(f"{where}: {what}" for where, what in rows)) from error
 
 
 def describe(model: type[BaseModel], row: Any) -> str:
     """One validation error as a clause for a person."""
     path = [str(part) for part in row["loc"]]
     key = ".".join(path)
+    if row["type"] == "value_error":
+        said = row["msg"].removeprefix("Value error, ")
+        return f"{key}: {said}" if key else said
     if row["type"] != "extra_forbidden":
         given = "" if row["type"] == "missing" else f" (given: {row['input']!r})"
         return f"{key}: {row['msg'][0].lower()}{row['msg'][1:]}{given}"
@@ -81,7 +90,7 @@ def merged(base: OptionsT, override: Options | None) -> OptionsT:
         return base
     own = {name: field.default for name, field in type(override).model_fields.items() if field.default is not None}
     given = {**own, **override.model_dump(exclude_unset=True)}
-    return type(base).model_validate(deep_merge(base.model_dump(), given))
+    return type(base).parse(deep_merge(base.model_dump(), given), "config")
 
 
 def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

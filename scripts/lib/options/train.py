@@ -65,6 +65,8 @@ class TrainOptions(Options):
     def _dora_is_full_precision(self) -> TrainOptions:
         if self.lora.dora and self.load_in != "16bit":
             raise ValueError("lora.dora needs load_in: 16bit")
+        if self.device == "cpu" and self.load_in == "4bit":
+            raise ValueError("load_in: 4bit does not learn on cpu; set load_in: 16bit, or device: cuda")
         return self
 
 
