@@ -13,6 +13,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 import venv
 from pathlib import Path
@@ -20,6 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ENVS = ROOT / "envs"
 OLDEST = (3, 11)
+# Where PYTHONDONTWRITEBYTECODE is set, torch and transformers would be compiled anew by every stage, eight seconds each
+# time: what is compiled is kept inside the environment instead, and nowhere else.
+BYTECODE = (
+    "import os, sys; sys.dont_write_bytecode and (setattr(sys, 'dont_write_bytecode', False), "
+    "setattr(sys, 'pycache_prefix', os.path.join(sys.prefix, 'bytecode')))\n"
+)
 
 
 def main() -> int:
@@ -53,6 +60,7 @@ def install(folder: Path, steps: list[tuple[str, list[str], list[str]]], stamp: 
             print(f"error: pip could not install {', '.join(names)}; see its message above, then run this again.")
             return code
         print(f"setup {number}/{len(steps)}: done in {time.monotonic() - started:.0f} s", flush=True)
+    site_packages(folder).joinpath("questline.pth").write_text(BYTECODE)
     stamp.write_text(wanted)
     return 0
 
@@ -86,9 +94,14 @@ def python_of(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def site_packages(folder: Path) -> Path:
+    """Where the environment keeps its packages."""
+    return Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
+
+
 def fingerprint(names: list[str]) -> str:
-    """What the environment was made from: the pinned files and this Python."""
-    digest = hashlib.sha256(sys.version.encode())
+    """What the environment was made from: the pinned files, this Python, and how bytecode is kept."""
+    digest = hashlib.sha256((sys.version + BYTECODE).encode())
     for name in sorted({*names, "constraints.txt"}):
         digest.update((ENVS / name).read_bytes())
     return digest.hexdigest() + "\n"

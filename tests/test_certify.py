@@ -28,6 +28,13 @@ from scripts.model.proof.logits import Tally, log_softmax
 OPTIONS = CertifyOptions(logit_records=1, quant_records=1, tokenizer_texts=3)
 
 
+@pytest.fixture(autouse=True)
+def nothing_shared():
+    """Tests of single checks leave nothing that the next test would take for its own files."""
+    yield
+    logits.forget()
+
+
 def arguments(run, **instead) -> argparse.Namespace:
     """The stage's arguments for a run, some of them others."""
     names = ("base", "adapter", "merged", "f16")

@@ -48,9 +48,26 @@ def test_setup_is_redone_when_a_pinned_file_changes(tmp_path, monkeypatch):
     assert setup.fingerprint(["demo.txt"]) != before
 
 
+def test_bytecode_is_kept_inside_the_environment_where_python_is_told_to_write_none(tmp_path):
+    """Without it every stage compiles torch and transformers anew."""
+    (tmp_path / "questline.pth").write_text(setup.BYTECODE)
+    (tmp_path / "one.py").write_text("")
+    asked = "import site, sys; site.addsitedir(sys.argv[1]); print(sys.dont_write_bytecode, sys.pycache_prefix)"
+    kept = {}
+    for flags in (["-B"], []):
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", *flags, "-c", asked, str(tmp_path)], capture_output=True, text=True, check=True
+        )
+        kept[bool(flags)] = done.stdout.split()
+    assert kept[False] == ["False", "None"]
+    assert kept[True][0] == "False"
+    assert kept[True][1].endswith("bytecode")
+
+
 def test_killed_setup_starts_over(tmp_path, monkeypatch):
     """The stamp is written only after every step."""
     monkeypatch.setattr(setup.venv, "create", lambda folder, with_pip: folder.mkdir(exist_ok=True))
+    setup.site_packages(tmp_path / "env").mkdir(parents=True)
     calls = []
 
     def pip(command):

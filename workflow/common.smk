@@ -32,7 +32,7 @@ CONFIG = checked(load, dict(config), "config", [Path(p) for p in workflow.config
 prepare_jobs()
 notice_replaced()
 
-CORES = workflow.cores or 8
+CORES = max(1, (workflow.cores or 8) // CONFIG.jobs_at_once)
 
 SYSTEM_RUN = {"system": "|".join(CONFIG.systems()) or "none", "run": r"[A-Za-z0-9]+"}
 

@@ -110,6 +110,8 @@ class Config(Options):
     scope: Literal["road", "learning", "real"]
     """what scores made with it prove: only that the road works, that learning happens, or the real thing"""
     seed: int = 7
+    jobs_at_once: int = Field(default=1, ge=1)
+    """heavy jobs that run side by side, each on its share of the cores: small models gain, large ones need memory"""
     merge_shards: int = Field(default=1, ge=1)
     """safetensors files that merged weights are written to"""
     keep_intermediates: bool = False

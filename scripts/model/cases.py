@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from scripts.lib.files import read_json
 from scripts.lib.records import Record
 from scripts.lib.sampling import spread
 from scripts.model.weights import context_length
+
+ROUNDS = 4  # conversations that make it worth a slot to read the beginning again
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,23 @@ def draw_cases(
 def by_record(cases: Sequence[Case]) -> list[list[Case]]:
     """Neighbouring cases of one record together."""
     return [list(rows) for _, rows in groupby(cases, key=lambda case: case.record.id)]
+
+
+def shared_beginning(texts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all texts begin with.
+
+    >>> shared_beginning([[1, 2, 3], [1, 2, 4, 5]])
+    2
+    """
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*texts, strict=False)))
+
+
+def slots_for(cases: Sequence[Case], most: int) -> int:
+    """Prompts to work on at a time: each slot reads what all prompts begin with, so that few of them need few slots."""
+    firsts = [rows[0].ids for rows in by_record(cases)]
+    if 2 * shared_beginning(firsts) < min(map(len, firsts)):
+        return most
+    return min(most, -(-len(firsts) // ROUNDS))
 
 
 def waves(cases: Sequence[Case], slots: int) -> Iterator[list[Case]]:

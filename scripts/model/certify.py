@@ -19,7 +19,7 @@ from scripts.lib.records import read_records
 from scripts.lib.system import keep_memory
 from scripts.model.proof.adapter import check_effect
 from scripts.model.proof.check import Check, attempt, failed
-from scripts.model.proof.logits import check_parity, measure_quants
+from scripts.model.proof.logits import check_parity, forget, measure_quants
 from scripts.model.proof.text import check_text
 from scripts.model.proof.weights import (
     check_adapter,
@@ -56,7 +56,10 @@ def main(args: argparse.Namespace) -> None:
     keep_memory()
     options = CertifyOptions.parse(load_params(args.params))
     quants = named_files(args.quant)
-    checks = certify(args, quants, options)
+    try:
+        checks = certify(args, quants, options)
+    finally:
+        forget()
     found = certificate(checks, [args.f16, *quants.values()], options)
     write_json(args.out, found)
     kept = args.out.with_suffix(".failed.json")

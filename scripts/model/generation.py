@@ -1,7 +1,8 @@
 """Greedy answers and perplexity by transformers.
 
 The answers of one conversation share its past: the conversation is read once, which gives the perplexity of its
-answers, and every answer continues from a slice of the key-value cache of that reading.
+answers, and every answer continues from a slice of the key-value cache of that reading. What all conversations begin
+with (a system prompt, tool definitions) is read once for all of them.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any
 from scripts.lib.chat import Rendered
 from scripts.lib.cli import UserError
 from scripts.model import engine
-from scripts.model.cases import Case, Prediction
+from scripts.model.cases import Case, Prediction, shared_beginning
 
 # A chat model may end its turn by any of these; llama.cpp stops at them as well.
 END_TOKENS = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>", "<end_of_turn>", "</s>")
+
+WORTH_SHARING = 32  # tokens
 
 
 @dataclass
@@ -70,6 +73,7 @@ class Transformer:
         if adapter is not None:
             model = _with_adapter(model, adapter)
         self.model = model.eval()
+        self._beginning: tuple[list[int], Any] = ([], None)
         # A fresh one: what a base suggests for sampling (a repetition penalty) would change greedy answers too.
         plain = GenerationConfig(do_sample=False, eos_token_id=self.stops, pad_token_id=tokenizer.pad_token_id)
         self.model.generation_config = plain
@@ -87,21 +91,38 @@ class Transformer:
             the key-value cache, the sum of -ln p over counted tokens, and their number.
         """
         import torch
-        from transformers import DynamicCache
 
         counted = [place for place, on in enumerate(mask or []) if on and place > 0]
+        shared, cache = self._past(ids, counted)
         # The logits of one position before each counted token, and of no other: they are wide.
-        keep = torch.tensor([place - 1 for place in counted] or [0], device=self.device)
-        tokens = torch.tensor([list(ids)], device=self.device)
-        cache = DynamicCache(config=self.model.config)
+        keep = torch.tensor([place - 1 - shared for place in counted] or [0], device=self.device)
+        tokens = torch.tensor([list(ids)[shared:]], device=self.device)
         with torch.inference_mode():
             output = self.model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=keep)
             if not counted:
                 return output.past_key_values, 0.0, 0
             rows = output.logits[0].float()
-            wanted = tokens[0, counted]
+            wanted = tokens[0, [place - shared for place in counted]]
             surprise = rows.logsumexp(dim=-1) - rows.gather(1, wanted[:, None])[:, 0]
         return output.past_key_values, float(surprise.double().sum()), len(counted)
+
+    def begin_with(self, texts: Sequence[Sequence[int]]) -> None:
+        """Reads what all texts begin with, if that is long enough to be worth it, so that `read` need not."""
+        shared = shared_beginning(texts)
+        if len(texts) > 1 and shared >= WORTH_SHARING:
+            cache, _, _ = self.read(texts[0][:shared])
+            if can_slice(cache):
+                self._beginning = (list(texts[0][:shared]), cache)
+
+    def _past(self, ids: Sequence[int], counted: Sequence[int]) -> tuple[int, Any]:
+        """How many of the first tokens need not be read, and a cache that holds them."""
+        from transformers import DynamicCache
+
+        beginning, cache = self._beginning
+        size = len(beginning)
+        if size and size < min([len(ids), *counted]) and list(ids[:size]) == beginning:
+            return size, DynamicCache([_sides(layer) for layer in cache.layers])
+        return 0, DynamicCache(config=self.model.config)
 
     def answer(self, cases: Sequence[Case], pasts: Sequence[Any] | None = None) -> list[Prediction]:
         """Greedy answers to prompts with equal room, side by side.
@@ -194,6 +215,7 @@ def predict_all(
             pending[:] = [row for row in pending if id(row) not in taken]
             done(len(chosen))
 
+    model.begin_with([cases[0].ids for cases in groups])
     for cases in groups:
         name = cases[0].record.id
         past, total, tokens = _read_group(model, cases, texts[name], name in measured)

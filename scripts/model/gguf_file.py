@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -104,13 +105,13 @@ class GgufFile:
         self.path = path
         if not path.is_file():
             raise UserError(f"{path}: no such file; convert or quantise the model first, or check the path.")
+        state = path.stat()
         try:
-            with path.open("rb") as stream:
-                self.fields, self.tensors = _read(stream, path)
+            self.fields, self.tensors = _header(path, state.st_size, state.st_mtime_ns)
         except (ValueError, KeyError, struct.error, UnicodeDecodeError, MemoryError, OverflowError) as error:
             why = " ".join(str(error).split())[:120]
             raise UserError(f"{path}: damaged, or not a GGUF file ({why}); delete it and build it again.") from error
-        size = path.stat().st_size
+        size = state.st_size
         end = max((tensor.start + tensor.size for tensor in self.tensors.values()), default=0)
         if end > size:
             raise UserError(f"{path}: cut short, {size:,} bytes of {end:,}; delete it and build it again.")
@@ -128,6 +129,14 @@ class GgufFile:
     def own(self, key: str) -> Any:
         """A value of the architecture, such as ``own("block_count")``; None where it is not given."""
         return self.fields.get(f"{self.architecture}.{key}")
+
+
+@lru_cache(maxsize=8)
+def _header(path: Path, size: int, changed: int) -> tuple[Mapping[str, Any], Mapping[str, GgufTensor]]:
+    """Fields and tensors, read once while size and time of change stay: a vocabulary takes half a second."""
+    with path.open("rb") as stream:
+        fields, tensors = _read(stream, path)
+    return MappingProxyType(fields), MappingProxyType(tensors)
 
 
 def _read(stream: BinaryIO, path: Path) -> tuple[dict[str, Any], dict[str, GgufTensor]]:

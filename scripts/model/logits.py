@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class LogitReader:
         except (RuntimeError, ValueError, MemoryError) as error:
             raise cannot_load(gguf, error) from error
         self._batch = llama_cpp.LlamaBatch(n_tokens=CHUNK, embd=0, n_seq_max=1)
+        self._held: list[int] = []  # tokens whose keys and values the cache holds
         self.n_vocab: int = self._model.n_vocab
 
     def rows(
@@ -52,7 +54,8 @@ class LogitReader:
     ) -> Iterator[np.ndarray]:
         """Logits at ``positions`` in ascending order (none given: all from ``first`` on), a float32 row [vocab] each.
 
-        Memory: the logits of `CHUNK` positions.
+        Memory: the logits of `CHUNK` positions. What the text before began with is not read again, by whole chunks, so
+        that the values are the same bytes either way.
 
         Raises:
             UserError: there are no tokens, more than the context holds, or one that the vocabulary does not have.
@@ -65,16 +68,26 @@ class LogitReader:
             )
         wanted = set(range(first, len(ids)) if positions is None else positions)
         end = max(wanted, default=-1) + 1
-        self._context.kv_cache_clear()
-        for start in range(0, end, CHUNK):
+        for start in range(self._keep(ids, min(wanted, default=0)), end, CHUNK):
             chunk = range(start, min(start + CHUNK, end))
             self._batch.clear()
             for position in chunk:
                 self._batch.add(ids[position], position, [0], position in wanted)
             self._context.decode(self._batch)
+            self._held += ids[start : chunk.stop]
             for position in chunk:
                 if position in wanted:
                     yield np.asarray(self._context.get_logits_ith(position - start), dtype=np.float32)
+
+    def _keep(self, ids: Sequence[int], first: int) -> int:
+        """Forgets what the cache holds besides the beginning of ``ids``; returns where reading goes on."""
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(self._held, ids, strict=False)))
+        kept = min(same, first) // CHUNK * CHUNK
+        if not (kept and self._context.memory_seq_rm(0, kept, -1)):
+            kept = 0
+            self._context.kv_cache_clear()
+        del self._held[kept:]
+        return kept
 
     def logits(self, ids: Sequence[int]) -> np.ndarray:
         """Logits of every position, float32 [n, vocab]."""

@@ -29,7 +29,7 @@ from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
 from scripts.lib.system import keep_memory
 from scripts.lib.tokenizer import Tokenizer
-from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, waves, window_of
+from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, slots_for, waves, window_of
 from scripts.model.generation import Surprise, Transformer, predict_all
 from scripts.model.logits import LogitReader, let_idle_threads_sleep
 
@@ -142,13 +142,14 @@ def with_llama(
     if args.adapter is not None:
         raise UserError("--adapter: a GGUF file has its adapter merged in; leave --adapter out.")
     context = max(len(case.ids) + case.room for case in cases) + MARGIN
+    slots = slots_for(cases, options.batch_size)
     answers: dict[tuple[str, int], Prediction] = {}
     with (
-        Server(args.model, slots=options.batch_size, context=context) as server,
+        Server(args.model, slots=slots, context=context) as server,
         progress(args.variant, len(cases)) as bar,
     ):
         started = time.perf_counter()
-        for wave in waves(cases, options.batch_size):
+        for wave in waves(cases, slots):
             for room in sorted({case.room for case in wave}):
                 rows = [case for case in wave if case.room == room]
                 said = server.complete_many([case.prompt for case in rows], room, progress=False, reuse=True)

@@ -23,6 +23,7 @@ rule merge:
         "logs/{system}/{run}/merge.log",
     benchmark:
         "benchmarks/out/{system}/{run}/merge.tsv"
+    priority: 5
     conda:
         "../../envs/questline.yaml"
     threads: CORES
@@ -52,6 +53,7 @@ rule convert:
         "logs/{system}/{run}/convert.log",
     benchmark:
         "benchmarks/out/{system}/{run}/convert.tsv"
+    priority: 5
     conda:
         "../../envs/questline.yaml"
     threads: 1
@@ -76,6 +78,7 @@ rule quantize:
         "logs/{system}/{run}/quantize-{quant}.log",
     benchmark:
         "benchmarks/out/{system}/{run}/quantize-{quant}.tsv"
+    priority: 5
     conda:
         "../../envs/questline.yaml"
     threads: CORES
@@ -109,6 +112,7 @@ rule certify:
         "logs/{system}/{run}/certify.log",
     benchmark:
         "benchmarks/out/{system}/{run}/certify.tsv"
+    priority: 5
     conda:
         "../../envs/questline.yaml"
     threads: CORES

@@ -15,8 +15,8 @@ class PredictOptions(Options):
     max_new_tokens: int = Field(default=128, ge=1)
     batch_size: int = Field(default=8, ge=1)
     """prompts at a time, for transformers, and slots for llama.cpp"""
-    perplexity_records: int | None = Field(default=12, ge=1)
-    """predicted conversations on whose answers perplexity is measured, drawn evenly; null: all"""
+    perplexity_records: int | None = Field(default=12, ge=0)
+    """predicted conversations on whose answers perplexity is measured, drawn evenly; null: all, 0: none"""
     device: str = "auto"
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import Record
 from scripts.model.proof.check import Check, below, evenly
-from scripts.model.proof.logits import centred, load_float32, reference_logits, rendered
+from scripts.model.proof.logits import centred, load_float32, merged_float32, reference_logits, rendered
 
 ADVICE = (
     "16 bits cannot hold so small an update, or this is another adapter's merge: merge again; if that does not help, "
@@ -31,7 +31,7 @@ def check_effect(base: Path, adapter: Path, merged: Path, records: list[Record],
     Two models are held at a time, and the logits of one record.
     """
     texts = rendered(merged, evenly(records, options.logit_records), options.max_tokens)
-    tuned, after = load_tuned(base, adapter), load_float32(merged)
+    tuned, after = load_tuned(base, adapter), merged_float32(merged)
     error = effect = energy = 0.0
     for text in tqdm(texts, desc="merge", unit="text"):
         with tuned.disable_adapter():

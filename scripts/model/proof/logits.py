@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +40,18 @@ def check_parity(merged: Path, f16: Path, records: list[Record], options: Certif
         UserError: the vocabularies have unlike sizes.
     """
     texts = rendered(merged, evenly(records, options.logit_records), options.max_tokens)
-    model = load_float32(merged)
+    model, reader = merged_float32(merged), f16_reader(f16, options.max_tokens)
     error = energy = 0.0
     tokens = 0
-    with LogitReader(f16, context=longest(texts)) as reader:
-        for text in tqdm(texts, desc="logits", unit="text"):
-            reference = reference_logits(model, text.ids)
-            if reference.shape[1] != reader.n_vocab:
-                raise UserError(f"{f16}: {reader.n_vocab} logits a token, the merged model has {reference.shape[1]}.")
-            for ours, theirs in zip(reference, reader.rows(text.ids), strict=True):
-                ours, theirs = centred(ours), centred(theirs)
-                error += float(np.square(theirs - ours).sum())
-                energy += float(np.square(ours).sum())
-            tokens += len(text.ids)
+    for text in tqdm(texts, desc="logits", unit="text"):
+        reference = reference_logits(model, text.ids)
+        if reference.shape[1] != reader.n_vocab:
+            raise UserError(f"{f16}: {reader.n_vocab} logits a token, the merged model has {reference.shape[1]}.")
+        for ours, theirs in zip(reference, reader.rows(text.ids), strict=True):
+            ours, theirs = centred(ours), centred(theirs)
+            error += float(np.square(theirs - ours).sum())
+            energy += float(np.square(ours).sum())
+        tokens += len(text.ids)
     nmse = error / energy if energy else math.nan
     detail = f"{len(texts)} records, {tokens:,} tokens, full vocabulary, transformers in float32 against llama.cpp"
     return below("logits:f16", nmse, options.max_nmse, detail, NMSE_ADVICE)
@@ -64,6 +64,32 @@ def load_float32(folder: Path) -> Any:
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     return model.eval()
+
+
+@lru_cache(maxsize=1)
+def merged_float32(folder: Path) -> Any:
+    """`load_float32` of the merged model, shared by the checks of one certificate; `forget` lets go of it."""
+    return load_float32(folder)
+
+
+@lru_cache(maxsize=1)
+def f16_reader(f16: Path, context: int) -> LogitReader:
+    """The f16 file, read by the checks of one certificate: what one has read of a text the next need not."""
+    return LogitReader(f16, context=context)
+
+
+@lru_cache(maxsize=1)
+def tokenizer_of(folder: Path) -> Any:
+    """The merged model's tokenizer in transformers, shared likewise."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def forget() -> None:
+    """Lets go of what the checks of a certificate share: files may be others next time."""
+    for shared in (merged_float32, f16_reader, tokenizer_of):
+        shared.cache_clear()
 
 
 def reference_logits(model: Any, ids: list[int]) -> np.ndarray:
@@ -82,12 +108,10 @@ def centred(row: np.ndarray) -> np.ndarray:
 
 def rendered(folder: Path, records: list[Record], most: int) -> list[Rendered]:
     """Records as tokens and mask, cut after ``most`` tokens or the model's window."""
-    from transformers import AutoTokenizer
-
     from scripts.lib.files import read_json
     from scripts.model.weights import context_length
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = tokenizer_of(folder)
     most = min(most, context_length(read_json(folder / "config.json")) or most)
     texts = [render(tokenizer, record) for record in records]
     return [Rendered(text.text, text.ids[:most], text.mask[:most]) for text in texts]
@@ -162,8 +186,10 @@ def measure_quants(
             "certify.max_tokens, or certify.quant_records"
         )
     tallies = {name: Tally() for name in ("f16", *quants)}
+    merged_float32.cache_clear()  # as large as all the others together, and no longer needed
     with ExitStack() as stack:
-        readers = [stack.enter_context(LogitReader(path, context=longest(texts))) for path in (f16, *quants.values())]
+        others = [stack.enter_context(LogitReader(path, context=longest(texts))) for path in quants.values()]
+        readers = [f16_reader(f16, options.max_tokens), *others]
         for text in tqdm(texts, desc="quants", unit="text"):
             for token, rows in answer_rows(text, readers):
                 for tally, row in zip(tallies.values(), rows, strict=True):

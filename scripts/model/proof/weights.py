@@ -24,6 +24,7 @@ NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 OWN_TENSORS = ("rope_freqs.weight",)  # llama.cpp's, from the config
 TIED_HEAD = "output.weight"
 FLOATS = ("F32", "F16", "BF16")
+FLOAT16_EXPONENT = 0x7C00  # all of its bits set: infinity or NaN
 BLOCK_ROWS_BYTES = 1 << 23
 # Quantisation errors, as a share of the weights' energy. Rate-distortion theory lets the error fall fourfold with
 # each bit (Cover and Thomas, Elements of Information Theory, 10.3.2); measured types stay 3 to 10 times below this
@@ -158,6 +159,8 @@ def check_values(merged: Path, f16: Path) -> Check:
         here = file.tensors.get(name)
         if here is None:
             continue
+        if _same_bytes(tensor, here):
+            continue
         kind = np.float16 if here.type == "F16" else np.float32
         values = _census(here.values(), kind)
         if not _all_finite(values):
@@ -165,6 +168,19 @@ def check_values(merged: Path, f16: Path) -> Check:
         elif not np.array_equal(_census(_blocks(tensor), kind), values):
             wrong.append(f"{name} holds other values than {tensor.name}")
     return faults("values:f16", wrong, f"the values of {len(expected)} tensors are the merged model's, all finite")
+
+
+def _same_bytes(tensor: Tensor, here: GgufTensor) -> bool:
+    """Whether both hold the same finite float16 values in the same order: most do, and counting takes longer."""
+    if (tensor.dtype, here.type) != ("F16", "F16") or tensor.size != here.size:
+        return False
+    step = max(1, BLOCK_ROWS_BYTES // max(1, tensor.row_bytes))
+    for first in range(0, tensor.rows, step):
+        ours = np.frombuffer(read_raw(tensor, first, min(step, tensor.rows - first)), np.uint16)
+        theirs = np.fromfile(here.file, np.uint16, ours.size, offset=here.start + first * tensor.row_bytes)
+        if not np.array_equal(ours, theirs) or (ours & FLOAT16_EXPONENT == FLOAT16_EXPONENT).any():
+            return False
+    return True
 
 
 def _blocks(tensor: Tensor) -> Iterator[np.ndarray]:
