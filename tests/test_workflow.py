@@ -33,11 +33,15 @@ class Checkout:
         python.chmod(0o755)
         self.environment = {**os.environ, "QUESTLINE_BIN": str(python.parent), "JOURNAL": str(self.journal)}
 
-    def populate(self):
+    def populate(self, *, whole=False):
+        """The project's sources and some scenarios; unless ``whole``, the demo preset holds dnd alone."""
         for name in SOURCES:
             source = ROOT / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, self.folder / name)
+        if not whole:
+            demo = self.folder / "config" / "demo.yaml"
+            demo.write_text(demo.read_text().partition("\ntools:\n")[0])
         raw = self.folder / "data" / "raw" / "dnd"
         schema = self.folder / "data" / "raw" / "tools" / "schema.json"
         schema.parent.mkdir(parents=True)
@@ -335,13 +339,13 @@ def test_every_stage_of_a_run_is_a_target(original, stage):
 
 
 @pytest.mark.parametrize(
-    ("preset", "dnd", "tools", "bases"), [("demo", 1, 0, 1), ("learn", 1, 3, 1), ("full", 2, 3, 3)]
+    ("preset", "dnd", "tools", "bases"), [("demo", 1, 3, 1), ("learn", 1, 3, 1), ("full", 2, 3, 3)]
 )
 def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, bases):
     """A fresh checkout plans each rule as often as the preset's runs ask for it."""
     fresh = tmp_path / "fresh"
     fresh.mkdir()
-    checkout = Checkout(fresh).populate()
+    checkout = Checkout(fresh).populate(whole=True)
     done = checkout.snakemake("-n", "--configfile", f"config/{preset}.yaml")
     table = done.stdout[done.stdout.rindex("job ") :].splitlines()[2:]
     counts = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2}
@@ -351,14 +355,15 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     for rule in ("curate", "score", "deploy"):
         assert counts[f"dnd_{rule}"] == dnd
         assert counts.get(f"tools_{rule}", 0) == tools
-    assert counts["predict"] == 5 * runs
-    assert counts["quantize"] == 2 * runs
+    quants = 2 * dnd + (1 if preset == "demo" else 2) * tools
+    assert counts["quantize"] == quants
+    assert counts["predict"] == 3 * runs + quants
     assert counts["base"] == bases
     assert counts["dnd_tools"] == 1
     assert counts.get("tools_generate", 0) == (tools > 0)
 
 
-TOOLS = ("--configfile", "config/demo.yaml", "config/demo-tools.yaml", "--")
+TOOLS = ("--configfile", "config/demo.yaml", "--")
 
 
 @pytest.fixture(scope="module")
@@ -366,7 +371,7 @@ def built_tools(tmp_path_factory):
     """The tools system, built once; the tests copy it."""
     folder = tmp_path_factory.mktemp("tools") / "original"
     folder.mkdir()
-    checkout = Checkout(folder).populate()
+    checkout = Checkout(folder).populate(whole=True)
     checkout.build(*TOOLS, "tools")
     return checkout
 
@@ -392,7 +397,7 @@ def test_tools_second_run_has_nothing_to_do(tools):
 
 def test_one_specialist_s_prompt_rebuilds_that_specialist(tools):
     tools.edit(
-        "config/demo-tools.yaml",
+        "config/demo.yaml",
         "      system_prompt: *prompt\n      focus:\n        - mesen2.load_rom",
         "      system_prompt: You run games.\n      focus:\n        - mesen2.load_rom",
     )
@@ -415,7 +420,7 @@ def test_own_examples_are_inputs(tools):
     own.mkdir()
     (own / "a.json").write_text('{"id": "a"}')
     (tools.folder / "own.yaml").write_text("tools: {examples: [own]}\n")
-    mine = (*TOOLS[:3], "own.yaml", "--", "tools")
+    mine = (*TOOLS[:2], "own.yaml", "--", "tools")
     assert "scripts.tools.generate" not in {line.split()[0] for line in tools.build(*mine)}
     assert tools.build(*mine) == []
     (own / "a.json").write_text('{"id": "b"}')

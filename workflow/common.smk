@@ -85,6 +85,45 @@ def quant_files(system, run):
     ]
 
 
+def base_f16(system, run):
+    """The f16 GGUF of the base that an adapter GGUF is added to."""
+    return f"{Path(merge_base_card(system, run)).parent.as_posix()}/gguf/model-f16.gguf"
+
+
+def base_quants(system, run):
+    """The quantised GGUFs of that base."""
+    folder = Path(base_f16(system, run)).parent.as_posix()
+    return [f"{folder}/model-{quant}.gguf" for quant in quants_of(system, run)]
+
+
+def of_specialists(pattern):
+    """One file for each specialist, where they share a base."""
+    return [pattern.format(run) for run in CONFIG.tools.runs] if shares_base() else []
+
+
+def shares_base():
+    return CONFIG.tools is not None and CONFIG.tools.adapters
+
+
+def shared_type():
+    """The type in which the shared base is shipped: the first one built for every specialist."""
+    return quants_of("tools", next(iter(CONFIG.tools.runs)))[0] if shares_base() else ""
+
+
+def shared_quant():
+    """The quantised base that all specialists share."""
+    return (
+        base_quants("tools", next(iter(CONFIG.tools.runs)))[0] if shares_base() else []
+    )
+
+
+def shared_card():
+    """The card of that base."""
+    return (
+        merge_base_card("tools", next(iter(CONFIG.tools.runs))) if shares_base() else []
+    )
+
+
 def quant_flags(wildcards, input):
     """NAME=FILE of each quant, as the stages take them."""
     return [
@@ -133,11 +172,13 @@ def shard_names(count):
 
 
 def packages(system=None):
-    return [
+    found = [
         f"dist/{run.system}/{run.name}/SHA256SUMS"
         for run in CONFIG.runs()
         if system in (None, run.system)
     ]
+    shared = shares_base() and system in (None, "tools")
+    return [*found, "dist/tools/shared/SHA256SUMS"] if shared else found
 
 
 def named_targets():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from scripts.lib.cli import UserError
 from scripts.lib.config_lines import key_line
@@ -90,11 +90,22 @@ class ToolsOptions(Sections):
     """MCP or OpenAI definitions, or the nested form"""
     examples: list[str] = []
     """files or folders of raw examples or JSONL; none given: examples are generated"""
+    adapters: bool = False
+    """also ship one quantised base with an adapter GGUF for each specialist (dist/tools/shared)"""
     generate: ToolsGenerateOptions = ToolsGenerateOptions()
     gate: ToolsGateOverrides = ToolsGateOverrides()
     check: ToolsCheckOptions = ToolsCheckOptions()
     curate: ToolsCurateOptions = ToolsCurateOptions()
     runs: dict[str, SpecialistOptions] = {}
+
+    @model_validator(mode="after")
+    def _one_base(self) -> ToolsOptions:
+        bases = sorted({run.base for run in self.runs.values()})
+        if self.adapters and len(bases) != 1:
+            raise ValueError(f"adapters: true needs one base for all runs, not {' and '.join(bases) or 'none'}")
+        if self.adapters and "shared" in self.runs:
+            raise ValueError("runs.shared: dist/tools/shared is the package of adapters: true; name the run otherwise")
+        return self
 
     @property
     def owned(self) -> list[str]:

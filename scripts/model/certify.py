@@ -60,21 +60,30 @@ def main(args: argparse.Namespace) -> None:
         checks = certify(args, quants, options)
     finally:
         forget()
-    found = certificate(checks, [args.f16, *quants.values()], options)
-    write_json(args.out, found)
-    kept = args.out.with_suffix(".failed.json")
+    conclude(args.out, checks, [args.f16, *quants.values()], options)
+
+
+def conclude(out: Path, checks: Sequence[Check], files: Sequence[Path], options: CertifyOptions) -> None:
+    """Writes the certificate and says what was measured; one that failed is kept beside it under another name.
+
+    Raises:
+        UserError: the first integrity check that failed.
+    """
+    found = certificate(checks, files, options)
+    write_json(out, found)
+    kept = out.with_suffix(".failed.json")
     kept.unlink(missing_ok=True)
     missed = [check for check in checks if check.kind == "integrity" and not check.passed]
     if missed:
         write_json(kept, found)
     for check in missed[1:]:
-        say(f"{args.out}: {check.sentence()}")
+        say(f"{out}: {check.sentence()}")
     if missed:
         raise UserError(f"{kept}: {missed[0].sentence()}")
     for check in checks:
         if check.kind == "quality":
             say(f"{check.name}: {check.value:.4g} {check.detail}")
-    say(f"{args.out}: {sum(check.kind == 'integrity' for check in checks)} integrity checks passed")
+    say(f"{out}: {sum(check.kind == 'integrity' for check in checks)} integrity checks passed")
 
 
 def named_files(given: Sequence[str]) -> dict[str, Path]:

@@ -64,8 +64,7 @@ def convert(
     Raises:
         UserError: there is no converter, the model is damaged, or the converter fails (with its reason and the log).
     """
-    if not (converter / CONVERTER_MODULE).is_file():
-        raise UserError(f"{converter}: the GGUF converter is not there; run `make setup`, or name its folder.")
+    converter_environment(converter)
     size = sum(tensor.size for tensor in read_model(model).values())
     log.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(out) as part, log.open("ab" if mmproj else "wb") as stream:
@@ -90,11 +89,7 @@ def _command(model: Path, part: Path, name: str | None, mmproj: bool) -> list[st
 
 def _run(command: list[str], converter: Path, part: Path, size: int, log: object) -> int:
     """Runs the converter and shows how far the file has grown; returns its exit code."""
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(converter.resolve()), str(PROJECT)]),
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+    environment = converter_environment(converter)
     process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)  # type: ignore[call-overload]
     try:
         with tqdm(total=size, desc="convert", unit="B", unit_scale=True) as bar:
@@ -109,6 +104,21 @@ def _run(command: list[str], converter: Path, part: Path, size: int, log: object
         process.kill()  # of no effect on one that has ended
         process.wait()
     return process.returncode
+
+
+def converter_environment(converter: Path) -> dict[str, str]:
+    """The variables of a process that imports the converter.
+
+    Raises:
+        UserError: there is no converter.
+    """
+    if not (converter / CONVERTER_MODULE).is_file():
+        raise UserError(f"{converter}: the GGUF converter is not there; run `make setup`, or name its folder.")
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(converter.resolve()), str(PROJECT)]),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
 
 
 def _produced(part: Path) -> bool:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from scripts.lib.cli import UserError
 from scripts.lib.system import job_threads
-from scripts.model.logits import LogitReader, cannot_load, let_idle_threads_sleep, must_be_gguf
+from scripts.model.logits import GGML_TYPE_F32, LogitReader, cannot_load, let_idle_threads_sleep, must_be_gguf
 
 __all__ = ["Completion", "LogitReader", "Server"]
 
@@ -49,13 +51,25 @@ class Server:
         slots: how many prompts are worked on at a time.
         context: tokens of prompt and answer that each slot has room for.
         mmproj: the projector of a model that sees.
+        exact: keep keys and values in float32, for certificates.
+        adapters: adapter GGUFs; a request says by ``lora=server.only(index)`` which of them answers.
 
     Raises:
-        UserError: the file is missing or llama.cpp cannot load it.
+        UserError: a file is missing or llama.cpp cannot load it.
     """
 
-    def __init__(self, gguf: Path, *, slots: int, context: int, mmproj: Path | None = None) -> None:
+    def __init__(
+        self,
+        gguf: Path,
+        *,
+        slots: int,
+        context: int,
+        mmproj: Path | None = None,
+        exact: bool = False,
+        adapters: Sequence[Path] = (),
+    ) -> None:
         self.gguf, self.slots, self.context, self.mmproj = gguf, slots, context, mmproj
+        self.exact, self.adapters = exact, list(adapters)
         self._server: Any = None
         self._host, self._port = "127.0.0.1", 0
 
@@ -63,7 +77,7 @@ class Server:
         let_idle_threads_sleep()
         import xllamacpp
 
-        for path in filter(None, (self.gguf, self.mmproj)):
+        for path in filter(None, (self.gguf, self.mmproj, *self.adapters)):
             must_be_gguf(path)
         params = self._params(xllamacpp.CommonParams())
         try:
@@ -81,9 +95,15 @@ class Server:
         self._server = None  # its destructor ends the server's threads
 
     def _params(self, params: Any) -> Any:
+        import xllamacpp
+
         params.model.path = str(self.gguf)
         if self.mmproj is not None:
             params.mmproj.path = str(self.mmproj)
+        if self.exact:
+            params.cache_type_k = params.cache_type_v = GGML_TYPE_F32
+            params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.lora_adapters = [_adapter_info(path) for path in self.adapters]
         params.n_parallel = self.slots
         params.n_ctx = self.slots * self.context
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = job_threads()
@@ -153,6 +173,19 @@ class Server:
         answer.add({**row, "stop": True})
         return answer.completion(), row["tokens"]
 
+    def next_token(self, ids: Sequence[int], **settings: Any) -> np.ndarray:
+        """ln p of every token after ``ids``: float64 [vocab], -inf where llama.cpp names none; a second a token."""
+        # An answer that ends here, or in half a character, comes without probabilities: so another token is forced.
+        # The probabilities are those before sampling, which no bias reaches.
+        letter = self.tokenize("a")[0]
+        body = {**GREEDY, **settings, "prompt": list(ids), "n_predict": 1, "cache_prompt": True}
+        body["logit_bias"] = [[letter, 1e6]]
+        vocabulary = self.meta()["n_vocab"]
+        rows = self._post("/completion", {**body, "n_probs": vocabulary})["completion_probabilities"][0]["top_logprobs"]
+        values = np.full(vocabulary, -np.inf)
+        values[[row["id"] for row in rows]] = [row["logprob"] for row in rows]
+        return values
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids: special tokens in the text are recognised, none are added."""
         return self._post("/tokenize", {"content": text, "parse_special": True, "add_special": False})["tokens"]
@@ -175,6 +208,17 @@ class Server:
     def props(self) -> dict[str, Any]:
         """The server's properties: chat_template, bos_token, eos_token, default_generation_settings and more."""
         return json.loads(self._request("GET", "/props", None).read())
+
+    def only(self, index: int | None) -> list[dict[str, float]]:
+        """The request's ``lora``: one adapter and no other; None: none.
+
+        Every request names every adapter's scale: what it does not name would keep the scale it was loaded with.
+        """
+        return [{"id": number, "scale": float(number == index)} for number in range(len(self.adapters))]
+
+    def meta(self) -> dict[str, Any]:
+        """What the server says of its model: n_vocab, n_ctx_train, n_embd, n_params, size."""
+        return json.loads(self._request("GET", "/v1/models", None).read())["data"][0]["meta"]
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return json.loads(self._request("POST", path, body).read())
@@ -215,6 +259,14 @@ class Server:
             f"{self.gguf}: llama.cpp refused {path} ({reason}); shorten the prompt or raise the context of "
             f"{self.context} tokens if it does not fit, else build the file again."
         )
+
+
+def _adapter_info(path: Path) -> Any:
+    import xllamacpp
+
+    info = xllamacpp.CommonAdapterLoraInfo()
+    info.path, info.scale = str(path), 0.0
+    return info
 
 
 class _Gathered:

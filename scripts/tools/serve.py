@@ -21,7 +21,7 @@ from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.tools.schema import Tool
 from scripts.tools.server.execute import read_allowed
 from scripts.tools.server.package import Package, read_packages
-from scripts.tools.server.specialist import Specialist
+from scripts.tools.server.specialist import Engines, Specialist
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +29,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = StageParser(__doc__, params=False)
-    result.add_argument("packages", nargs="+", type=Path, metavar="PACKAGE", help="a folder dist/tools/<run>")
+    result.add_argument(
+        "packages", nargs="+", type=Path, metavar="PACKAGE", help="dist/tools/<run> or dist/tools/shared"
+    )
     result.add_argument("--http", type=int, metavar="PORT", help="serve HTTP on 127.0.0.1; 0 takes a free port")
     result.add_argument("--allow", type=Path, metavar="FILE", help="YAML: commands of the tools that may be executed")
     result.add_argument("--mcp-json", action="store_true", help="print what to paste into a client's mcp.json, and end")
@@ -46,7 +48,8 @@ def main(args: argparse.Namespace) -> None:
     from scripts.tools.server.app import Service, make_server
     from scripts.tools.server.transport import serve_http, serve_stdio
 
-    service = Service([Specialist(package) for package in packages], allowed)
+    engines = Engines()
+    service = Service([Specialist(package, engines) for package in packages], allowed)
     server = make_server(service)
     say(f"{', '.join(service.specialists)}: " + ("nothing is executed" if allowed is None else f"may run {[*allowed]}"))
     try:

@@ -107,6 +107,33 @@ rule tools_score:
         " --out {output.metrics:q} --params {params.options:q} --log {log:q}"
 
 
+rule tools_specialist:
+    input:
+        base=lambda wildcards: base_card("tools", wildcards.run),
+        training="models/tools/{run}/training/training_metadata.json",
+        train="data/curated/tools/{run}/train.jsonl",
+    output:
+        config="models/tools/{run}/adapter/specialist_config.json",
+    log:
+        "logs/tools/{run}/specialist.log",
+    benchmark:
+        "benchmarks/out/tools/{run}/specialist.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+        disk_mb=10,
+    params:
+        description=lambda wildcards: TOOLS.runs[wildcards.run].description,
+        code=code("scripts.tools.specialist"),
+    shell:
+        "python -m scripts.tools.specialist --run {wildcards.run:q} --description {params.description:q}"
+        " --training {input.training:q} --train {input.train:q} --base-json {input.base:q}"
+        " --out {output.config:q} --log {log:q}"
+
+
 rule tools_deploy:
     input:
         gate="reports/tools/{run}/gate.json",
@@ -117,7 +144,7 @@ rule tools_deploy:
         base=lambda wildcards: base_card("tools", wildcards.run),
         training="models/tools/{run}/training/training_metadata.json",
         stats="data/curated/tools/{run}/stats.json",
-        train="data/curated/tools/{run}/train.jsonl",
+        specialist="models/tools/{run}/adapter/specialist_config.json",
         records="data/curated/tools/{run}/test.jsonl",
     output:
         sums="dist/tools/{run}/SHA256SUMS",
@@ -137,7 +164,6 @@ rule tools_deploy:
     params:
         options=lambda wildcards: as_json(CONFIG.run("tools", wildcards.run).deploy),
         system_prompt=lambda wildcards: CONFIG.run("tools", wildcards.run).system_prompt,
-        description=lambda wildcards: TOOLS.runs[wildcards.run].description,
         merged=lambda wildcards, input: (
             ["--merged", str(Path(input.merged[0]).parent)] if input.merged else []
         ),
@@ -146,6 +172,6 @@ rule tools_deploy:
     shell:
         "python -m scripts.tools.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
         " --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
-        " --training {input.training:q} --stats {input.stats:q} --train {input.train:q} --records {input.records:q}"
-        " --system-prompt {params.system_prompt:q} --description {params.description:q} {params.labels:q}"
+        " --training {input.training:q} --stats {input.stats:q} --specialist {input.specialist:q} --records {input.records:q}"
+        " --system-prompt {params.system_prompt:q} {params.labels:q}"
         " --out dist/tools/{wildcards.run:q} --params {params.options:q} --log {log:q}"

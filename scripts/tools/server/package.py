@@ -1,12 +1,14 @@
 """A specialist's package on disk.
 
-It holds a GGUF, ``deployment_config.json`` (its key ``default`` names the GGUF) and ``specialist_config.json``.
+It holds a GGUF, ``deployment_config.json`` (its key ``default`` names the GGUF) and ``specialist_config.json``. A
+shared package holds several specialists: ``default`` is their base, and ``specialists`` names for each an adapter GGUF
+and a configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,10 @@ class Package:
     """A package that was read.
 
     Attributes:
+        source: the file that ``config`` was read from.
         context: tokens of prompt and answer.
+        adapters: the adapter GGUFs of the whole package; empty where the model is merged.
+        adapter: which of them is this specialist's.
         tools: the definitions of ``config.tools`` by name, for the grammar and for validation.
     """
 
@@ -53,6 +58,9 @@ class Package:
     context: int
     config: SpecialistConfig
     tools: dict[str, Tool]
+    source: Path
+    adapters: tuple[Path, ...] = ()
+    adapter: int | None = None
 
     @property
     def name(self) -> str:
@@ -73,8 +81,8 @@ def read_packages(folders: Sequence[Path]) -> list[Package]:
         UserError: one is no package, or two specialists have one name.
     """
     packages: dict[str, Package] = {}
-    for folder in folders:
-        package = read_package(folder)
+    for package in [one for folder in folders for one in read_folder(folder)]:
+        folder = package.folder
         if package.name in packages:
             first = packages[package.name].folder
             raise UserError(f"{first} and {folder} both hold a specialist named {package.name!r}; leave one out.")
@@ -82,8 +90,8 @@ def read_packages(folders: Sequence[Path]) -> list[Package]:
     return list(packages.values())
 
 
-def read_package(folder: Path) -> Package:
-    """One package; its model is looked at, not loaded.
+def read_folder(folder: Path) -> list[Package]:
+    """The specialists of one package; models are looked at, not loaded.
 
     Raises:
         UserError: a file is missing or damaged, or says what cannot be.
@@ -91,7 +99,23 @@ def read_package(folder: Path) -> Package:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name a package such as dist/tools/<run>, or build it first.")
     gguf, context = _model(folder)
-    path = folder / SPECIALIST
+    shared = read_json(folder / DEPLOYMENT).get("specialists")
+    if shared is None:
+        return [_package(folder, folder / SPECIALIST, gguf, context)]
+    try:
+        adapters = tuple(inside(folder, row["adapter"]) for row in shared.values())
+        sources = [inside(folder, row["config"]) for row in shared.values()]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / DEPLOYMENT}: `specialists` is damaged; build the package again.") from error
+    for path in adapters:
+        must_be_gguf(path)
+    return [
+        replace(_package(folder, source, gguf, context), adapters=adapters, adapter=index)
+        for index, source in enumerate(sources)
+    ]
+
+
+def _package(folder: Path, path: Path, gguf: Path, context: int) -> Package:
     try:
         config = SpecialistConfig.model_validate(read_json(path))
     except ValidationError as error:
@@ -100,7 +124,7 @@ def read_package(folder: Path) -> Package:
         raise UserError(f"{path}: {where}: {first['msg']}; build the package again.") from error
     if config.name == ROUTE:
         raise UserError(f"{path}: a specialist cannot be named {ROUTE!r}, which is the router's name; rename it.")
-    return Package(folder, gguf, context, config, load_schema(path))
+    return Package(folder, gguf, context, config, load_schema(path), path)
 
 
 def _model(folder: Path) -> tuple[Path, int]:

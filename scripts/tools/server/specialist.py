@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from scripts.lib.chat import prompt_text
@@ -13,19 +15,51 @@ from scripts.model.llama import Completion, Server
 from scripts.tools.answers import parse
 from scripts.tools.schema import Tool
 from scripts.tools.server.grammar import grammar
-from scripts.tools.server.package import SPECIALIST, Package
+from scripts.tools.server.package import Package
 from scripts.tools.server.results import Call, Reply
 from scripts.tools.validate import call_problems, canonical_call
+
+
+class Engines:
+    """llama.cpp's servers by model, so that specialists with one base share it; each adapter has a slot of its own."""
+
+    def __init__(self) -> None:
+        self._servers: dict[Path, Server] = {}
+        self._starting = Lock()
+
+    def server(self, package: Package) -> Server:
+        """The package's server, started where it is not running.
+
+        Raises:
+            UserError: llama.cpp cannot load a file.
+        """
+        with self._starting:
+            if package.gguf not in self._servers:
+                say(f"{package.name}: loading {package.gguf}")
+                slots = max(1, len(package.adapters))
+                server = Server(package.gguf, slots=slots, context=package.context, adapters=package.adapters)
+                self._servers[package.gguf] = server.__enter__()
+            return self._servers[package.gguf]
+
+    def close(self) -> None:
+        """Ends llama.cpp's threads."""
+        while self._servers:
+            self._servers.popitem()[1].__exit__()
 
 
 class Specialist:
     """A package that answers, one instruction at a time; the caller keeps threads apart.
 
     The model is loaded by `load`, else at the first instruction.
+
+    Args:
+        package: what was read of it.
+        engines: shared with other specialists; none given: its own.
     """
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, package: Package, engines: Engines | None = None) -> None:
         self.package, self.name = package, package.name
+        self._engines = engines or Engines()
         config = package.config
         special = {"bos_token": config.bos_token, "eos_token": config.eos_token}
         try:
@@ -33,9 +67,8 @@ class Specialist:
                 config.chat_template, {key: text for key, text in special.items() if text is not None}
             )
         except UserError as error:
-            raise UserError(f"{package.folder / SPECIALIST}: {error}") from error
+            raise UserError(f"{package.source}: {error}") from error
         self._grammar = grammar(package.tools)
-        self._server: Server | None = None
 
     def prompt(self, instruction: str) -> str:
         """The rendered prompt, the same bytes as in training.
@@ -56,7 +89,10 @@ class Specialist:
         """
         # Every prompt begins with the same system turn and tools, which are read once.
         settings = {"grammar": self._grammar, "reuse": True, **sampling}
-        return self.load().complete(self.prompt(instruction), self.package.config.max_new_tokens, **settings)
+        server = self.load()
+        if self.package.adapter is not None:
+            settings |= {"lora": server.only(self.package.adapter), "id_slot": self.package.adapter}
+        return server.complete(self.prompt(instruction), self.package.config.max_new_tokens, **settings)
 
     def answer(self, instruction: str) -> Reply:
         """Validated calls, or a decline with its reason.
@@ -72,16 +108,11 @@ class Specialist:
         Raises:
             UserError: llama.cpp cannot load the file.
         """
-        if self._server is None:
-            say(f"{self.name}: loading {self.package.gguf}")
-            self._server = Server(self.package.gguf, slots=1, context=self.package.context).__enter__()
-        return self._server
+        return self._engines.server(self.package)
 
     def close(self) -> None:
-        """Ends llama.cpp's threads."""
-        if self._server is not None:
-            self._server.__exit__()
-            self._server = None
+        """Ends llama.cpp's threads, of all that share them."""
+        self._engines.close()
 
 
 def judge(name: str, said: Completion, tools: Mapping[str, Tool]) -> Reply:

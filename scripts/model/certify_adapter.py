@@ -1,0 +1,68 @@
+"""Certifies an adapter GGUF: the adapter's own values, and logits beside base and adapter in transformers.
+
+Writes the certificate, then stops with one sentence where an integrity check failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scripts.lib.cli import StageParser, load_params, run
+from scripts.lib.options.export import CertifyOptions
+from scripts.lib.records import read_records
+from scripts.lib.system import keep_memory
+from scripts.model.certify import conclude, named_files, passed
+from scripts.model.proof.adapter_gguf import check_pairs, measure_adapter
+from scripts.model.proof.check import Check, attempt, failed
+from scripts.model.proof.logits import forget
+from scripts.model.proof.weights import check_adapter, check_base
+
+
+def parser() -> argparse.ArgumentParser:
+    """The stage's arguments."""
+    stage = StageParser(__doc__)
+    stage.add_argument("--base", type=Path, required=True, help="folder of the 16-bit base model")
+    stage.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
+    stage.add_argument("--gguf", type=Path, required=True, help="the adapter's GGUF file")
+    stage.add_argument("--f16", type=Path, required=True, help="the base's GGUF file of 16-bit floats")
+    stage.add_argument("--quant", nargs="+", default=[], metavar="TYPE=FILE", help="the base's quantised GGUF files")
+    stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
+    stage.add_argument("--out", type=Path, required=True, help="adapter-certificate.json")
+    return stage
+
+
+def main(args: argparse.Namespace) -> None:
+    """Writes the certificate.
+
+    Raises:
+        UserError: names the first failed check, its value and limit, and what to do.
+    """
+    keep_memory()
+    options = CertifyOptions.parse(load_params(args.params))
+    quants = named_files(args.quant)
+    try:
+        checks = certify(args, quants, options)
+    finally:
+        forget()
+    conclude(args.out, checks, [args.gguf, *quants.values()], options)
+
+
+def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyOptions) -> list[Check]:
+    """All checks; logits only where the values are the adapter's.
+
+    Raises:
+        UserError: the records cannot be read.
+    """
+    records = read_records(args.heldout)
+    checks = attempt("base", check_base, args.base)
+    checks += attempt("adapter", check_adapter, args.adapter)
+    checks += attempt("pairs", check_pairs, args.base, args.adapter, args.gguf, args.f16)
+    if not passed(checks):
+        return [*checks, failed("logits:adapter", "not run, because the files are not in order", "mend that first")]
+    files = (args.base, args.adapter, args.gguf, args.f16, quants)
+    return checks + attempt("logits:adapter", measure_adapter, *files, records, options)
+
+
+if __name__ == "__main__":
+    run(parser, main)

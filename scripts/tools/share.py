@@ -1,0 +1,112 @@
+"""Makes one package of all specialists: a quantised base, and for each specialist a small adapter GGUF.
+
+llama.cpp loads the base once and takes the adapter that a request names. The package states its size beside that of
+the merged models it can stand for. The folder is written beside its place and takes it in one step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.cli import StageParser, UserError, run, say
+from scripts.lib.files import read_json, write_json, write_text
+from scripts.model.package import new_folder
+from scripts.packaging.gguf_facts import read_facts
+from scripts.packaging.sums import write_sums
+from scripts.tools.deploy import mcp_snippet
+
+
+def parser() -> argparse.ArgumentParser:
+    """The stage's arguments."""
+    stage = StageParser(__doc__, params=False)
+    stage.add_argument("--base", type=Path, required=True, help="the base's quantised GGUF file")
+    stage.add_argument("--base-json", type=Path, required=True, help="base.json")
+    for name, words in {
+        "specialist": "specialist_config.json of each specialist",
+        "adapter": "adapter GGUFs, in the same order",
+        "certificate": "their certificates, in the same order",
+        "merged": "their merged models' GGUFs, whose sizes are stated beside, in the same order",
+    }.items():
+        stage.add_argument(f"--{name}", type=Path, nargs="+", required=True, help=words)
+    stage.add_argument("--out", type=Path, required=True, help="the package's folder; replaced as a whole")
+    return stage
+
+
+def main(args: argparse.Namespace) -> None:
+    """Builds and publishes the package.
+
+    Raises:
+        UserError: a certificate did not pass, or the files are not as many of each kind.
+    """
+    configs = [read_json(path) for path in args.specialist]
+    if not len(configs) == len(args.adapter) == len(args.certificate) == len(args.merged):
+        raise UserError("--specialist, --adapter, --certificate, --merged: name one of each for every specialist.")
+    refused = [path for path in args.certificate if read_json(path).get("passed") is not True]
+    if refused:
+        raise UserError(f"{refused[0]}: the certificate did not pass; nothing ships. Build the adapter's GGUF again.")
+    names = [config["name"] for config in configs]
+    sizes = sizes_of(args.base, dict(zip(names, args.adapter, strict=True)), args.merged)
+    with new_folder(args.out) as folder:
+        shutil.copyfile(args.base, folder / args.base.name)
+        for name, config, adapter, certificate in zip(names, configs, args.adapter, args.certificate, strict=True):
+            shutil.copyfile(adapter, folder / f"adapter-{name}.gguf")
+            shutil.copyfile(certificate, folder / f"certificate-{name}.json")
+            write_json(folder / f"specialist-{name}.json", config)
+        facts = {
+            "name": "tools/shared",
+            "default": args.base.name,
+            "context_length": read_facts(args.base).context_length,
+            "specialists": {
+                name: {"adapter": f"adapter-{name}.gguf", "config": f"specialist-{name}.json"} for name in names
+            },
+            "base": {key: read_json(args.base_json).get(key) for key in ("name", "source", "revision", "licence")},
+            "bytes": sizes,
+        }
+        write_json(folder / "deployment_config.json", facts)
+        write_json(folder / "mcp.json", mcp_snippet("tools/shared"))
+        write_text(folder / "README.md", card(facts))
+        write_sums(folder)
+    say(f"{args.out}: {sizes['shared'] / 1e6:,.1f} MB; the merged models take {sizes['merged'] / 1e6:,.1f} MB")
+
+
+def sizes_of(base: Path, adapters: dict[str, Path], merged: list[Path]) -> dict[str, Any]:
+    """Bytes of the base, of each adapter, of all of it, and of the merged models it can stand for."""
+    each = {name: path.stat().st_size for name, path in adapters.items()}
+    whole = base.stat().st_size
+    return {
+        "base": whole,
+        "adapters": each,
+        "shared": whole + sum(each.values()),
+        "merged": sum(path.stat().st_size for path in merged),
+    }
+
+
+def card(facts: dict[str, Any]) -> str:
+    """README.md of the package."""
+    sizes = facts["bytes"]
+    rows = [f"| adapter-{name}.gguf | {size / 1e6:,.1f} MB |" for name, size in sizes["adapters"].items()]
+    lines = [
+        "# One base, several specialists",
+        "",
+        f"{facts['default']} is the base model ({facts['base']['source']}, {facts['base']['licence']});",
+        "each specialist is an adapter that llama.cpp adds while it answers. A request must name every adapter's scale",
+        "(1 for the one that answers, 0 for the others). `certificate-<name>.json` shows that they answer as the",
+        "trained model does.",
+        "",
+        "| file | size |",
+        "|---|---|",
+        f"| {facts['default']} | {sizes['base'] / 1e6:,.1f} MB |",
+        *rows,
+        f"| together | {sizes['shared'] / 1e6:,.1f} MB |",
+        f"| (merged models of the same specialists) | {sizes['merged'] / 1e6:,.1f} MB |",
+        "",
+        "    python -m scripts.tools.serve dist/tools/shared",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    run(parser, main)
