@@ -299,6 +299,19 @@ def test_masks_hide_values():
     assert mask("Write A9 05 8D at 7EF340") == mask("write FF 00 at 7EF341")
 
 
+def test_rows_that_differ_by_one_word_stay_together_and_the_proof_would_notice():
+    options = ToolsCurateOptions()
+    texts = {"a": "Set a breakpoint at $1234", "b": "Set a breakpoint on $4321", "c": "Now set a breakpoint on 0x99"}
+    texts |= {"y": "Go and open the big red door", "z": "Halt"}
+    pool, pairs = make_pool([example(name, text) for name, text in texts.items()], options)
+    groups = group(pool, pairs)
+    assert groups["a"] == groups["b"] == groups["c"]
+    assert len(set(groups.values())) == 3
+    sides = {"a": "train", "b": "test", "c": "train", "y": "val", "z": "train"}
+    with pytest.raises(UserError, match=r"0 exact and 2 near pairs .* c \(train\) and b \(test\)"):
+        prove(pool, sides, options.near_threshold)
+
+
 def test_near_texts_and_templates_stay_together_and_the_proof_would_notice():
     options = ToolsCurateOptions()
     examples = [example(f"a{n}", f"Would you kindly stop the game at frame {n} for a look") for n in range(3)]
