@@ -17,13 +17,13 @@ HIDDEN, HEADS, LAYERS, FEED, WINDOW = 32, 4, 2, 64, 512
 NASTY = '<script>alert("x")</script>|<img src=x onerror=alert(1)>'
 
 
-def write_gguf(path: Path, seed: int = 0) -> Path:
+def write_gguf(path: Path, seed: int = 0, window: int = WINDOW) -> Path:
     """A random llama of two layers with the tests' small vocabulary and ChatML template."""
     tokenizer = make_tokenizer("tiny")
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda row: row[1])]
     writer = GGUFWriter(path, "llama")
-    writer.add_context_length(WINDOW)
+    writer.add_context_length(window)
     writer.add_embedding_length(HIDDEN)
     writer.add_feed_forward_length(FEED)
     writer.add_block_count(LAYERS)

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from scripts.lib.leakage import Pair, across, clusters, exact_pairs, jaccard, near_pairs, shingles
+from scripts.lib.leakage import Pair, across, clusters, exact_pairs, jaccard, near_pairs, one_word_pairs, shingles
 
 
 def texts_with_near_copies(seed: int) -> dict[str, str]:
@@ -35,6 +35,37 @@ def test_prefix_filtering_is_exact(seed: int, threshold: float) -> None:
     ]
     assert near_pairs(texts, threshold) == brute
     assert len(brute) > 3
+
+
+def one_word_apart(first: list[str], second: list[str]) -> bool:
+    """By trying every place."""
+    if len(first) == len(second):
+        return sum(a != b for a, b in zip(first, second, strict=True)) == 1
+    short, long = sorted((first, second), key=len)
+    return any(short == long[:at] + long[at + 1 :] for at in range(len(long)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_word_pairs_join_what_comparing_all_with_all_joins(seed: int) -> None:
+    dice = random.Random(seed)
+    different = sorted({tuple(dice.choices("abc", k=dice.randint(3, 7))) for _ in range(120)})
+    texts = {f"t{number:03}": list(text) for number, text in enumerate(different)}
+    brute = [
+        (a, b)
+        for a, b in combinations(texts, 2)
+        if min(len(texts[a]), len(texts[b])) >= 5 and one_word_apart(texts[a], texts[b])
+    ]
+    found = one_word_pairs(texts, 5)
+    assert {(pair.first, pair.second) for pair in found} <= set(brute)
+    assert clusters(texts, found) == clusters(texts, brute)
+    assert len(brute) > 10 and len(set(clusters(texts, brute).values())) > 20
+
+
+def test_one_word_pairs_by_hand() -> None:
+    texts = {"a": "set a breakpoint at #", "b": "set a breakpoint on #", "c": "please set a breakpoint on #"}
+    texts |= {"d": "set the breakpoints on #", "e": "step into", "f": "step over"}
+    found = one_word_pairs({key: text.split() for key, text in texts.items()}, 5)
+    assert found == [Pair("a", "b", 0.8), Pair("b", "c", pytest.approx(5 / 6))]
 
 
 def test_similarity_by_hand() -> None:

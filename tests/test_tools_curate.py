@@ -9,7 +9,7 @@ from scripts.lib.cli import UserError
 from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.records import read_records
 from scripts.tools import check, curate
-from scripts.tools.examples import Example, Source, Step, read_examples
+from scripts.tools.examples import Example, Source, Step, find_files, read_examples, rows
 from scripts.tools.pool import group, make_pool, mask, prove, split
 
 SCHEMA = [
@@ -91,7 +91,7 @@ def run(folder, *extra, examples="examples"):
     return json.loads((folder / "out" / "stats.json").read_text())
 
 
-def test_counts_splits_and_proof(folder):
+def test_counts_splits_and_proof(folder, capsys):
     (folder / "examples" / "summary.json").write_text('{"generated": 144}')
     again = many()[5] | {"id": "again"}
     (folder / "examples" / "again.json").write_text(json.dumps(again))
@@ -101,6 +101,7 @@ def test_counts_splits_and_proof(folder):
     assert stats["duplicates"] == 1
     assert stats["dropped"] == {"not_an_example": 1}
     assert stats["not_examples"][0].endswith("summary.json")
+    assert f"{2 + stats['near_duplicates']} set aside (quarantine.jsonl says why)" in capsys.readouterr().err
     assert (stats["leakage"]["exact"], stats["leakage"]["near"]) == (0, 0)
     assert stats["leakage"]["naive_split_near"] > stats["leakage"]["naive_split_rows"] / 2
     sides = {side: read_records(folder / "out" / f"{side}.jsonl") for side in ("train", "val", "test")}
@@ -195,7 +196,30 @@ def test_bad_rows_are_quarantined_with_file_and_row(kind, folder, capsys):
         ('{"id": 1, "instruction": "x", "tool_calls": "none"}', "not a list"),
         ('{"id": 1, "tool_calls": []}', "has no `instruction`"),
         ('{"id": 1, "instruction": "x", "tool_calls": [{"parameters": {}}]}', "has no `tool`"),
+        ('{"id": 1, "instruction": "x"}', "neither calls nor an `answer`"),
+        ('{"id": 1, "instruction": "x", "answer": ["No."]}', "`answer` is no text"),
+        ('{"id": 1, "instruction": "x", "turns": 3}', "`turns` is not a list"),
+        ('{"id": 1, "instruction": "x", "turns": ["abc"]}', "`turns` is not a list"),
+        ('{"id": 1, "instruction": "x", "turns": [{"results": [{}]}], "answer": "No."}', "before any call"),
         ('{"messages": [{"role": "assistant", "content": "x"}]}', "does not begin with the user"),
+        (
+            '{"messages": [{"role": "user", "content": " "}, {"role": "assistant"}]}',
+            "does not begin with the user's words",
+        ),
+        (
+            '{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": ""}]}',
+            "neither calls nor words",
+        ),
+        (
+            '{"messages": [{"role": "user", "content": [7]}, {"role": "assistant"}]}',
+            "`content` is not a list of mappings",
+        ),
+        ('{"messages": [{"role": "user", "content": [{"type": "text", "text": null}]}]}', "the user's words"),
+        (
+            '{"messages": [{"role": "user", "content": "x"}, '
+            '{"role": "assistant", "tool_calls": [{"function": null}]}]}',
+            "no function name",
+        ),
         (
             '{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": '
             '[{"function": {"name": "a", "arguments": "{oops"}}]}]}',
@@ -207,8 +231,44 @@ def test_bad_rows_are_quarantined_with_file_and_row(kind, folder, capsys):
 def test_rows_that_cannot_be_read(text, words, tmp_path):
     (tmp_path / "a.jsonl").write_text(text + "\n")
     (fault,) = read_examples([tmp_path / "a.jsonl"], 1.0).faults
+    assert fault.kind == "unreadable"
     assert words in fault.message
     assert fault.source.row == 1
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_of_a_row_too_large_only_the_beginning_is_read(name, tmp_path):
+    large, after = {"id": "big", "instruction": "x" * 10_000_000, "tool_calls": []}, raw(1, "Halt", [("a.b", {})])
+    text = json.dumps(large) if name == "a.json" else f"{json.dumps(large)}\n\n{json.dumps(after)}"
+    (tmp_path / name).write_text(text)
+    longest = max(len(row) for _, row, _ in rows([tmp_path / name], 1_000_000))
+    assert longest == 1_000_000
+    reading = read_examples([tmp_path / name], 1.0)
+    assert [(fault.source.row, fault.kind) for fault in reading.faults] == [(1, "unreadable")]
+    assert "10.0 MB, more than check.max_row_mb 1;" in reading.faults[0].message
+    assert [one.source.row for one in reading.examples] == ([] if name == "a.json" else [3])
+
+
+def test_what_calls_nothing_needs_no_list_of_calls_and_its_last_answer_tells_its_kind(tmp_path):
+    asked = [("user", "Read it."), ("assistant", "Which address?"), ("user", "Never mind!")]
+    lines = [
+        {"id": "d", "instruction": "Dance", "answer": "I can't."},
+        {"id": "q", "messages": [{"role": role, "content": text} for role, text in asked]},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [one.kind for one in read_examples([tmp_path / "a.jsonl"], 1.0).examples] == ["decline", "ask"]
+
+
+def test_files_of_one_name_without_ids_are_different_examples(tmp_path):
+    for folder, text in (("easy", "Halt"), ("hard", "Stop it"), ("more", "Wait")):
+        (tmp_path / folder).mkdir()
+        row = {key: value for key, value in raw(1, text, [("mesen2.pause", {})]).items() if key != "id"}
+        (tmp_path / folder / "one.json").write_text(json.dumps(row))
+    reading = read_examples(find_files([tmp_path]), 1.0)
+    assert [(one.id, one.instruction) for one in reading.examples] == [
+        ("one-1", "Halt"), ("one-1.2", "Stop it"), ("one-1.3", "Wait")
+    ]  # fmt: skip
+    assert not reading.faults
 
 
 def test_a_second_row_of_an_id_is_a_fault(tmp_path):
@@ -237,6 +297,19 @@ def example(name, text, **extra):
 def test_masks_hide_values():
     assert mask("Read 16 bytes at $7E:F340, then 0x10!") == "read # bytes at # then #"
     assert mask("Write A9 05 8D at 7EF340") == mask("write FF 00 at 7EF341")
+
+
+def test_rows_that_differ_by_one_word_stay_together_and_the_proof_would_notice():
+    options = ToolsCurateOptions()
+    texts = {"a": "Set a breakpoint at $1234", "b": "Set a breakpoint on $4321", "c": "Now set a breakpoint on 0x99"}
+    texts |= {"y": "Go and open the big red door", "z": "Halt"}
+    pool, pairs = make_pool([example(name, text) for name, text in texts.items()], options)
+    groups = group(pool, pairs)
+    assert groups["a"] == groups["b"] == groups["c"]
+    assert len(set(groups.values())) == 3
+    sides = {"a": "train", "b": "test", "c": "train", "y": "val", "z": "train"}
+    with pytest.raises(UserError, match=r"0 exact and 2 near pairs .* c \(train\) and b \(test\)"):
+        prove(pool, sides, options.near_threshold)
 
 
 def test_near_texts_and_templates_stay_together_and_the_proof_would_notice():

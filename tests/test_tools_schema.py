@@ -12,6 +12,7 @@ from scripts.tools.values import normalise, problem_of
 ADDRESS = {"type": "string", "format": "0xHHHHHH", "address_space": "pc"}
 BUS = {"type": "string", "format": "0xHHHHHH", "address_space": "snes"}
 BYTES = {"type": "string", "format": "hex-bytes"}
+ROOM = {"type": "string", "format": "0xHHH"}
 FRAMES = {"type": "integer", "minimum": 1, "maximum": 600}
 SPEED = {"type": "string", "enum": ["normal", "turbo"]}
 PARAMETERS = {"type": "object", "properties": {"frames": FRAMES, "speed": SPEED}, "required": ["frames"]}
@@ -66,6 +67,15 @@ def test_every_form_gives_the_same_tool(form, tmp_path):
         ([{"name": "a", "parameters": {**PARAMETERS, "required": ["slot"]}}], "required parameter 'slot'"),
         ({"tools": {"mesen2": {"run": {}}}}, "tools.mesen2 has no `tools`"),
         ([3], "no definition"),
+        ("[" * 100_000, "not valid JSON"),
+        ([{"name": 3}], "has no name"),
+        ([{"name": "a", "parameters": {"properties": ["b"]}}], "`properties` is no mapping"),
+        ([{"name": "a", "parameters": {**PARAMETERS, "required": 5}}], "`required` is no list"),
+        ([{"name": "a", "parameters": {**PARAMETERS, "required": [["frames"]]}}], "required parameter ['frames']"),
+        ([{"name": "a", "parameters": {"b": {"type": "integer", "minimum": "1"}}}], "'b': its minimum or maximum"),
+        ([{"name": "a", "parameters": {"b": {"type": "integer", "minimum": 9, "maximum": 1}}}], "above its maximum"),
+        ([{"name": "a", "parameters": {"b": {"type": "string", "pattern": "("}}}], "no regular expression"),
+        ([{"name": "a", "parameters": {"b": {"type": "array", "items": {"type": "byte"}}}}], "'b', items has no type"),
     ],
 )
 def test_what_is_no_schema_is_one_sentence(value, words, tmp_path):
@@ -73,6 +83,11 @@ def test_what_is_no_schema_is_one_sentence(value, words, tmp_path):
         load_schema(saved(tmp_path, value))
     assert words in str(error.value)
     assert "schema.json" in str(error.value)
+    assert "build it again" not in str(error.value)  # nobody built it
+
+
+def test_a_tool_without_a_description_has_none(tmp_path):
+    assert load_schema(saved(tmp_path, [{"name": "a", "description": None}]))["a"].description == ""
 
 
 @pytest.mark.parametrize(
@@ -93,6 +108,11 @@ def test_what_is_no_schema_is_one_sentence(value, words, tmp_path):
         ("fast", SPEED, "choose one of 'normal', 'turbo'"),
         (1.5, {"type": "number"}, None),
         ([1], {"type": "array"}, None),
+        (["7E0010"], {"type": "array", "items": BUS}, "has an item 1 that is '7E0010', not an address"),
+        (["0x7E0010", "0x7E0011"], {"type": "array", "items": BUS}, None),
+        ("0x01a", ROOM, None),
+        ("0x1234", ROOM, "not a number of the form 0xHHH"),
+        ("the cellar", ROOM, "not a number of the form 0xHHH"),
         (True, {"type": "boolean"}, None),
         ("abc", {"type": "string", "pattern": "^x"}, "does not match"),
     ],
@@ -111,6 +131,13 @@ def test_values_against_rules(value, rule, words):
         (0x40, BUS, "0x000040"),
         ("0x5", BUS, "0x000005"),
         ("somewhere", BUS, "somewhere"),
+        ("0x0010", BUS, "0x000010"),
+        (-1, BUS, -1),
+        ("0x1a", ROOM, "0x01A"),
+        ("0x001A", ROOM, "0x01A"),
+        (26, ROOM, "0x01A"),
+        ("0x1234", ROOM, "0x1234"),
+        (["$7e:f340", 16], {"type": "array", "items": BUS}, ["0x7EF340", "0x000010"]),
         ("0a,FF 1", BYTES, "0a,FF 1"),
         ("0a,ff", BYTES, "0A FF"),
         ("$A9 $05", BYTES, "A9 05"),

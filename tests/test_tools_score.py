@@ -124,6 +124,36 @@ def test_counts_of_one_answer(text, exact, hits, given, valid):
     assert found["wanted"] == 3
 
 
+@pytest.mark.parametrize("address", ["0x000010", "0x0010", "0x10", "$10", "00:0010", 16])
+def test_an_address_is_the_same_however_it_is_written(address):
+    [case] = cases_of([record(50, [["mesen2.read_memory", {"address": "0x0010"}]])], SCHEMA)
+    found = count(parse(call_text("mesen2.read_memory", {"address": address})), case, SCHEMA)
+    assert (found["exact"], found["hits"], found["given"], found["wanted"]) == (1, 2, 2, 2)
+    other = count(parse(call_text("mesen2.read_memory", {"address": "0x11"})), case, SCHEMA)
+    assert (other["exact"], other["hits"]) == (0, 1)
+
+
+def test_calls_in_another_order_too_few_and_too_many_are_no_match(tmp_path):
+    texts = {
+        "turned": lambda case: "\n".join(call_text(*call) for call in reversed(case.due)) or "No.",
+        "first": lambda case: call_text(*case.due[0]) if case.due else "No.",
+        "more": lambda case: "\n".join([true_text(case), call_text(*case.due[0])]) if case.due else "No.",
+    }
+    metrics = scored(tmp_path, **texts)
+    # Four of the twelve requests want two calls.
+    exact = {name: metrics["variants"][name]["exact_match"]["value"] for name in texts}
+    assert exact == {"turned": pytest.approx(8 / 12, abs=1e-6), "first": pytest.approx(8 / 12, abs=1e-6), "more": 0}
+    first = values(metrics, "first")
+    assert first["parameter_precision"] == 1 > first["parameter_recall"] == pytest.approx(12 / 16)
+    assert values(metrics, "more")["parameter_recall"] == 1
+
+
+def test_an_answer_cut_inside_a_character_is_scored(tmp_path):
+    scored(tmp_path, tuned=lambda case: "I can't \ud83e")
+    failures = [json.loads(line)["completion"] for line in (tmp_path / "failures.jsonl").open(encoding="utf-8")]
+    assert len(failures) == 12 and set(failures) == {"I can't \ufffd"}
+
+
 def test_order_and_broken_calls_count():
     case = CASES[0]
     assert len(case.due) == 2

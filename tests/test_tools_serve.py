@@ -18,7 +18,7 @@ import pytest
 import yaml
 from exported import stage
 from mcp import Client, MCPError, StdioServerParameters
-from mcp.types import INVALID_PARAMS, PARSE_ERROR
+from mcp.types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
 from tiny_models import CHAT_TEMPLATE, make_tokenizer, save_tiny
 
 from scripts.lib.chat import prompt_text, render_text
@@ -712,6 +712,11 @@ def test_stdout_is_nothing_but_json_rpc_and_garbage_gets_an_error(packages):
         b'{"instruction": "\\ud800"}}}',
         b'{"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": 1}}',
         b'{"jsonrpc": "2.0", "id": 4, "method": "no/such"}',
+        b'{"jsonrpc": "2.0", "id": 6, "method": "tools/call", "params": {"name": "veran", "arguments": '
+        b'{"instruction": "' + b"x" * 5_000_000 + b'"}}}',
+        b"x" * 5_000_000,
+        b"[" * 100_000,
+        b'{"jsonrpc": "2.0", "id": {"a": 1}, "method": "tools/list"}',
         b'{"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "veran", "arguments": '
         + json.dumps(GOOD).encode()
         + b"}}",
@@ -728,7 +733,7 @@ def test_stdout_is_nothing_but_json_rpc_and_garbage_gets_an_error(packages):
     assert rest == b"" and process.returncode == 0 and b"Traceback" not in said
     assert all(answer["jsonrpc"] == "2.0" for answer in answers)
     codes = {answer["id"]: answer["error"]["code"] for answer in answers if "error" in answer and answer["id"]}
-    assert set(codes) == {3, 4}
-    parse_errors = [answer for answer in answers if answer["id"] is None]
-    assert [answer["error"]["code"] for answer in parse_errors] == [PARSE_ERROR] * 3
+    assert set(codes) == {3, 4, 6} and codes[6] == INVALID_PARAMS
+    nameless = [answer["error"]["code"] for answer in answers if answer["id"] is None]
+    assert nameless == [PARSE_ERROR] * 5 + [INVALID_REQUEST]
     assert not answers[-1]["result"]["structuredContent"]["declined"]

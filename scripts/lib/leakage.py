@@ -1,9 +1,11 @@
 """What must not lie on both sides of a split: equal texts, and nearly equal ones.
 
-Nearness is the Jaccard similarity of the texts' sets of word 5-grams. The pairs above a threshold are found exactly,
-by prefix filtering (Chaudhuri, Ganti and Kaushik 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"):
-of each set, its elements sorted from rare to common, only a prefix has to be indexed, because two sets of similarity
-t or more share an element of their first ``n - ceil(t·n) + 1``.
+Nearness is the Jaccard similarity of the texts' sets of word 5-grams, or of shorter runs. The pairs above a threshold
+are found exactly, by prefix filtering (Chaudhuri, Ganti and Kaushik 2006, "A Primitive Operator for Similarity Joins in
+Data Cleaning"): of each set, its elements sorted from rare to common, only a prefix has to be indexed, because two sets
+of similarity t or more share an element of their first ``n - ceil(t·n) + 1``.
+
+In a short text one exchanged word breaks most runs: `one_word_pairs` finds what is one word apart.
 """
 
 from __future__ import annotations
@@ -63,6 +65,29 @@ def near_pairs(texts: Mapping[str, str], threshold: float, width: int = WIDTH) -
         for shingle in prefix:
             index[shingle].append(key)
     return sorted(pairs)
+
+
+def one_word_pairs(texts: Mapping[str, Sequence[str]], least: int) -> list[Pair]:
+    """Sorted pairs of different texts, given as words, that are one word apart: exchanged, added or left out. Linear.
+
+    Of several that differ in the same place each is paired with the first only, which is enough to join them, or to
+    notice that they do not all lie on one side. Texts of fewer words than ``least`` are passed over. The similarity is
+    the share of words in common.
+    """
+    known = {key: tuple(texts[key]) for key in sorted(texts) if len(texts[key]) >= least}
+    whole = {own: key for key, own in reversed(known.items())}
+    first: dict[int, str] = {}
+    found: dict[tuple[str, str], float] = {}
+    for key, own in known.items():
+        for at in range(len(own)):
+            start, end = own[:at], own[at + 1 :]
+            # Hashes instead of the words: memory. What they bring together is compared.
+            like = first.setdefault(hash((at, start, end)), key)
+            if like != key and (known[like][:at], known[like][at + 1 :]) == (start, end):
+                found[like, key] = 1 - 1 / len(own)
+            if shorter := whole.get(start + end):
+                found[min(key, shorter), max(key, shorter)] = 1 - 1 / len(own)
+    return sorted(Pair(*keys, similarity) for keys, similarity in found.items())
 
 
 def exact_pairs(texts: Mapping[str, str]) -> list[Pair]:

@@ -55,10 +55,18 @@ def read_predictions(path: Path) -> Rows:
         key = (row["id"], row["answer"])
         if key in rows:
             raise UserError(f"{path}, line {number}: answer {key[1]} of {key[0]!r} stands twice; predict again.")
-        rows[key] = row
+        rows[key] = row | {"completion": whole_characters(row["completion"])}
     if not rows:
         raise UserError(f"{path}: no predictions; run scripts.model.predict again.")
     return rows
+
+
+def whole_characters(text: str) -> str:
+    """The text with a replacement character for each half of a surrogate pair, which no file could hold.
+
+    A writer that cuts an answer inside a character leaves such halves.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_stats(path: Path) -> dict[str, Any]:

@@ -57,9 +57,12 @@ def main(args: argparse.Namespace) -> None:
     records = {side: side_records(chosen, sides, side, groups, shown, args, options) for side in SPLITS}
     facts = Facts(reading, valid, faults, pool, pairs, groups, sides, chosen, records, shown)
     stats = collect(facts, options, leakage)
-    write(args.out, records, stats, [*faults, *pool.duplicates, *pool.near_duplicates], shown)
+    aside = [*faults, *pool.duplicates, *pool.near_duplicates]
+    write(args.out, records, stats, aside, shown)
     counts = ", ".join(f"{side} {len(records[side])}" for side in SPLITS)
-    say(f"{args.out}: {stats['rows_in']} rows in, {stats['distinct']} distinct; {counts}; no leakage")
+    said = f"{stats['rows_in']} rows in, {stats['distinct']} distinct"
+    said += f", {len(aside)} set aside (quarantine.jsonl says why)" if aside else ""
+    say(f"{args.out}: {said}; {counts}; no leakage")
 
 
 def focus_tools(tools: Mapping[str, Tool], focus: Sequence[str], owned: Sequence[str], schema: Path) -> dict[str, Tool]:

@@ -8,15 +8,17 @@ Raw::
 
 An example without calls says ``answer`` instead (a decline, or a question back); one whose later calls follow from
 results lists ``turns`` of ``tool_calls`` and ``results``. OpenAI's form is ``messages`` with
-``tool_calls[].function.{name, arguments}`` and ``metadata``.
+``tool_calls[].function.{name, arguments}`` and ``metadata``. JSON with none of ``instruction``, ``tool_calls`` and
+``messages`` does not try to be an example (a generator's summary).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -48,6 +50,7 @@ class Example:
     """One example, as read: its calls are not checked yet.
 
     Attributes:
+        id: as the example says it; empty until `read_examples` gives it one where it says none.
         steps: the conversation, a user's words first.
         template: what phrased it, if it says so: examples of one template are not split.
         owner: the specialist it was written for, if it says so.
@@ -76,7 +79,8 @@ class Example:
         turns = sum(bool(step.calls) for step in self.steps)
         if turns:
             return "calls" if turns == 1 else "follow_up"
-        return "ask" if self.steps[-1].text.rstrip().endswith("?") else "decline"
+        last = [step.text for step in self.steps if step.role == "assistant"][-1]
+        return "ask" if last.rstrip().endswith("?") else "decline"
 
 
 @dataclass(frozen=True)
@@ -125,15 +129,16 @@ def read_examples(files: Sequence[Path], max_row_mb: float) -> Reading:
     """Every row of the files; a second row with the same id is a fault."""
     reading = Reading()
     first: dict[str, Source] = {}
-    for source, raw in rows(files):
+    for source, raw, size in rows(files, max(1, int(max_row_mb * 1e6))):
         try:
-            example = parse_row(raw, source, max_row_mb)
+            example = parse_row(raw, size, source)
         except NotAnExample as error:
             reading.faults.append(Fault(source, NO_EXAMPLE, str(error)))
             continue
         except ValueError as error:
             reading.faults.append(Fault(source, "unreadable", str(error)))
             continue
+        example = example if example.id else replace(example, id=_free_id(source, first))
         known = first.setdefault(example.id, source)
         if known is not source:
             message = f"id {example.id!r} stands already in {known.file}, row {known.row}; give it another id."
@@ -143,37 +148,58 @@ def read_examples(files: Sequence[Path], max_row_mb: float) -> Reading:
     return reading
 
 
-def rows(files: Sequence[Path]) -> Iterator[tuple[Source, bytes]]:
-    """Every row's bytes: a JSON file's whole content, a JSONL file's lines that are not blank."""
+def _free_id(source: Source, taken: Collection[str]) -> str:
+    """File name and row, and a number where a file of that name in another folder came first."""
+    name = f"{Path(source.file).stem}-{source.row}"
+    names = chain([name], (f"{name}.{number}" for number in count(2)))
+    return next(one for one in names if one not in taken)
+
+
+def rows(files: Sequence[Path], limit: int) -> Iterator[tuple[Source, bytes, int]]:
+    """Every row's bytes and their number: a JSON file's whole content, a JSONL file's lines that are not blank.
+
+    Of a row longer than ``limit`` only the beginning comes, so that none fills the memory.
+    """
     for path in files:
         name = path.as_posix()
-        if path.suffix != ".jsonl":
-            yield Source(name, 1), path.read_bytes()
-            continue
         with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield Source(name, number), line
+            if path.suffix != ".jsonl":
+                yield Source(name, 1), stream.read(limit), path.stat().st_size
+                continue
+            for number, (raw, size) in enumerate(_lines(stream, limit), 1):
+                if raw.strip() or size > limit:
+                    yield Source(name, number), raw, size
 
 
-def parse_row(raw: bytes, source: Source, max_row_mb: float) -> Example:
-    """One row.
+def _lines(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes, int]]:
+    """The first ``limit`` bytes of every line, and the line's length."""
+    while line := stream.readline(limit):
+        size, end = len(line), line
+        while len(end) == limit and not end.endswith(b"\n"):
+            end = stream.readline(limit)
+            size += len(end)
+        yield line, size
+
+
+def parse_row(raw: bytes, size: int, source: Source) -> Example:
+    """One row of ``size`` bytes, of which ``raw`` are all, or as many as are read of too long a one.
 
     Raises:
         NotAnExample: JSON of another kind.
         ValueError: too large, not JSON, or an example without what one needs.
     """
-    if len(raw) > max_row_mb * 1e6:
-        raise ValueError(f"{len(raw) / 1e6:.1f} MB, more than check.max_row_mb {max_row_mb:g}; split or shorten it.")
+    if size > len(raw):
+        limit = f"more than check.max_row_mb {len(raw) / 1e6:g}"
+        raise ValueError(f"{size / 1e6:.1f} MB, {limit}; split or shorten it.")
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"not valid JSON ({error}).") from error
     if isinstance(value, dict) and "messages" in value:
         return from_openai(value, source)
-    if isinstance(value, dict) and "tool_calls" in value:
+    if isinstance(value, dict) and not {"tool_calls", "instruction"}.isdisjoint(value):
         return from_raw(value, source)
-    raise NotAnExample("JSON without `tool_calls` or `messages`.")
+    raise NotAnExample("JSON without `tool_calls`, `instruction` or `messages`.")
 
 
 def from_raw(value: dict[str, Any], source: Source) -> Example:
@@ -182,15 +208,17 @@ def from_raw(value: dict[str, Any], source: Source) -> Example:
     if not isinstance(instruction, str) or not instruction.strip():
         raise ValueError("has no `instruction`; say what is asked for.")
     steps = [Step("user", with_context(instruction, value.get("context")))]
-    for turn in value.get("turns") or [{"tool_calls": value["tool_calls"]}]:
-        calls = tuple(_raw_call(call) for call in _listed(turn.get("tool_calls"), "tool_calls"))
+    for turn in _listed(value.get("turns") or [{"tool_calls": value.get("tool_calls")}], "turns"):
+        calls = tuple(_raw_call(call) for call in _listed(turn.get("tool_calls") or [], "tool_calls"))
         steps += [Step("assistant", calls=calls)] if calls else []
-        results = _listed(turn.get("results"), "results") if turn.get("results") else []
+        results = _listed(turn.get("results") or [], "results")
         steps += [Step("tool", str(result.get("content", ""))) for result in results]
-    answer = str(value.get("answer") or "").strip()
-    if len(steps) == 1 and not answer:
+    answer = value.get("answer") or ""
+    if not isinstance(answer, str):
+        raise ValueError("its `answer` is no text.")
+    if not answer.strip() and not any(step.calls for step in steps):
         raise ValueError("has neither calls nor an `answer`; add one (a decline or a question back).")
-    steps += [Step("assistant", answer)] if answer else []
+    steps += [Step("assistant", answer.strip())] if answer.strip() else []
     return _example(value, value, steps, source)
 
 
@@ -211,10 +239,13 @@ def _raw_call(call: Any) -> tuple[str, dict[str, Any]]:
 def from_openai(value: dict[str, Any], source: Source) -> Example:
     """An example in OpenAI's function-calling form; its system message is left to the run's own prompt."""
     steps = [_openai_step(row) for row in _listed(value["messages"], "messages") if row.get("role") != "system"]
-    if not steps or steps[0].role != "user":
-        raise ValueError("its conversation does not begin with the user; put the instruction first.")
-    if not any(step.role == "assistant" for step in steps):
+    if not steps or steps[0].role != "user" or not steps[0].text:
+        raise ValueError("its conversation does not begin with the user's words; put the instruction first.")
+    answers = [step for step in steps if step.role == "assistant"]
+    if not answers:
         raise ValueError("has no assistant message; add the calls that are due.")
+    if not all(step.calls or step.text for step in answers):
+        raise ValueError("an assistant message has neither calls nor words; add what is due there.")
     metadata = value.get("metadata")
     return _example({**value, **metadata} if isinstance(metadata, dict) else value, value, steps, source)
 
@@ -225,14 +256,16 @@ def _openai_step(row: dict[str, Any]) -> Step:
         raise ValueError(f"a message has the role {role!r}; use user, assistant or tool.")
     text = row.get("content") or ""
     if isinstance(text, list):
-        text = "".join(part.get("text", "") for part in text)
-    calls = []
-    for call in _listed(row.get("tool_calls") or [], "tool_calls"):
-        function = call.get("function", call)
-        if not isinstance(function.get("name"), str):
-            raise ValueError("a call has no function name; name it.")
-        calls.append((function["name"], _arguments(function["name"], function.get("arguments", {}))))
-    return Step(role, str(text).strip(), tuple(calls))
+        text = "".join(str(part.get("text") or "") for part in _listed(text, "content"))
+    calls = tuple(_openai_call(call) for call in _listed(row.get("tool_calls") or [], "tool_calls"))
+    return Step(role, str(text).strip(), calls)
+
+
+def _openai_call(call: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    function = call.get("function", call)
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ValueError("a call has no function name; name it.")
+    return function["name"], _arguments(function["name"], function.get("arguments", {}))
 
 
 def _arguments(tool: str, value: Any) -> dict[str, Any]:
@@ -255,9 +288,12 @@ def _listed(value: Any, name: str) -> list[dict[str, Any]]:
 
 def _example(labels: dict[str, Any], value: dict[str, Any], steps: list[Step], source: Source) -> Example:
     """The example with whatever it says about itself."""
+    first = next((step for step in steps if step.role == "tool" or step.calls), None)
+    if first is not None and not first.calls:
+        raise ValueError("a tool's result stands before any call; put the call first.")
     given = labels.get("id", value.get("id"))
     return Example(
-        id=str(given) if given not in (None, "") else f"{Path(source.file).stem}-{source.row}",
+        id="" if given is None else str(given),
         source=source,
         steps=tuple(steps),
         difficulty=str(labels.get("difficulty") or "unknown"),

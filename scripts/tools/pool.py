@@ -2,23 +2,26 @@
 
 Two instructions are compared with their values masked (``Read # bytes at #``): the same request with another address
 is the same lesson. Equal masked texts are compared once, so that the exact search for near pairs stays quick.
+Near are texts that share most runs of three words, and, because one exchanged word breaks most runs of a short
+instruction, those of five words or more that are one word apart.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scripts.lib.cli import UserError
 from scripts.lib.files import digest
-from scripts.lib.leakage import Pair, clusters, near_pairs, words
+from scripts.lib.leakage import Pair, clusters, near_pairs, one_word_pairs, words
 from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.split import Group, split_groups
 from scripts.tools.examples import Example, Fault
 
 SHINGLE = 3  # words: instructions are short
+ONE_WORD_FROM = 5  # words: of fewer, the one that differs is half of what is said ("step into", "step over")
 VALUE = re.compile(r"\b(?:0x[0-9a-f]+|\d[\w:.]*)|\$[0-9a-f:]+|\b[0-9a-f]{2}(?: [0-9a-f]{2})+\b", re.IGNORECASE)
 
 
@@ -61,7 +64,13 @@ def make_pool(examples: Sequence[Example], options: ToolsCurateOptions) -> tuple
     texts = {text: text for text in pool.masked.values()}
     pairs = near_pairs(texts, min(options.near_threshold, options.drop_threshold), SHINGLE)
     drop_near(pool, pairs, options.drop_threshold)
-    return pool, [pair for pair in pairs if pair.similarity >= options.near_threshold]
+    return pool, with_one_word_apart([pair for pair in pairs if pair.similarity >= options.near_threshold], texts)
+
+
+def with_one_word_apart(pairs: Iterable[Pair], texts: Iterable[str]) -> list[Pair]:
+    """Near pairs of masked texts and those that differ by a single word, each pair once."""
+    apart = one_word_pairs({text: text.split() for text in texts}, ONE_WORD_FROM)
+    return sorted({(pair.first, pair.second): pair for pair in [*apart, *pairs]}.values())
 
 
 def drop_near(pool: Pool, pairs: Sequence[Pair], threshold: float) -> None:
@@ -130,7 +139,7 @@ def prove(pool: Pool, sides: Mapping[str, str], threshold: float) -> dict[str, i
             if sides[known] != sides[name]:
                 leaks[kind].append((known, name))
     holder = where["near"]
-    for pair in near_pairs({text: text for text in holder}, threshold, SHINGLE):
+    for pair in with_one_word_apart(near_pairs({text: text for text in holder}, threshold, SHINGLE), holder):
         first, second = holder[pair.first], holder[pair.second]
         if sides[first] != sides[second]:
             leaks["near"].append((first, second))

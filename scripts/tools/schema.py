@@ -8,13 +8,15 @@ list of MCP tools (``inputSchema``), either under a key ``tools``, and the neste
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from scripts.lib.cli import UserError
-from scripts.lib.files import read_json
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object")
 # What a parameter's rule may hold of JSON Schema, and three keys of our own kind of data: "format" with "0xHHHHHH" or
@@ -52,7 +54,7 @@ def load_schema(path: Path) -> dict[str, Tool]:
         UserError: not JSON, no tool schema, a tool without a name or with a parameter that is no rule, a name twice.
     """
     tools: dict[str, Tool] = {}
-    for name, value in _found(read_json(path), path):
+    for name, value in _found(_content(path), path):
         if not isinstance(value, dict):
             raise UserError(f"{path}: {name or 'a tool'} is no definition but {value!r:.60}; {FORMS}")
         tool = _tool(name, value, path)
@@ -62,6 +64,16 @@ def load_schema(path: Path) -> dict[str, Tool]:
     if not tools:
         raise UserError(f"{path}: defines no tool; {FORMS}")
     return tools
+
+
+def _content(path: Path) -> Any:
+    """The file's JSON. It is somebody's own, which is to be mended, not built again."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the path of the tool schema.") from None
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); mend it, or name another tool schema.") from error
 
 
 FORMS = (
@@ -75,7 +87,8 @@ def _found(value: Any, path: Path) -> Iterator[tuple[str, Any]]:
     if isinstance(inner, list):
         for row in inner:
             function = row.get("function", row) if isinstance(row, dict) else row
-            yield (str(function.get("name", "")) if isinstance(function, dict) else ""), function
+            name = function.get("name") if isinstance(function, dict) else ""
+            yield (name if isinstance(name, str) else ""), function
     elif isinstance(inner, dict):
         for server, part in inner.items():
             nested = part.get("tools") if isinstance(part, dict) else None
@@ -97,17 +110,45 @@ def _tool(name: str, value: dict[str, Any], path: Path) -> Tool:
         parameters, required = schema.get("properties") or {}, schema.get("required") or []
     else:
         parameters, required = schema, value.get("required") or []
-    rules = {key: _rule(path, name, key, rule) for key, rule in parameters.items()}
-    unknown = [key for key in required if key not in rules]
+    if not isinstance(parameters, dict):
+        raise UserError(f"{path}: {name}: `properties` is no mapping of parameters to rules; {FORMS}")
+    if not isinstance(required, list):
+        raise UserError(f"{path}: {name}: `required` is no list of parameters; write one.")
+    rules = {key: _rule(path, f"{name}: parameter {key!r}", rule) for key, rule in parameters.items()}
+    unknown = [key for key in required if key not in list(rules)]  # a list: what is required may be anything
     if unknown:
         raise UserError(f"{path}: {name}: required parameter {unknown[0]!r} is not defined; define it.")
-    return Tool(name, str(value.get("description", "")).strip(), rules, tuple(required))
+    return Tool(name, str(value.get("description") or "").strip(), rules, tuple(required))
 
 
-def _rule(path: Path, tool: str, key: str, rule: Any) -> dict[str, Any]:
+def _rule(path: Path, where: str, rule: Any) -> dict[str, Any]:
+    """The part of a parameter's rule that `RULES` names, with its type.
+
+    Raises:
+        UserError: no value could be held against it.
+    """
     kind = rule.get("type", "string" if "enum" in rule else None) if isinstance(rule, dict) else None
     if kind not in TYPES:
-        raise UserError(f"{path}: {tool}: parameter {key!r} has no type; give one of {', '.join(TYPES)}.")
+        raise UserError(f"{path}: {where} has no type; give one of {', '.join(TYPES)}.")
+    if wrong := _wrong_rule(rule):
+        raise UserError(f"{path}: {where}: {wrong}")
+    kept = {name: rule[name] for name in RULES if name in rule}
+    if rule.get("items", {}) != {}:  # an empty rule: items may be anything
+        kept["items"] = _rule(path, f"{where}, items", rule["items"])
+    return {"type": kind} | kept
+
+
+def _wrong_rule(rule: dict[str, Any]) -> str | None:
+    """What no value can be held against, or None."""
     if "enum" in rule and not (isinstance(rule["enum"], list) and rule["enum"]):
-        raise UserError(f"{path}: {tool}: the enum of parameter {key!r} is no list of choices.")
-    return {"type": kind} | {name: rule[name] for name in RULES if name in rule}
+        return "its enum is no list of choices; write one."
+    bounds = [rule[name] for name in ("minimum", "maximum") if name in rule]
+    if not all(type(bound) in (int, float) for bound in bounds):
+        return "its minimum or maximum is no number; write one, or leave it out."
+    if len(bounds) == 2 and bounds[0] > bounds[1]:
+        return "its minimum is above its maximum; exchange them."
+    try:
+        re.compile(rule.get("pattern", ""))
+    except (re.error, TypeError) as error:
+        return f"its pattern is no regular expression ({error}); mend it."
+    return None

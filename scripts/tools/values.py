@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 ADDRESS_FORMAT, BYTES_FORMAT = "0xHHHHHH", "hex-bytes"
+HEX_FORMAT = re.compile(r"0x(H+)")  # an address, or any other number of so many hex digits
 ROM_END = 0x3FFFFF  # the last offset of the largest ROM file the console maps, 4 MiB
 BUS_END = 0xFFFFFF  # the bus has 24 address lines
 ADDRESS = re.compile(r"(?:0[xX]|\$)?(?:([0-9A-Fa-f]{1,2}):)?([0-9A-Fa-f]{1,6})", re.ASCII)
+HEX_NUMBER = re.compile(r"(?:0[xX]|\$)?([0-9A-Fa-f]+)", re.ASCII)
 NUMBER = re.compile(r"[+-]?(?:0x[0-9A-Fa-f]+|\d+)", re.ASCII)
 HEX_BYTES = re.compile(r"[0-9A-Fa-f]{2}(?: [0-9A-Fa-f]{2})*", re.ASCII)
 
@@ -27,6 +29,8 @@ def problem_of(value: Any, rule: dict[str, Any]) -> str | None:
         return f"is {value!r:.60}; choose one of {', '.join(map(repr, rule['enum']))}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _out_of_range(value, rule)
+    if isinstance(value, list):
+        return _bad_item(value, rule.get("items"))
     return _bad_text(value, rule) if isinstance(value, str) else None
 
 
@@ -35,9 +39,20 @@ def _out_of_range(value: float, rule: dict[str, Any]) -> str | None:
     return None if low <= value <= high else f"is {value}, outside {low} to {high}"
 
 
+def _bad_item(values: list[Any], rule: dict[str, Any] | None) -> str | None:
+    found = ((number, problem_of(value, rule)) for number, value in enumerate(values, 1)) if rule else ()
+    return next((f"has an item {number} that {wrong}" for number, wrong in found if wrong), None)
+
+
+def hex_digits(rule: dict[str, Any]) -> int:
+    """The digits of a format such as ``0xHHHHHH``; 0 for any other."""
+    match = HEX_FORMAT.fullmatch(str(rule.get("format", "")))
+    return len(match[1]) if match else 0
+
+
 def _bad_text(value: str, rule: dict[str, Any]) -> str | None:
-    if rule.get("format") == ADDRESS_FORMAT:
-        return _bad_address(value, rule.get("address_space"))
+    if digits := hex_digits(rule):
+        return _bad_hex(value, digits, rule.get("address_space"))
     if rule.get("format") == BYTES_FORMAT and not HEX_BYTES.fullmatch(value):
         return f"is {value!r:.60}, not bytes as two hex digits each with a space between"
     if "pattern" in rule and not re.search(rule["pattern"], value):
@@ -45,9 +60,11 @@ def _bad_text(value: str, rule: dict[str, Any]) -> str | None:
     return None
 
 
-def _bad_address(value: str, space: str | None) -> str | None:
-    if not re.fullmatch(r"0x[0-9A-Fa-f]{1,6}", value, re.ASCII):
-        return f"is {value!r:.60}, not an address of the form {ADDRESS_FORMAT}"
+def _bad_hex(value: str, digits: int, space: str | None) -> str | None:
+    form = f"0x{'H' * digits}"
+    if not re.fullmatch(rf"0x[0-9A-Fa-f]{{1,{digits}}}", value, re.ASCII):
+        what = "an address" if form == ADDRESS_FORMAT else "a number"
+        return f"is {value!r:.60}, not {what} of the form {form}"
     if space == "pc" and int(value, 16) > ROM_END:
         return f"is {value}, beyond the end of a ROM file (0x{ROM_END:06X}); is it an address on the console's bus?"
     return None
@@ -82,27 +99,33 @@ def normalise(value: Any, rule: dict[str, Any] | None) -> Any:
         return _number(value)
     if kind == "boolean" and isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
+    if isinstance(value, list) and rule.get("items"):
+        return [normalise(item, rule["items"]) for item in value]
+    digits = hex_digits(rule)
     if not isinstance(value, str):
-        return address_text(value) if rule.get("format") == ADDRESS_FORMAT and type(value) is int else value
+        return hex_text(value, digits) if digits and type(value) is int and value >= 0 else value
     text = value.strip()
-    if rule.get("format") == ADDRESS_FORMAT:
-        return _address(text)
+    if digits:
+        return _hex(text, digits)
     if rule.get("format") == BYTES_FORMAT:
         return _bytes(text)
     return text
 
 
-def address_text(value: int) -> str:
+def hex_text(value: int, digits: int) -> str:
     """``0x7EF340``."""
-    return f"0x{value:06X}"
+    return f"0x{value:0{digits}X}"
 
 
-def _address(text: str) -> str:
-    """A bank may stand before a colon: ``7E:40`` is ``0x7E0040``."""
+def _hex(text: str, digits: int) -> str:
+    """In an address a bank may stand before a colon: ``7E:40`` is ``0x7E0040``."""
+    if digits != len("HHHHHH"):
+        match = HEX_NUMBER.fullmatch(text)
+        return hex_text(int(match[1], 16), digits) if match and len(match[1].lstrip("0")) <= digits else text
     match = ADDRESS.fullmatch(text)
     if not match or (match[1] and len(match[2]) > 4):
         return text
-    return address_text((int(match[1], 16) << 16 if match[1] else 0) | int(match[2], 16))
+    return hex_text((int(match[1], 16) << 16 if match[1] else 0) | int(match[2], 16), digits)
 
 
 def _number(value: Any) -> Any:

@@ -22,7 +22,7 @@ class ToolsCurateOptions(Options):
     val_share: float = Field(default=0.1, gt=0, lt=1)
     test_share: float = Field(default=0.15, gt=0, lt=1)
     near_threshold: float = Field(default=0.7, gt=0, le=1)
-    """Jaccard similarity of word 3-grams from which two instructions are near duplicates"""
+    """Jaccard similarity of word 3-grams from which two instructions are near; so are two that differ by one word"""
     drop_threshold: float = Field(default=0.95, gt=0, le=1)
     """similarity from which the later of two examples with the same calls is dropped"""
     max_per_split: int | None = Field(default=None, ge=1)

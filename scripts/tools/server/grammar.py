@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from scripts.lib.tool_prompt import CALL_CLOSE, CALL_OPEN
 from scripts.tools.schema import Tool
-from scripts.tools.values import BYTES_FORMAT
+from scripts.tools.values import BYTES_FORMAT, hex_digits
 
 MAX_CALLS = 5
 STRING_CHARACTERS = 400
 HEX_PAIRS = 256
 NUMBER_DIGITS = 15  # a float holds them all
-HEX_FORMAT = re.compile(r"0x(H+)")
 
 # Characters are listed by range: control characters, surrogates and whatever else JSON cannot hold stay out.
 ABOVE_ASCII = r"\u00A0-\uD7FF\uE000-\U0010FFFF"
@@ -120,10 +118,9 @@ def _string(rule: dict[str, Any]) -> str:
     form = str(rule.get("format", ""))
     if form == BYTES_FORMAT:
         return "bytes"
-    match = HEX_FORMAT.fullmatch(form)
-    if not match:
+    digits = hex_digits(rule)
+    if not digits:
         return "string"
-    digits = len(match[1])
     # Offsets in a ROM file end at 0x3FFFFF.
     first, others = ("[0-3]", digits - 1) if rule.get("address_space") == "pc" and digits == 6 else ("", digits)
     return rf'"\"0x" {first} hex{{{others}}} "\""'

@@ -77,7 +77,9 @@ class Specialist:
             UserError: the template refuses it.
         """
         config = self.package.config
-        messages = [text_message("system", config.system_prompt), text_message("user", instruction)]
+        # As curation does it: no system turn where there is no prompt, for which a template may have words of its own.
+        system = [text_message("system", config.system_prompt)] if config.system_prompt else []
+        messages = [*system, text_message("user", instruction)]
         record = Record(id=self.name, group=self.name, messages=messages, tools=config.tools)
         return prompt_text(self._tokenizer, record, len(messages))
 

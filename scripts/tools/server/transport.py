@@ -13,7 +13,7 @@ from mcp import stdio_server
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.message import SessionMessage
-from mcp.types import PARSE_ERROR, ErrorData, JSONRPCError
+from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCNotification
 
 from scripts.lib.cli import UserError, say
 
@@ -31,7 +31,7 @@ async def serve_stdio(server: Server[Any]) -> None:
 
 @asynccontextmanager
 async def _answering_garbage(incoming: Any, outgoing: Any) -> AsyncIterator[ObjectReceiveStream[SessionMessage]]:
-    """The stream without what is no JSON-RPC, which the SDK would drop silently: it gets a parse error instead."""
+    """The stream without what is no JSON-RPC, which the SDK would drop silently: it gets an error instead."""
     send, receive = anyio.create_memory_object_stream[SessionMessage](0)
     async with anyio.create_task_group() as tasks, receive:
         tasks.start_soon(_relay, incoming, send, outgoing)
@@ -40,13 +40,23 @@ async def _answering_garbage(incoming: Any, outgoing: Any) -> AsyncIterator[Obje
 
 
 async def _relay(incoming: Any, send: ObjectSendStream[SessionMessage], outgoing: Any) -> None:
-    error = ErrorData(code=PARSE_ERROR, message="Parse error: this line is no JSON-RPC message")
     async with send:
         async for item in incoming:
-            if isinstance(item, Exception):
+            if error := _error_of(item):
                 await outgoing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
             else:
                 await send.send(item)
+
+
+def _error_of(item: SessionMessage | Exception) -> ErrorData | None:
+    """What is wrong with a line, if it is anything that no answer could be given an id for."""
+    if isinstance(item, Exception):
+        return ErrorData(code=PARSE_ERROR, message="Parse error: this line is no JSON-RPC message")
+    message = item.message
+    # To the SDK a request whose id is neither text nor an integer is a notification, which nobody answers.
+    if isinstance(message, JSONRPCNotification) and not message.method.startswith("notifications/"):
+        return ErrorData(code=INVALID_REQUEST, message="Invalid request: its id is no text and no integer")
+    return None
 
 
 def serve_http(server: Server[Any], port: int) -> None:
