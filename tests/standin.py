@@ -29,6 +29,7 @@ FOLDERS = {
     "scripts.tools.generate": ("manifest.json", "statistics.json"),
     "scripts.tools.curate": CALLS,
     "scripts.tools.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
+    "scripts.tools.share": ("SHA256SUMS", "model-Q4_K_M.gguf"),
 }
 
 

@@ -16,7 +16,7 @@ from tools_fixtures import DEFINITIONS, EXAMPLES, SYSTEM, deploy_package, make_t
 from scripts.lib.cli import UserError
 from scripts.model import verify
 from scripts.tools import serve
-from scripts.tools.server.package import read_package
+from scripts.tools.server.package import read_packages
 from scripts.tools.validate import call_problems
 
 PROJECT = Path(serve.__file__).resolve().parents[2]
@@ -80,7 +80,7 @@ def test_mcp_json_starts_a_server_that_answers(package, root):
     """As a client in the project's folder would start it, ``dist`` among the others there."""
     (entry,) = json.loads((package / "mcp.json").read_text())["mcpServers"].values()
     env = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(PROJECT)}
-    tools = read_package(package).tools
+    tools = read_packages([package])[0].tools
     seen = []
 
     async def ask() -> None:

@@ -32,7 +32,7 @@ from scripts.lib.tool_prompt import knows_tools
 from scripts.model import convert, engine, predict
 from scripts.model.dataset import IGNORED, load_examples
 from scripts.tools.examples import with_context
-from scripts.tools.server.package import read_package
+from scripts.tools.server.package import read_packages
 from scripts.tools.server.specialist import Specialist
 
 INSTRUCTION = with_context(TWO_STEPS["instruction"], TWO_STEPS["context"])
@@ -136,7 +136,7 @@ def package_with(road: Road, folder: Path, **changes) -> Path:
 
 
 def test_the_server_sends_what_training_showed(road, sent, tmp_path):
-    specialist = Specialist(read_package(package_with(road, tmp_path / "package", max_new_tokens=4)))
+    specialist = Specialist(read_packages([package_with(road, tmp_path / "package", max_new_tokens=4)])[0])
     try:
         specialist.answer(INSTRUCTION)
     finally:
@@ -170,4 +170,4 @@ def test_without_a_system_prompt_too(road, tmp_path):
     for example, record in zip(EXAMPLES[1:], records("")[1:], strict=True):
         assert record.messages[0].role == "user"
         prompt = prompt_text(tokenizer, record, record.answers[0])
-        assert Specialist(read_package(package)).prompt(example["instruction"]) == prompt
+        assert Specialist(read_packages([package])[0]).prompt(example["instruction"]) == prompt

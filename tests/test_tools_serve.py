@@ -33,7 +33,7 @@ from scripts.tools.answers import parse
 from scripts.tools.schema import load_schema
 from scripts.tools.server.execute import OUTPUT_BYTES, read_allowed, run_call, run_calls
 from scripts.tools.server.grammar import grammar, rules, written
-from scripts.tools.server.package import read_package, read_packages
+from scripts.tools.server.package import read_packages
 from scripts.tools.server.results import Call
 from scripts.tools.server.router import Router, accuracy
 from scripts.tools.server.specialist import Specialist, judge
@@ -318,7 +318,7 @@ def test_the_same_model_without_the_grammar_writes_no_valid_call(gguf):
 
 
 def test_what_the_model_says_is_judged(packages):
-    tools = read_package(packages[0]).tools | read_package(packages[1]).tools
+    tools = read_packages([packages[0]])[0].tools | read_packages([packages[1]])[0].tools
 
     def judged(text, finish="stop"):
         return judge("veran", Completion(text, 9, finish, 1), tools)
@@ -407,7 +407,7 @@ def test_the_routers_shares_are_no_surer_than_it_is_right():
 
 @pytest.fixture
 def tools(packages):
-    return read_package(packages[0]).tools | read_package(packages[1]).tools
+    return read_packages([packages[0]])[0].tools | read_packages([packages[1]])[0].tools
 
 
 def allow_file(tmp_path, commands):
@@ -487,7 +487,7 @@ def test_programs_are_bounded(tmp_path):
 
 def test_bad_packages_are_one_sentence(packages, gguf, tmp_path):
     with pytest.raises(UserError, match="no such folder"):
-        read_package(tmp_path / "none")
+        read_packages([tmp_path / "none"])[0]
     with pytest.raises(UserError, match="both hold a specialist named 'veran'"):
         read_packages([packages[0], packages[0]])
     for number, (name, text, sentence) in enumerate(
@@ -507,7 +507,7 @@ def test_bad_packages_are_one_sentence(packages, gguf, tmp_path):
         if text is not None:
             (folder / name).write_text(text)
         with pytest.raises(UserError, match=sentence):
-            read_package(folder)
+            read_packages([folder])[0]
     for name, tools, changes, sentence in [
         ("route", [LOOK], {}, "cannot be named 'route'"),
         ("a b", [LOOK], {}, "name: "),
@@ -516,11 +516,11 @@ def test_bad_packages_are_one_sentence(packages, gguf, tmp_path):
     ]:
         folder = make_package(tmp_path / f"{sentence[:6]}{name}", gguf, name, tools, **changes)
         with pytest.raises(UserError, match=sentence):
-            Specialist(read_package(folder))
+            Specialist(read_packages([folder])[0])
 
 
 def test_the_prompt_is_the_one_function(packages):
-    package = read_package(packages[0])
+    package = read_packages([packages[0]])[0]
     record = Record(
         id="x", group="x", messages=[text_message("system", "You are veran, für 🧀."), text_message("user", "Look.")],
         tools=[LOOK, PAUSE],

@@ -406,6 +406,18 @@ def test_one_specialist_s_prompt_rebuilds_that_specialist(tools):
         assert runs_of(lines, module) == {"farore"}
 
 
+def test_shared_base_is_made_once_and_an_adapter_for_each_specialist(tools):
+    (tools.folder / "shared.yaml").write_text("tools: {adapters: true}\n")
+    mine = (*TOOLS[:2], "shared.yaml", "--", "tools")
+    lines = tools.build(*mine)
+    assert {"scripts.model.convert models/base/smollm2/gguf/model-f16.gguf"} <= set(lines)
+    assert not runs_of(lines, "scripts.model.train") | runs_of(lines, "scripts.model.convert")
+    assert runs_of(lines, "scripts.model.adapter_gguf") == {"veran", "farore", "nayru"}
+    assert (tools.folder / "dist/tools/shared/SHA256SUMS").is_file()
+    assert not (tools.folder / "models/base/smollm2/gguf/model-f16.gguf").exists()
+    assert tools.build(*mine) == []
+
+
 def test_schema_under_an_old_time_stamp_rebuilds_the_examples_and_all_specialists(tools):
     path = tools.folder / "data/raw/tools/schema.json"
     tools.edit("data/raw/tools/schema.json", '"maximum": 36000', '"maximum": 30000')

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from scripts.lib.records import Record, write_records
 from scripts.model.weights import describe_base
-from scripts.tools import deploy
+from scripts.tools import deploy, specialist
 from scripts.tools.curate import make_record
 from scripts.tools.examples import Source, parse_row
 from scripts.tools.words import METRICS
@@ -154,7 +154,7 @@ def make_tools_run(root: Path, *, base: Path | None = None, gguf: Path | None = 
         },
     )
     write_json(root / "gate.json", gate(variant="Q8_0", **gate_changes))
-    write_json(root / "training.json", TRAINING)
+    write_json(root / "training.json", TRAINING | {"system_prompt": SYSTEM})
     (root / "loss.jsonl").write_text("")
     write_json(root / "stats.json", {"rows_in": 4, "records": {"train": 4, "val": 0, "test": 4}})
     for side in ("train", "test"):
@@ -163,14 +163,18 @@ def make_tools_run(root: Path, *, base: Path | None = None, gguf: Path | None = 
 
 
 def deploy_package(root: Path, out: Path, base: Path | None = None, **params: Any) -> Path:
-    """Runs the deploy stage on a run that `make_tools_run` wrote; returns the package."""
+    """Runs the last two stages on a run that `make_tools_run` wrote; returns the package."""
+    card = str((base or root / "base") / "base.json")
+    config = root / "specialist_config.json"
+    words = ["--run", "veran", "--description", "Reads the console's memory.", "--base-json", card]
+    words += ["--training", str(root / "training.json"), "--train", str(root / "train.jsonl"), "--out", str(config)]
+    specialist.main(specialist.parser().parse_args(words))
     named = {
         "gate": "gate.json", "metrics": "metrics.json", "gguf": "gguf", "certificate": "gguf/certificate.json",
-        "training": "training.json", "stats": "stats.json", "train": "train.jsonl", "records": "test.jsonl",
+        "training": "training.json", "stats": "stats.json", "specialist": config.name, "records": "test.jsonl",
     }  # fmt: skip
     words = [word for name, path in named.items() for word in (f"--{name}", str(root / path))]
-    words += ["--base-json", str((base or root / "base") / "base.json"), "--system-prompt", SYSTEM]
-    words += ["--description", "Reads the console's memory.", "--out", str(out)]
+    words += ["--base-json", card, "--system-prompt", SYSTEM, "--out", str(out)]
     words += ["--params", json.dumps({"smoke_prompts": 2, "smoke_tokens": 8} | params)]
     deploy.main(deploy.parser().parse_args(words))
     return out
