@@ -7,6 +7,7 @@ from itertools import combinations
 
 import pytest
 
+from scripts.lib import similar
 from scripts.lib.leakage import Pair, across, clusters, exact_pairs, jaccard, near_pairs, one_word_pairs, shingles
 
 
@@ -90,3 +91,17 @@ def test_clusters_join_through_others() -> None:
 def test_only_pairs_across_splits_are_leaks() -> None:
     pairs = [Pair("a", "b", 0.9), Pair("a", "c", 0.8)]
     assert across(pairs, {"a": "train", "b": "train", "c": "test"}) == [Pair("a", "c", 0.8)]
+
+
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_texts_without_words_have_no_pairs_and_short_ones_are_compared_whole(width: int) -> None:
+    assert near_pairs({}, 0.7, width) == near_pairs({"a": "", "b": "..."}, 0.7, width) == []
+    assert near_pairs({"a": "Wait!", "b": "", "c": "wait", "d": "go"}, 0.7, width) == [Pair("a", "c", 1.0)]
+
+
+def test_pairs_are_the_same_in_small_blocks_and_with_numbers_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = texts_with_near_copies(seed=9)
+    whole = near_pairs(texts, 0.3)
+    monkeypatch.setattr(similar, "BLOCK", 20)
+    monkeypatch.setattr(similar, "LARGEST", 1000)
+    assert near_pairs(texts, 0.3) == whole != []

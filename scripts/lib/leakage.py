@@ -1,22 +1,22 @@
 """What must not lie on both sides of a split: equal texts, and nearly equal ones.
 
 Nearness is the Jaccard similarity of the texts' sets of word 5-grams, or of shorter runs. The pairs above a threshold
-are found exactly, by prefix filtering (Chaudhuri, Ganti and Kaushik 2006, "A Primitive Operator for Similarity Joins in
-Data Cleaning"): of each set, its elements sorted from rare to common, only a prefix has to be indexed, because two sets
-of similarity t or more share an element of their first ``n - ceil(t·n) + 1``.
-
-In a short text one exchanged word breaks most runs: `one_word_pairs` finds what is one word apart.
+are found exactly (`scripts.lib.similar`). In a short text one exchanged word breaks most runs: `one_word_pairs` finds
+what is one word apart.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from scripts.lib.similar import runs_of, similar
+
 WIDTH = 5
+WORDS = re.compile(r"\w+")
 
 
 class Pair(NamedTuple):
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case; punctuation and blanks do not count."""
-    return re.findall(r"\w+", text.lower())
+    return WORDS.findall(text.lower())
 
 
 def shingles(text: str, width: int = WIDTH) -> frozenset[tuple[str, ...]]:
@@ -48,23 +48,10 @@ def jaccard(first: Collection, second: Collection) -> float:
 
 def near_pairs(texts: Mapping[str, str], threshold: float, width: int = WIDTH) -> list[Pair]:
     """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact, without comparing all with all."""
-    sets = {key: shingles(text, width) for key, text in texts.items()}
-    seen = Counter(shingle for found in sets.values() for shingle in found)
-    index: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    pairs = []
-    for key in sorted(sets):
-        own = sets[key]
-        ranked = sorted(own, key=lambda shingle: (seen[shingle], shingle))
-        prefix = ranked[: len(own) - math.ceil(threshold * len(own)) + 1]
-        candidates = {other for shingle in prefix for other in index[shingle]}
-        for other in sorted(candidates):
-            if min(len(own), len(sets[other])) < threshold * max(len(own), len(sets[other])):
-                continue
-            if (similarity := jaccard(own, sets[other])) >= threshold:
-                pairs.append(Pair(other, key, similarity))
-        for shingle in prefix:
-            index[shingle].append(key)
-    return sorted(pairs)
+    keys = sorted(texts)
+    one, other, shares = similar(runs_of([words(texts[key]) for key in keys], width), threshold)
+    low, high = np.minimum(one, other).tolist(), np.maximum(one, other).tolist()
+    return sorted(Pair(keys[a], keys[b], share) for a, b, share in zip(low, high, shares.tolist(), strict=True))
 
 
 def one_word_pairs(texts: Mapping[str, Sequence[str]], least: int) -> list[Pair]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h
@@ -33,6 +36,21 @@ def job_threads() -> int:
     """CPU threads that this job may use: what Snakemake granted it (OMP_NUM_THREADS), else one for each core."""
     granted = os.environ.get("OMP_NUM_THREADS", "")
     return int(granted) if granted.isdecimal() and int(granted) > 0 else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for reference cycles inside: for what makes many objects, keeps them and ties none into a cycle.
+
+    Each search walks everything that is there already: a quarter of the time of curating 100,000 examples.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def keep_memory() -> None:

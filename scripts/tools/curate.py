@@ -11,17 +11,19 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import write_json, write_jsonl, write_text
+from scripts.lib.leakage import Pair
 from scripts.lib.options.tools import ToolsCheckOptions, ToolsCurateOptions
 from scripts.lib.records import Message, Part, Record, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS
+from scripts.lib.system import uncollected
 from scripts.tools.coverage import coverage_page
 from scripts.tools.examples import NO_EXAMPLE, Example, Fault, Reading, Step, find_files, read_examples
-from scripts.tools.pool import group, make_pool, prove, split
+from scripts.tools.pool import Pool, group, make_pool, prove, split
 from scripts.tools.schema import Tool, load_schema
 from scripts.tools.statistics import Facts, collect
 from scripts.tools.validate import canonical, faults_of
@@ -47,22 +49,49 @@ def main(args: argparse.Namespace) -> None:
     check = ToolsCheckOptions.parse(load_params(args.check), "--check")
     tools = load_schema(args.schema)
     shown = focus_tools(tools, args.focus, args.owned, args.schema)
-    reading = read_examples(find_files(args.examples), check.max_row_mb)
-    valid, faults = validate(reading, tools, check.max_bad_share)
-    pool, pairs = make_pool(valid, options)
-    groups = group(pool, pairs)
-    sides = split(pool, groups, options)
-    leakage = prove(pool, sides, options.near_threshold)
+    with uncollected():
+        found = divide(find_files(args.examples), tools, options, check)
+    pool, groups, sides = found.pool, found.groups, found.sides
     chosen = {name: one for name, one in pool.examples.items() if concerns(one, args.run, shown)}
     records = {side: side_records(chosen, sides, side, groups, shown, args, options) for side in SPLITS}
-    facts = Facts(reading, valid, faults, pool, pairs, groups, sides, chosen, records, shown)
-    stats = collect(facts, options, leakage)
-    aside = [*faults, *pool.duplicates, *pool.near_duplicates]
+    facts = Facts(found.reading, found.valid, found.faults, pool, found.pairs, groups, sides, chosen, records, shown)
+    stats = collect(facts, options, found.leakage)
+    aside = [*found.faults, *pool.duplicates, *pool.near_duplicates]
     write(args.out, records, stats, aside, shown)
     counts = ", ".join(f"{side} {len(records[side])}" for side in SPLITS)
     said = f"{stats['rows_in']} rows in, {stats['distinct']} distinct"
     said += f", {len(aside)} set aside (quarantine.jsonl says why)" if aside else ""
     say(f"{args.out}: {said}; {counts}; no leakage")
+
+
+class Divided(NamedTuple):
+    """All examples of a build, what fell, and the proven splits; the fields are those of `Facts`."""
+
+    reading: Reading
+    valid: list[Example]
+    faults: list[Fault]
+    pool: Pool
+    pairs: list[Pair]
+    groups: dict[str, str]
+    sides: dict[str, str]
+    leakage: dict[str, int]
+
+
+def divide(
+    files: Sequence[Path], tools: Mapping[str, Tool], options: ToolsCurateOptions, check: ToolsCheckOptions
+) -> Divided:
+    """From the files to proven splits.
+
+    Raises:
+        UserError: too many bad rows, too few groups, or a pair that lies across splits.
+    """
+    reading = read_examples(files, check.max_row_mb)
+    valid, faults = validate(reading, tools, check.max_bad_share)
+    pool, pairs = make_pool(valid, options)
+    groups = group(pool, pairs)
+    sides = split(pool, groups, options)
+    leakage = prove(pool, sides, options.near_threshold)
+    return Divided(reading, valid, faults, pool, pairs, groups, sides, leakage)
 
 
 def focus_tools(tools: Mapping[str, Tool], focus: Sequence[str], owned: Sequence[str], schema: Path) -> dict[str, Tool]:

@@ -8,13 +8,17 @@ instruction, those of five words or more that are one word apart.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
 
 from scripts.lib.cli import UserError
-from scripts.lib.files import digest
+from scripts.lib.files import canonical_json, digest
 from scripts.lib.leakage import Pair, clusters, near_pairs, one_word_pairs, words
 from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.split import Group, split_groups
@@ -23,6 +27,8 @@ from scripts.tools.examples import Example, Fault
 SHINGLE = 3  # words: instructions are short
 ONE_WORD_FROM = 5  # words: of fewer, the one that differs is half of what is said ("step into", "step over")
 VALUE = re.compile(r"\b(?:0x[0-9a-f]+|\d[\w:.]*)|\$[0-9a-f:]+|\b[0-9a-f]{2}(?: [0-9a-f]{2})+\b", re.IGNORECASE)
+
+MASKED = re.compile(r"[\w#]+")
 
 
 @dataclass
@@ -37,23 +43,32 @@ class Pool:
 
 def mask(text: str) -> str:
     """The words of an instruction in lower case, a ``#`` for every value."""
-    return " ".join(re.findall(r"[\w#]+", VALUE.sub(" # ", text.lower())))
+    return " ".join(MASKED.findall(VALUE.sub(" # ", text.lower())))
 
 
-def content_of(example: Example) -> str:
-    """What an example teaches, as one text: everything said and called, in order."""
-    return digest([[step.role, words(step.text), step.calls] for step in example.steps])
+def content_of(example: Example) -> bytes:
+    """What an example teaches, as one key: everything said and called, in order."""
+    return _key([[step.role, step.text and words(step.text), step.calls] for step in example.steps])
 
 
-def calls_of(example: Example) -> str:
-    """All that the assistant does, as one text."""
-    return digest([step.calls or words(step.text) for step in example.steps if step.role == "assistant"])
+def calls_of(example: Example) -> bytes:
+    """All that the assistant does, as one key."""
+    return _key([step.calls or words(step.text) for step in example.steps if step.role == "assistant"])
+
+
+def _key(value: Any) -> bytes:
+    """The same for equal JSON values only; within a process, `digest` is for what is written."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # a whole number of more than 64 bits
+        text = canonical_json(value).encode()
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def make_pool(examples: Sequence[Example], options: ToolsCurateOptions) -> tuple[Pool, list[Pair]]:
     """The pool, and the near pairs among its distinct masked texts (keys of a pair are masked texts)."""
     pool = Pool()
-    first: dict[str, str] = {}
+    first: dict[bytes, str] = {}
     for example in sorted(examples, key=lambda one: one.id):
         same = first.setdefault(content_of(example), example.id)
         if same != example.id:
@@ -78,10 +93,14 @@ def drop_near(pool: Pool, pairs: Sequence[Pair], threshold: float) -> None:
     by_text = _by_text(pool)
     close = [(pair.first, pair.second) for pair in pairs if pair.similarity >= threshold]
     same = clusters(by_text, close)
-    first: dict[tuple[str, str], str] = {}
+    members = Counter(same[text] for text in pool.masked.values())
+    first: dict[tuple[str, bytes], str] = {}
     for name in sorted(pool.examples):
+        cluster = same[pool.masked[name]]
+        if members[cluster] == 1:
+            continue
         example = pool.examples[name]
-        known = first.setdefault((same[pool.masked[name]], calls_of(example)), name)
+        known = first.setdefault((cluster, calls_of(example)), name)
         if known != name:
             message = f"{name} calls the same as {known} and is phrased almost as it is."
             pool.near_duplicates.append(Fault(example.source, "near_duplicate", message))
@@ -131,7 +150,7 @@ def prove(pool: Pool, sides: Mapping[str, str], threshold: float) -> dict[str, i
     Raises:
         UserError: they are not; it names the pairs.
     """
-    where: dict[str, dict[str, str]] = {"exact": {}, "near": {}}
+    where: dict[str, dict[Any, str]] = {"exact": {}, "near": {}}
     leaks: dict[str, list[tuple[str, str]]] = {"exact": [], "near": []}
     for name, example in sorted(pool.examples.items()):
         for kind, key in (("exact", content_of(example)), ("near", pool.masked[name])):

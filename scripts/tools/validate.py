@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from scripts.tools.examples import Example, Fault
+from scripts.tools.examples import Example, Fault, Step
 from scripts.tools.schema import Tool
 from scripts.tools.values import normalise, problem_of
 
@@ -51,14 +51,14 @@ def canonical_call(call: Call, tools: Mapping[str, Tool]) -> Call:
     name, given = call
     tool = tools.get(name)
     rules = tool.parameters if tool else {}
-    order = [*(key for key in rules if key in given), *sorted(key for key in given if key not in rules)]
-    return name, {key: normalise(given[key], rules.get(key)) for key in order}
+    known = {key: normalise(given[key], rule) for key, rule in rules.items() if key in given}
+    return name, known | {key: normalise(given[key], None) for key in sorted(given.keys() - rules.keys())}
 
 
 def canonical(example: Example, tools: Mapping[str, Tool]) -> Example:
     """The example with canonical calls."""
-    steps = (
-        replace(step, calls=tuple(canonical_call(call, tools) for call in step.calls)) if step.calls else step
+    steps = [
+        Step(step.role, step.text, tuple([canonical_call(call, tools) for call in step.calls])) if step.calls else step
         for step in example.steps
-    )
+    ]
     return replace(example, steps=tuple(steps))

@@ -49,6 +49,7 @@ rule dnd_curate:
         "logs/dnd/{run}/curate.log",
     benchmark:
         "benchmarks/out/dnd/{run}/curate.tsv"
+    priority: 5
     conda:
         "../../envs/questline.yaml"
     threads: 1

@@ -55,6 +55,7 @@ rule tools_curate:
         "logs/tools/{run}/curate.log",
     benchmark:
         "benchmarks/out/tools/{run}/curate.tsv"
+    priority: 5
     conda:
         "../../envs/questline.yaml"
     threads: 1

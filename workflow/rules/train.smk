@@ -16,7 +16,7 @@ rule train:
         "logs/{system}/{run}/train.log",
     benchmark:
         "benchmarks/out/{system}/{run}/train.tsv"
-    # The long road of a run first; predictions fill what is left of the machine.
+    # The long road of a run, from curation on, first; predictions fill what is left of the machine.
     priority: 5
     conda:
         "../../envs/questline.yaml"
