@@ -9,21 +9,35 @@ from pathlib import Path
 
 import pytest
 
+from scripts.tools.schema import load_schema
+
 ROOT = Path(__file__).resolve().parents[1]
-OVERLAY = """
+PRESET = """
 preset: e2e
+scope: road
+jobs_at_once: 2
 bases:
   tiny: {source: "recipe:tiny-llama", licence: apache-2.0, dtype: float16, billions: 0.0001}
 train: {max_steps: 3, max_tokens: 6000, lora: {r: 4}, learning_rate: 1.0e-2, eval_steps: 3, report_to: []}
 export: {quants: [Q8_0, Q5_0]}
-certify: {max_tokens: 6000, logit_records: 1, quant_records: 1}
+certify: {max_tokens: 6000, logit_records: 1, quant_records: 1, tokenizer_texts: 20}
 predict: {max_records: 1, max_new_tokens: 4, perplexity_records: 1, batch_size: 2}
-deploy: {smoke_prompts: 1, smoke_tokens: 4, formats: [gguf, hf]}
+deploy: {smoke_prompts: 1, smoke_tokens: 4}
 dnd:
   curate: {max_tokens: 6000, val_share: 0.2, test_share: 0.3}
+  deploy: {formats: [gguf, hf]}
   runs:
     dm: {base: tiny, system_prompt: "You are the dungeon master."}
+tools:
+  adapters: true
+  generate: {count: 300}
+  curate: {max_per_split: 3}
+  export: {quants: [Q8_0]}
+  train: {batch_size: 2}
+  runs:
+    all: {base: tiny, description: "Knows every tool.", system_prompt: "Call tools.", focus: FOCUS}
 """
+CONFIG = ("--configfile", "e2e.yaml")
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
 
 pytestmark = pytest.mark.e2e
@@ -44,8 +58,11 @@ def built(converter, tmp_path_factory):
         target = folder / source.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
-    (folder / "e2e.yaml").write_text(OVERLAY)
-    done = run(folder, "snakemake", "--configfile", "config/demo.yaml", "e2e.yaml", "--cores", "2")
+    schema = ROOT / "data/raw/tools/schema.json"
+    (folder / "data/raw/tools").mkdir()
+    shutil.copy(schema, folder / "data/raw/tools")
+    (folder / "e2e.yaml").write_text(PRESET.replace("FOCUS", json.dumps(sorted(load_schema(schema)))))
+    done = run(folder, "snakemake", *CONFIG, "--cores", "2")
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-5000:]
     return folder
 
@@ -79,17 +96,31 @@ def test_changed_byte_in_the_package_is_noticed(built, tmp_path):
     assert "cactus_config.json" in done.stdout + done.stderr
 
 
+def test_specialist_is_scored_packaged_and_shares_a_certified_base(built):
+    metrics = read(built / "reports/tools/all/metrics.json")
+    assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
+    assert {"majority", "nearest"} <= set(metrics["baselines"])
+    assert run(built, "scripts.model.verify", "dist/tools/all").returncode == 0
+    checks = {check["name"]: check for check in read(built / "dist/tools/shared/certificate-all.json")["checks"]}
+    assert checks["pairs"]["passed"]
+    assert checks["logits:adapter"]["passed"]
+    served = run(built, "scripts.tools.serve", "dist/tools/shared", "--mcp-json")
+    assert served.returncode == 0, served.stderr
+    assert "questline-tools" in json.loads(served.stdout)["mcpServers"]
+
+
 def test_second_run_has_nothing_to_do(built):
-    done = run(built, "snakemake", "--configfile", "config/demo.yaml", "e2e.yaml", "--cores", "2")
+    done = run(built, "snakemake", *CONFIG, "--cores", "2")
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_summary_prints_the_table_and_the_file(built):
-    done = run(built, "scripts.summary", "--configfile", "config/demo.yaml", "e2e.yaml")
+    done = run(built, "scripts.summary", *CONFIG)
     assert done.returncode == 0, done.stderr
     assert "call_f1" in done.stdout
-    [line] = [line for line in done.stdout.splitlines() if line.startswith("model: ")]
-    assert (built / line.split()[1]).is_file()
+    lines = [line for line in done.stdout.splitlines() if line.startswith("model: ")]
+    assert len(lines) == 2
+    assert all((built / line.split()[1]).is_file() for line in lines)
 
 
 def test_report_is_one_page_without_network(built):
