@@ -7,10 +7,12 @@ template decide what a model sees, and a wrong one goes unnoticed until the answ
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import UserError
+from scripts.model.gguf_file import GgufFile
 
 CONTROL = 3  # llama.cpp's token type of special tokens
 USER_DEFINED = 4
@@ -44,18 +46,16 @@ def find_gguf(package: str) -> tuple[Path, str]:
     return files[0], distribution.version
 
 
-def read_fields(path: Path) -> dict[str, Any]:
+def read_fields(path: Path) -> Mapping[str, Any]:
     """The metadata of a GGUF file: key to value.
 
     Raises:
         UserError: the file is not GGUF or is cut short.
     """
-    from gguf import GGUFReader
-
     try:
-        return {name: field.contents() for name, field in GGUFReader(path).fields.items()}
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise UserError(f"{path}: not a whole GGUF file ({error}); install the package again.") from error
+        return GgufFile(path).fields
+    except UserError as error:
+        raise UserError(f"{path}: not a whole GGUF file; install the package again ({error})") from error
 
 
 def gguf_tokenizer(path: Path) -> Any:
@@ -87,7 +87,7 @@ def gguf_tokenizer(path: Path) -> Any:
     )
 
 
-def _backend(fields: dict[str, Any], path: Path) -> Any:
+def _backend(fields: Mapping[str, Any], path: Path) -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models
 
     prefix = "tokenizer.ggml."
