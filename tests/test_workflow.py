@@ -291,7 +291,7 @@ def test_where_and_how_a_run_is_watched_changes_nothing(checkout):
 
 
 def test_deploy_parameter_reruns_the_package_alone(checkout):
-    (checkout.folder / "over.yaml").write_text("deploy: {smoke_prompts: 2}\n")
+    (checkout.folder / "over.yaml").write_text("deploy: {smoke_prompts: 4}\n")
     arguments = ["--configfile", "config/demo.yaml", "over.yaml"]
     assert checkout.modules(*arguments) == {"scripts.dnd.deploy"}
 
