@@ -8,7 +8,7 @@ a check fails, then as certificate.failed.json too: Snakemake deletes the output
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,23 @@ def main(args: argparse.Namespace) -> None:
     Raises:
         UserError: names the first failed check, its value and limit, and what to do.
     """
+    issue(args, certify, args.f16)
+
+
+def issue(args: argparse.Namespace, prove: Callable[..., list[Check]], file: Path) -> None:
+    """Runs ``prove(args, quants, options)`` and writes its certificate of ``file`` and the quants.
+
+    Raises:
+        UserError: as `conclude`.
+    """
     keep_memory()
     options = CertifyOptions.parse(load_params(args.params))
     quants = named_files(args.quant)
     try:
-        checks = certify(args, quants, options)
+        checks = prove(args, quants, options)
     finally:
         forget()
-    conclude(args.out, checks, [args.f16, *quants.values()], options)
+    conclude(args.out, checks, [file, *quants.values()], options)
 
 
 def conclude(out: Path, checks: Sequence[Check], files: Sequence[Path], options: CertifyOptions) -> None:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.lib.cli import StageParser, load_params, run
+from scripts.lib.cli import StageParser, run
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import read_records
-from scripts.lib.system import keep_memory
-from scripts.model.certify import conclude, named_files, passed
+from scripts.model.certify import issue, passed
 from scripts.model.proof.adapter_gguf import check_pairs, measure_adapter
 from scripts.model.proof.check import Check, attempt, failed
-from scripts.model.proof.logits import forget
 from scripts.model.proof.weights import check_adapter, check_base
 
 
@@ -38,14 +36,7 @@ def main(args: argparse.Namespace) -> None:
     Raises:
         UserError: names the first failed check, its value and limit, and what to do.
     """
-    keep_memory()
-    options = CertifyOptions.parse(load_params(args.params))
-    quants = named_files(args.quant)
-    try:
-        checks = certify(args, quants, options)
-    finally:
-        forget()
-    conclude(args.out, checks, [args.gguf, *quants.values()], options)
+    issue(args, certify, args.gguf)
 
 
 def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyOptions) -> list[Check]:
