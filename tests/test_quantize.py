@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections import Counter
 
@@ -71,6 +72,30 @@ def test_same_bytes_with_any_number_of_threads(wide, tmp_path):
     for threads in (1, 2):
         run(wide, "Q4_K_M", tmp_path / f"{threads}.gguf", threads=threads)
     assert sha256_file(tmp_path / "1.gguf") == sha256_file(tmp_path / "2.gguf")
+
+
+SIDE_BY_SIDE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from scripts.model import quantize
+
+def once(number):
+    out = folder / f"{number}.gguf"
+    quantize.quantize(model, out, "Q8_0", quantize.QuantizeOptions(threads=1))
+
+model, folder = Path(sys.argv[1]), Path(sys.argv[2])
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(once, range(200)))
+"""
+
+
+def test_threads_of_one_process_may_quantise_side_by_side(wide, tmp_path):
+    # in a process of its own: it ended in a segmentation fault, one thread having freed the callback another logged to
+    result = subprocess.run([sys.executable, "-c", SIDE_BY_SIDE, wide, tmp_path], capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert len({sha256_file(path) for path in tmp_path.glob("*.gguf")}) == 1
 
 
 @pytest.mark.parametrize(

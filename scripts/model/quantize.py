@@ -9,6 +9,7 @@ import argparse
 import difflib
 import shutil
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from scripts.model.gguf_file import GgufFile
 
 PROGRAM = "llama-quantize"
 FLOATS = ("F32", "F16", "BF16")
+_LOGGING = threading.Lock()  # llama.cpp logs to one callback a process; one thread must not free another's
 ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}  # llama-quantize's own
 
 
@@ -124,13 +126,14 @@ def _with_cyllama(model: Path, part: Path, name: str, threads: int) -> None:
     params = llama_cpp.LlamaModelQuantizeParams()
     params.ftype = file_types()[name]
     params.nthread = threads
-    llama_cpp.set_log_callback(lambda level, text: said.append(text))
-    try:
-        llama_cpp.model_quantize(str(model), str(part), params)
-    except RuntimeError as error:
-        raise _failed(model, name, "cyllama", [*said, str(error)]) from error
-    finally:
-        llama_cpp.disable_logging()
+    with _LOGGING:
+        llama_cpp.set_log_callback(lambda level, text: said.append(text))
+        try:
+            llama_cpp.model_quantize(str(model), str(part), params)
+        except RuntimeError as error:
+            raise _failed(model, name, "cyllama", [*said, str(error)]) from error
+        finally:
+            llama_cpp.disable_logging()
 
 
 def _failed(model: Path, name: str, program: str, lines: list[str]) -> UserError:
