@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts.lib.similar import runs_of, similar
+from scripts.lib.similar import one_word_apart, runs_of, similar
 
 WIDTH = 5
 WORDS = re.compile(r"\w+")
@@ -61,20 +61,10 @@ def one_word_pairs(texts: Mapping[str, Sequence[str]], least: int) -> list[Pair]
     notice that they do not all lie on one side. Texts of fewer words than ``least`` are passed over. The similarity is
     the share of words in common.
     """
-    known = {key: tuple(texts[key]) for key in sorted(texts) if len(texts[key]) >= least}
-    whole = {own: key for key, own in reversed(known.items())}
-    first: dict[int, str] = {}
-    found: dict[tuple[str, str], float] = {}
-    for key, own in known.items():
-        for at in range(len(own)):
-            start, end = own[:at], own[at + 1 :]
-            # Hashes instead of the words: memory. What they bring together is compared.
-            like = first.setdefault(hash((at, start, end)), key)
-            if like != key and (known[like][:at], known[like][at + 1 :]) == (start, end):
-                found[like, key] = 1 - 1 / len(own)
-            if shorter := whole.get(start + end):
-                found[min(key, shorter), max(key, shorter)] = 1 - 1 / len(own)
-    return sorted(Pair(*keys, similarity) for keys, similarity in found.items())
+    keys = [key for key in sorted(texts) if len(texts[key]) >= least]
+    known = [texts[key] for key in keys]
+    found = ((one, other, max(len(known[one]), len(known[other]))) for one, other in sorted(one_word_apart(known)))
+    return [Pair(keys[one], keys[other], 1 - 1 / most) for one, other, most in found]
 
 
 def exact_pairs(texts: Mapping[str, str]) -> list[Pair]:

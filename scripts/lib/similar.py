@@ -17,6 +17,8 @@ import numpy as np
 
 BLOCK = 1 << 22  # numbers held at a time while candidates are made and counted
 LARGEST = 1 << 62  # codes stay below
+HASH_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse
+INVERSE = np.uint64(pow(int(HASH_BASE), -1, 1 << 64))
 ROUNDING = 1e-9  # 0.7 * 10 must not become more than 7
 
 
@@ -42,15 +44,13 @@ class Sets:
 
 def runs_of(texts: Sequence[Sequence[str]], width: int) -> Sets:
     """The sets of runs of ``width`` words; a shorter text's words are one run, an empty text has none."""
-    words = {word: number for number, word in enumerate(dict.fromkeys(chain.from_iterable(texts)), 1)}
-    flat = np.fromiter((words[word] for word in chain.from_iterable(texts)), np.int64)
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    flat, lengths, kinds_of_words = _numbered_words(texts)
     runs = np.where(lengths > 0, np.maximum(lengths - width + 1, 1), 0)
     rows = np.repeat(np.arange(len(texts)), runs)
     ends = np.cumsum(lengths)
     places = np.arange(len(rows)) + (ends - lengths - np.cumsum(runs) + runs)[rows]
     flat = np.concatenate([flat, np.zeros(width, np.int64)])
-    codes, kinds, base = np.zeros(len(rows), np.int64), 1, len(words) + 1
+    codes, kinds, base = np.zeros(len(rows), np.int64), 1, kinds_of_words + 1
     for shift in range(width):
         if kinds * base > LARGEST:
             codes, kinds = _numbered(codes)
@@ -58,6 +58,13 @@ def runs_of(texts: Sequence[Sequence[str]], width: int) -> Sets:
         codes = codes * base + np.where(places + shift < ends[rows], flat[places + shift], 0)
         kinds *= base
     return sets_of(rows, _numbered(codes)[0], len(texts))
+
+
+def _numbered_words(texts: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray, int]:
+    """The words of all texts as numbers from 1, how many words each text has, and how many different ones there are."""
+    words = {word: number for number, word in enumerate(dict.fromkeys(chain.from_iterable(texts)), 1)}
+    flat = np.fromiter(map(words.__getitem__, chain.from_iterable(texts)), np.int64)
+    return flat, np.fromiter(map(len, texts), np.int64, len(texts)), len(words)
 
 
 def _numbered(codes: np.ndarray) -> tuple[np.ndarray, int]:
@@ -127,6 +134,54 @@ def _heads(sets: Sets, share: float) -> tuple[np.ndarray, np.ndarray]:
     kept = np.where(sizes > 0, sizes - np.ceil(share * sizes - ROUNDING).astype(np.int64) + 1, 0)
     rows = np.repeat(np.arange(len(kept)), kept)
     return rows, sets.elements[np.arange(len(rows)) + (sets.ends[:-1] - np.cumsum(kept) + kept)[rows]]
+
+
+def one_word_apart(texts: Sequence[Sequence[str]]) -> set[tuple[int, int]]:
+    """Places of texts, the smaller first, that are one word apart: exchanged, added or left out. Linear.
+
+    Of several that differ in the same place each is paired with the first only. Texts without one word are found by a
+    polynomial hash of random numbers for words, modulo 2^64; what it brings together is compared word by word.
+    """
+    flat, lengths, kinds = _numbered_words(texts)
+    rows, ends = np.repeat(np.arange(len(texts)), lengths), np.cumsum(lengths)
+    starts = ends - lengths
+    places = np.arange(len(flat)) - starts[rows]
+    powers = np.full(lengths.max(initial=0) + 1, HASH_BASE).cumprod() * INVERSE
+    terms = np.random.default_rng(0).integers(0, 1 << 64, kinds + 1, np.uint64)[flat] * powers[places]
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
+    whole = sums[ends] - sums[starts]
+    before = sums[:-1] - sums[starts][rows]
+    after = whole[rows] - before - terms
+    exchanged = _with_first(before + after + powers[places] * HASH_BASE, rows, places)
+    return _really(texts, exchanged) | _really(texts, _shorter(whole, before + after * INVERSE, rows, places))
+
+
+def _with_first(codes: np.ndarray, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """[pairs, 3]: the first row of each code, each other row of it, and the place in the latter."""
+    order = np.argsort(codes, kind="stable")
+    start = np.flatnonzero(np.diff(codes[order], prepend=~codes[order][:1]))
+    first = np.repeat(order[start], np.diff(np.append(start, len(order))))
+    other = first != order
+    return np.stack([rows[first[other]], rows[order[other]], places[order[other]]], axis=1)
+
+
+def _shorter(whole: np.ndarray, codes: np.ndarray, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """[pairs, 3]: a row whose whole text has the code that another's has without a word, that row and that place."""
+    known, first = np.unique(whole, return_index=True)
+    at = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    same = known[at] == codes if len(known) else np.zeros(len(codes), bool)
+    return np.stack([first[at[same]], rows[same], places[same]], axis=1)
+
+
+def _really(texts: Sequence[Sequence[str]], found: np.ndarray) -> set[tuple[int, int]]:
+    """The pairs that are the same without the word at that place, in the other too where it is as long."""
+    pairs = set()
+    for one, other, at in found.tolist():
+        first, second = texts[one], texts[other]
+        rest = first[at + 1 :] if len(first) == len(second) else first[at:]
+        if first[:at] == second[:at] and rest == second[at + 1 :]:
+            pairs.add((min(one, other), max(one, other)))
+    return pairs
 
 
 def _once(numbers: np.ndarray) -> np.ndarray:

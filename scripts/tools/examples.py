@@ -15,10 +15,10 @@ results lists ``turns`` of ``tool_calls`` and ``results``. OpenAI's form is ``me
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
@@ -28,16 +28,14 @@ SUFFIXES = (".json", ".jsonl")
 NO_EXAMPLE = "not_an_example"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where a row stands; ``row`` is the line of a JSONL file, 1 in a JSON file."""
 
     file: str
     row: int
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One message after the system's: a user's or an assistant's words, a tool's result, or an assistant's calls."""
 
     role: str
@@ -45,8 +43,7 @@ class Step:
     calls: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """One example, as read: its calls are not checked yet.
 
     Attributes:
@@ -83,8 +80,7 @@ class Example:
         return "ask" if last.rstrip().endswith("?") else "decline"
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """A row that stays out, and why; ``kind`` is `NO_EXAMPLE` where it does not try to be one."""
 
     source: Source
@@ -138,7 +134,7 @@ def read_examples(files: Sequence[Path], max_row_mb: float) -> Reading:
         except ValueError as error:
             reading.faults.append(Fault(source, "unreadable", str(error)))
             continue
-        example = example if example.id else replace(example, id=_free_id(source, first))
+        example = example if example.id else example._replace(id=_free_id(source, first))
         known = first.setdefault(example.id, source)
         if known is not source:
             message = f"id {example.id!r} stands already in {known.file}, row {known.row}; give it another id."
@@ -281,9 +277,13 @@ def _arguments(tool: str, value: Any) -> dict[str, Any]:
 
 
 def _listed(value: Any, name: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise ValueError(f"`{name}` is not a list of mappings.")
-    return value
+    if isinstance(value, list):
+        for row in value:
+            if not isinstance(row, dict):
+                break
+        else:
+            return value
+    raise ValueError(f"`{name}` is not a list of mappings.")
 
 
 def _example(labels: dict[str, Any], value: dict[str, Any], steps: list[Step], source: Source) -> Example:

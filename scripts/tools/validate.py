@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from scripts.tools.examples import Example, Fault, Step
@@ -61,4 +60,4 @@ def canonical(example: Example, tools: Mapping[str, Tool]) -> Example:
         Step(step.role, step.text, tuple([canonical_call(call, tools) for call in step.calls])) if step.calls else step
         for step in example.steps
     ]
-    return replace(example, steps=tuple(steps))
+    return example._replace(steps=tuple(steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -46,7 +47,13 @@ def _bad_item(values: list[Any], rule: dict[str, Any] | None) -> str | None:
 
 def hex_digits(rule: dict[str, Any]) -> int:
     """The digits of a format such as ``0xHHHHHH``; 0 for any other."""
-    match = HEX_FORMAT.fullmatch(str(rule.get("format", "")))
+    form = rule.get("format")
+    return _digits_of(str(form)) if form else 0
+
+
+@functools.cache
+def _digits_of(form: str) -> int:
+    match = HEX_FORMAT.fullmatch(form)
     return len(match[1]) if match else 0
 
 
