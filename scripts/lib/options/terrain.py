@@ -1,0 +1,137 @@
+"""The slices of the terrain system."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from scripts.lib.options.strict import Options
+
+
+class TerrainCheckOptions(Options):
+    """Reading map exports."""
+
+    max_file_mb: float = Field(default=16.0, gt=0)
+    """a larger tile file is quarantined unread"""
+    image_sizes: list[int] = Field(default=[256, 512, 1024], min_length=1)
+    """sides in pixels that a minimap may have"""
+    max_bad_share: float = Field(default=0.2, ge=0, le=1)
+    """more quarantined tiles than this share stop the build"""
+
+
+class WorthOptions(Options):
+    """What a tile is worth to a curated set: a weight for each of its riches, and the most that each may add."""
+
+    relief: float = 2.0
+    """for each yard of the heights' standard deviation"""
+    relief_most: float = 30.0
+    textures: float = 1.0
+    """for each texture"""
+    textures_most: float = 10.0
+    layers: float = 3.0
+    """for each texture layer that a chunk has on average"""
+    layers_most: float = 10.0
+    blended: float = 15.0
+    """times the share of chunks with an alpha map"""
+    objects: float = 0.1
+    """for each object"""
+    objects_most: float = 10.0
+    names: float = 1.0
+    """for each different object name"""
+    names_most: float = 10.0
+    liquids: float = 5.0
+    """where there is liquid"""
+    liquid_types: float = 2.0
+    """for each type of liquid"""
+    liquid_types_most: float = 5.0
+    shadows: float = 5.0
+    """where there are shadows"""
+    holes: float = 1.0
+    """for each chunk with a hole"""
+    holes_most: float = 5.0
+
+
+class PickOptions(Options):
+    """Which tiles are kept, as shares of those wanted; the rest is drawn."""
+
+    count: int | None = Field(default=None, ge=3)
+    """tiles to keep; none given: all"""
+    best: float = Field(default=0.4, ge=0, le=1)
+    """those worth most"""
+    liquid: float = Field(default=0.1, ge=0, le=1)
+    objects: float = Field(default=0.1, ge=0, le=1)
+    """those with most objects"""
+    holes: float = Field(default=0.05, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _at_most_all(self) -> PickOptions:
+        if self.best + self.liquid + self.objects + self.holes > 1:
+            raise ValueError("best + liquid + objects + holes must be at most 1")
+        return self
+
+
+class AnswerOptions(Options):
+    """The compact answer: what a tile is reduced to. Its longest form is known from these numbers alone."""
+
+    cells: Literal[2, 4, 8, 16, 32] = 8
+    """a side of the grid of heights, liquids and holes"""
+    levels: int = Field(default=100, ge=10, le=100)
+    """steps between the tile's lowest and highest cell; two digits each"""
+    liquids: int = Field(default=2, ge=0, le=4)
+    """at most so many types of liquid, those that cover most"""
+    textures: int = Field(default=4, ge=1, le=16)
+    """at most so many textures, those of the largest share"""
+    texture_step: int = Field(default=10, ge=1, le=50)
+    """shares are rounded to so many percent"""
+    kinds: int = Field(default=3, ge=0, le=16)
+    """at most so many kinds of objects, those that stand most often"""
+    places: int = Field(default=4, ge=1, le=16)
+    """of each kind the cells that hold most of it"""
+    name_length: int = Field(default=16, ge=4, le=64)
+    """letters of a texture's or an object's name that are kept"""
+
+
+class TerrainIngestOptions(Options):
+    """From a tile of an export to a picture and an answer."""
+
+    image_size: int = Field(default=256, ge=32, multiple_of=32)
+    """pixels a side of the picture that the model sees; multiples of 32 look the same to transformers and llama.cpp"""
+    inputs: list[Literal["minimap", "shadow", "alpha1", "alpha2", "alpha3", "alpha4"]] = Field(
+        default=["minimap"], min_length=1
+    )
+    """pictures shown, in this order"""
+    answer: AnswerOptions = AnswerOptions()
+    worth: WorthOptions = WorthOptions()
+
+    @field_validator("inputs")
+    @classmethod
+    def _sees_the_map(cls, inputs: list[str]) -> list[str]:
+        if inputs[0] != "minimap" or len(set(inputs)) != len(inputs):
+            raise ValueError("inputs begins with minimap, and names each picture once")
+        return inputs
+
+
+class TerrainCurateOptions(Options):
+    """From encoded tiles to train, val and test."""
+
+    val_share: float = Field(default=0.12, gt=0, lt=1)
+    test_share: float = Field(default=0.2, gt=0, lt=1)
+    block: int = Field(default=4, ge=1)
+    """tiles a side of the blocks that go to one split whole"""
+    gap: int = Field(default=1, ge=0)
+    """tiles that lie between two splits and are in neither"""
+    unseen: list[str] = []
+    """maps that no one trains on: a second test set, scored apart"""
+    max_hash_distance: int = Field(default=6, ge=0)
+    """bits of 256 in which the hashes of two pictures differ at most that count as the same picture"""
+    max_per_split: int | None = Field(default=None, ge=1)
+    """at most so many records of val, of test and of the unseen maps each, drawn evenly; none given: all"""
+    pick: PickOptions = PickOptions()
+    seed: int = 7
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> TerrainCurateOptions:
+        if self.val_share + self.test_share >= 1:
+            raise ValueError("val_share + test_share must be below 1")
+        return self

@@ -1,0 +1,126 @@
+"""Map exports on disk: which maps and tiles there are, as folders and manifests say.
+
+An export is a folder with ``dataset/<Map>_<x>_<y>.json`` and, beside it, ``manifest.json`` or
+``ml_dataset_manifest.json`` (schema ``mk-dataset-manifest.v1``: ``tiles``, each a name or an object with one).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from scripts.lib.cli import UserError
+from scripts.terrain.geometry import MAP_TILES
+
+MANIFESTS = ("manifest.json", "ml_dataset_manifest.json")
+NAME = re.compile(r"(?P<map>.+)_(?P<x>\d{1,3})_(?P<y>\d{1,3})")
+NAME_KEYS = ("tile", "name", "adt_tile", "id")
+
+
+class TileFile(NamedTuple):
+    """A tile's JSON file in its export; ``x`` counts tiles to the east, ``y`` to the south."""
+
+    export: Path
+    path: Path
+    map: str
+    x: int
+    y: int
+
+    @property
+    def name(self) -> str:
+        """``Azeroth_32_48``."""
+        return f"{self.map}_{self.x}_{self.y}"
+
+
+class Fault(NamedTuple):
+    """What is wrong with a tile, or with what the manifest says of it."""
+
+    file: str
+    tile: str
+    kind: str
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """As quarantine.jsonl and ``--json`` hold it."""
+        return self._asdict()
+
+
+def find_exports(paths: Sequence[Path]) -> list[Path]:
+    """The folders among ``paths``, or right below them, that are exports of a map, sorted.
+
+    Raises:
+        UserError: a path is not there, or holds no export.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"{path}: no such folder; check the path of the map export.")
+        below = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
+        exports = [folder for folder in below if (folder / "dataset").is_dir()]
+        if not exports:
+            raise UserError(f"{path}: holds no map export (a folder `dataset` with <Map>_<x>_<y>.json).")
+        found += [exports[0]] if exports[0] == path else exports
+    return sorted(dict.fromkeys(found))
+
+
+def find_tiles(export: Path) -> tuple[list[TileFile], list[Fault]]:
+    """An export's tiles in the order of their coordinates, and what is wrong with names and manifest.
+
+    A file whose name is no tile's, coordinates outside the map, and a second file for the same coordinates are faults,
+    and such files are no tiles. So is what manifest and folder do not both have; those files stay tiles.
+    """
+    tiles: dict[tuple[str, int, int], TileFile] = {}
+    faults: list[Fault] = []
+    for path in sorted((export / "dataset").glob("*.json")):
+        found = tile_file(export, path)
+        if isinstance(found, Fault):
+            faults.append(found)
+            continue
+        known = tiles.setdefault((found.map, found.x, found.y), found)
+        if known is not found:
+            message = f"{known.path.name} has the same coordinates; remove one of the two."
+            faults.append(Fault(path.as_posix(), path.stem, "duplicate_coordinates", message))
+    ordered = sorted(tiles.values(), key=lambda tile: (tile.map, tile.y, tile.x))
+    return ordered, [*faults, *manifest_faults(export, ordered)]
+
+
+def tile_file(export: Path, path: Path) -> TileFile | Fault:
+    """What a file's name says."""
+    match = NAME.fullmatch(path.stem)
+    if match is None:
+        return Fault(path.as_posix(), path.stem, "name", "is not of the form <Map>_<x>_<y>.json; rename or remove it.")
+    x, y = int(match["x"]), int(match["y"])
+    if max(x, y) >= MAP_TILES:
+        message = f"coordinates ({x}, {y}) lie outside the map, 0 to {MAP_TILES - 1}; correct the name."
+        return Fault(path.as_posix(), path.stem, "coordinates", message)
+    return TileFile(export, path, match["map"], x, y)
+
+
+def manifest_faults(export: Path, tiles: Sequence[TileFile]) -> Iterator[Fault]:
+    """Where manifest and folder differ; nothing where there is no manifest."""
+    path = next((export / name for name in MANIFESTS if (export / name).is_file()), None)
+    if path is None:
+        return
+    try:
+        value = orjson.loads(path.read_bytes())
+        listed = [tile_name(row) for row in value["tiles"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        reason = "no list `tiles`" if isinstance(error, KeyError | TypeError) else str(error)
+        yield Fault(path.as_posix(), "", "manifest", f"cannot be read ({reason}); export again, or remove it.")
+        return
+    there = {tile.path.stem for tile in tiles}
+    for name in sorted({name for name in listed if name} - there):
+        yield Fault(path.as_posix(), name, "missing_file", "the manifest lists it, but dataset/ has no such tile.")
+    for name in sorted(there - set(listed)):
+        yield Fault(path.as_posix(), name, "unlisted_file", "dataset/ has it, but the manifest does not list it.")
+
+
+def tile_name(row: Any) -> str | None:
+    """The tile that an entry of a manifest names: text, a path to its JSON, or an object that holds either."""
+    if isinstance(row, dict):
+        row = next((row[key] for key in NAME_KEYS if isinstance(row.get(key), str)), None)
+    return Path(row.replace("\\", "/")).name.removesuffix(".json") if isinstance(row, str) else None

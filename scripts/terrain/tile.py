@@ -1,0 +1,321 @@
+"""One tile of a map export, read and validated: its ground, textures, liquids, holes and objects as arrays."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+import pybase64
+
+from scripts.lib.options.terrain import TerrainCheckOptions
+from scripts.terrain.export import TileFile
+from scripts.terrain.geometry import CHUNKS, VERTICES, stitch, within_tile
+
+CHUNK_COUNT = CHUNKS * CHUNKS
+ALPHA_BYTES, SHADOW_BYTES = 64 * 64, 64 * 64 // 8
+LIQUID_HEIGHTS = 81
+CATEGORIES = ("m2", "wmo")
+
+
+class TileError(ValueError):
+    """Why a tile cannot be used; its text is a sentence, ``kind`` a word for it."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Liquid(NamedTuple):
+    """Liquid in one chunk; heights in yards."""
+
+    chunk: int
+    type: str
+    low: float
+    high: float
+
+
+class Thing(NamedTuple):
+    """An object: ``m2`` (a model) or ``wmo`` (a building), its file's name, row and column within the tile, 0 to 1."""
+
+    category: str
+    name: str
+    row: float
+    column: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile.
+
+    Attributes:
+        field: heights in yards, float64 [257, 257]; rows to the south, columns to the east.
+        holes: bool [64, 64], whether there is a hole in each of a chunk's 4 × 4 cells.
+        textures: paths, as the export writes them.
+        shares: [textures], the part of the ground that each covers, together 1 (0 where the tile has no layers).
+        layers: [256], texture layers of each chunk.
+        blended: [256], whether a chunk blends its layers by an alpha map.
+        shadows: whether any chunk has a shadow.
+        image: path of the minimap as the export writes it.
+    """
+
+    file: TileFile
+    field: np.ndarray
+    holes: np.ndarray
+    textures: list[str]
+    shares: np.ndarray
+    layers: np.ndarray
+    blended: np.ndarray
+    shadows: bool
+    liquids: list[Liquid]
+    objects: list[Thing]
+    image: str
+
+
+def read_tile(file: TileFile, options: TerrainCheckOptions) -> Tile:
+    """Reads and validates a tile's JSON.
+
+    Raises:
+        TileError: it is too large, cut off, or a field is missing, of another shape, or out of range.
+    """
+    size = file.path.stat().st_size
+    if size > options.max_file_mb * 1e6:
+        limit = f"more than check.max_file_mb {options.max_file_mb:g}"
+        raise TileError("too_large", f"{size / 1e6:.1f} MB, {limit}; raise the limit if it is right.")
+    value = parse_json(file.path.read_bytes())
+    data = value.get("terrain_data")
+    if not isinstance(data, dict):
+        raise TileError("terrain_data", "has no `terrain_data`; export the tile again.")
+    return tile_of(file, value, data)
+
+
+def parse_json(raw: bytes) -> dict[str, Any]:
+    """The file's JSON object.
+
+    Raises:
+        TileError: it is none, is cut off, or holds NaN or infinities, which JSON does not know.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" in raw or b"Infinity" in raw:
+            raise TileError("not_finite", "holds NaN or Infinity; export the tile again.") from error
+        raise TileError("json", f"not valid JSON ({error}); the file may be cut off, export the tile again.") from error
+    if not isinstance(value, dict):
+        raise TileError("json", "is no JSON object; export the tile again.")
+    return value
+
+
+def tile_of(file: TileFile, value: dict[str, Any], data: dict[str, Any]) -> Tile:
+    """The tile that a file's content describes."""
+    named = data.get("adt_tile")
+    if named is not None and named != file.path.stem:
+        raise TileError("adt_tile", f"says it is {named!r:.60}; file name and content are of different tiles.")
+    image = value.get("image", value.get("image_path"))
+    if not isinstance(image, str) or not image:
+        raise TileError("image", "names no `image`; export the tile again.")
+    heights = read_heights(data.get("heights"))
+    positions = len(data.get("chunk_positions") or [0] * 3 * CHUNK_COUNT)
+    if positions != 3 * CHUNK_COUNT:
+        raise TileError("chunk_positions", f"has {positions} chunk_positions, not {3 * CHUNK_COUNT}.")
+    textures = data.get("textures") or []
+    if not isinstance(textures, list) or not all(isinstance(name, str) for name in textures):
+        raise TileError("textures", "`textures` is no list of paths.")
+    shares, layers, blended = read_layers(data.get("chunk_layers") or [], len(textures))
+    return Tile(
+        file=file,
+        field=stitch(heights, bool(data.get("is_interleaved", True))),
+        holes=read_holes(data.get("holes") or [0] * CHUNK_COUNT),
+        textures=textures,
+        shares=shares,
+        layers=layers,
+        blended=blended,
+        shadows=has_shadows(data.get("shadow_bits") or []),
+        liquids=list(read_liquids(_rows(data, "liquids"))),
+        objects=read_objects(_rows(data, "objects"), file),
+        image=image,
+    )
+
+
+def _rows(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    rows = data.get(key) or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TileError(key, f"`{key}` is no list of objects.")
+    return rows
+
+
+def read_heights(rows: Any) -> np.ndarray:
+    """Heights in yards, float64 [256, 145], by chunk.
+
+    Raises:
+        TileError: a chunk is missing, stands twice, or has another number of heights; a height is no finite number.
+    """
+    if not isinstance(rows, list) or len(rows) != CHUNK_COUNT:
+        found = f"{len(rows)}" if isinstance(rows, list) else "no"
+        raise TileError("heights", f"has heights of {found} chunks, not {CHUNK_COUNT}; export the tile again.")
+    try:
+        order = [row["idx"] for row in rows]
+        heights = np.array([row["h"] for row in rows], np.float64)
+    except (KeyError, TypeError, ValueError):
+        raise _wrong_heights(rows) from None
+    if heights.shape != (CHUNK_COUNT, VERTICES):
+        raise _wrong_heights(rows)
+    if not np.isfinite(heights).all():
+        raise TileError("not_finite", "a height is not finite; export the tile again.")
+    if order != list(range(CHUNK_COUNT)):
+        if sorted(order) != list(range(CHUNK_COUNT)):
+            raise TileError("heights", f"`idx` of the heights is not each of 0 to {CHUNK_COUNT - 1} once.")
+        heights = heights[np.argsort(order)]
+    return heights
+
+
+def _wrong_heights(rows: list[Any]) -> TileError:
+    for at, row in enumerate(rows):
+        given = row.get("h") if isinstance(row, dict) else None
+        if not isinstance(given, list) or len(given) != VERTICES:
+            count = len(given) if isinstance(given, list) else "no"
+            return TileError("heights", f"chunk {at} has {count} heights, not {VERTICES}; export the tile again.")
+        if not all(isinstance(height, int | float) for height in given):
+            return TileError("not_finite", f"chunk {at}: a height is no number; export the tile again.")
+    return TileError("heights", "a chunk's heights have no `idx`; export the tile again.")
+
+
+def read_holes(masks: Any) -> np.ndarray:
+    """Bool [64, 64]: the 4 × 4 cells of each chunk's mask, whose bit ``column + 4 · row`` says that one is a hole.
+
+    Raises:
+        TileError: there are not 256 masks of 16 bits.
+    """
+    try:
+        bits = np.array(masks)
+    except ValueError:
+        bits = np.zeros(0)
+    if bits.shape != (CHUNK_COUNT,) or bits.dtype.kind not in "iu":
+        raise TileError("holes", f"`holes` are not {CHUNK_COUNT} whole numbers; export the tile again.")
+    if bits.min() < 0 or bits.max() >= 1 << 16:
+        raise TileError("holes", "a mask of `holes` has more than 16 bits; export the tile again.")
+    cells = (bits[:, None] >> np.arange(16) & 1).astype(bool).reshape(CHUNKS, CHUNKS, 4, 4)
+    return cells.swapaxes(1, 2).reshape(4 * CHUNKS, 4 * CHUNKS)
+
+
+def read_layers(chunks: Any, textures: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share of the ground by texture [textures], layers of each chunk [256], and whether it blends them [256].
+
+    Layers lie over each other: what a layer's alpha leaves free shows the layers below it.
+
+    Raises:
+        TileError: there are not 256 chunks, a layer names no texture, or its alpha map is not 64 × 64 bytes.
+    """
+    shares, layers, blended = np.zeros(textures), np.zeros(CHUNK_COUNT, int), np.zeros(CHUNK_COUNT, bool)
+    if not chunks:
+        return shares, layers, blended
+    if not isinstance(chunks, list) or len(chunks) != CHUNK_COUNT:
+        raise TileError("chunk_layers", f"has no list of {CHUNK_COUNT} chunks' layers; export the tile again.")
+    texts: list[str] = []
+    places: list[tuple[int, int]] = []
+    for chunk, rows in enumerate(chunks):
+        layers[chunk] = len(rows or [])
+        for depth, layer in enumerate(rows or []):
+            _known_texture(layer, textures, chunk)
+            if layer.get("alpha_bits"):
+                texts.append(layer["alpha_bits"])
+                places.append((chunk, depth))
+    alpha = dict(zip(places, decoded(texts, ALPHA_BYTES, "alpha_bits", places) / 255.0, strict=True))
+    for chunk, rows in enumerate(chunks):
+        free = 1.0
+        for depth in range(len(rows or []) - 1, -1, -1):
+            # The mean of each alpha map stands for the map: how two maps of a chunk overlap is left out.
+            seen = free * alpha.get((chunk, depth), 0.0 if depth else 1.0)
+            shares[rows[depth]["tex_id"]] += seen
+            free -= seen
+            blended[chunk] |= (chunk, depth) in alpha
+    return shares / max(shares.sum(), 1e-9), layers, blended
+
+
+def _known_texture(layer: Any, textures: int, chunk: int) -> None:
+    number = layer.get("tex_id") if isinstance(layer, dict) else None
+    if not isinstance(number, int) or not 0 <= number < textures:
+        raise TileError("chunk_layers", f"chunk {chunk}: a layer's tex_id {number!r} is none of {textures} textures.")
+
+
+def decoded(texts: Sequence[str], size: int, field: str, places: Sequence[Any]) -> np.ndarray:
+    """The mean byte of each base64 text of ``size`` bytes.
+
+    Raises:
+        TileError: one is of another length, or is no base64.
+    """
+    length = 4 * -(-size // 3)
+    for text, place in zip(texts, places, strict=True):
+        if not isinstance(text, str) or len(text) != length:
+            count = len(text) * 3 // 4 if isinstance(text, str) else "no"
+            raise TileError(field, f"{field} of {place} holds {count} bytes, not {size}; export the tile again.")
+    try:
+        rows = [pybase64.b64decode(text, validate=True) for text in texts]
+    except (ValueError, base64.binascii.Error) as error:
+        raise TileError(field, f"{field} is no base64 ({error}); export the tile again.") from error
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(texts), size).mean(axis=1)
+
+
+def has_shadows(texts: Any) -> bool:
+    """Whether any chunk's 64 × 64 bits have one set.
+
+    Raises:
+        TileError: a field is of another length, or no base64.
+    """
+    if not isinstance(texts, list) or (texts and len(texts) != CHUNK_COUNT):
+        raise TileError("shadow_bits", f"`shadow_bits` is no list of {CHUNK_COUNT} texts; export the tile again.")
+    given = [(chunk, text) for chunk, text in enumerate(texts) if text]
+    return bool(decoded([text for _, text in given], SHADOW_BYTES, "shadow_bits", [at for at, _ in given]).any())
+
+
+def read_liquids(rows: Sequence[dict[str, Any]]) -> Iterator[Liquid]:
+    """Liquids by chunk.
+
+    Raises:
+        TileError: one is in no chunk, has no finite heights, or not 81 of them.
+    """
+    for row in rows:
+        chunk, low, high = row.get("idx"), row.get("min_height"), row.get("max_height")
+        if not isinstance(chunk, int) or not 0 <= chunk < CHUNK_COUNT:
+            raise TileError("liquids", f"a liquid's idx {chunk!r} is no chunk; export the tile again.")
+        if not (is_finite(low) and is_finite(high)):
+            raise TileError("liquids", f"the liquid of chunk {chunk} has no min_height and max_height.")
+        heights = row.get("heights")
+        if heights and len(heights) != LIQUID_HEIGHTS:
+            raise TileError("liquids", f"the liquid of chunk {chunk} has {len(heights)} heights, not {LIQUID_HEIGHTS}.")
+        yield Liquid(chunk, str(row.get("type", "water")).lower(), low, high)
+
+
+def read_objects(rows: Sequence[dict[str, Any]], file: TileFile) -> list[Thing]:
+    """Objects with their places in the tile; those that stand outside it are left to the tile they stand in.
+
+    Raises:
+        TileError: one has no name, another category than m2 and wmo, or a place that is not finite.
+    """
+    for row in rows:
+        if not isinstance(row.get("name"), str) or row.get("category") not in CATEGORIES:
+            raise TileError("objects", f"object {row.get('unique_id')!r} has no name, or is neither m2 nor wmo.")
+        if not all(is_finite(row.get(key)) for key in ("x", "y", "z", "scale")):
+            raise TileError("objects", f"object {row.get('unique_id')!r}: its place or scale is no finite number.")
+    if not rows:
+        return []
+    places = within_tile(np.array([[row["x"], row["y"], row["z"]] for row in rows], np.float64), file.x, file.y)
+    return [
+        Thing(row["category"], stem(row["name"]), float(at[0]), float(at[1]), row["scale"] or 1.0)
+        for row, at in zip(rows, places, strict=True)
+        if (at >= 0).all() and (at < 1).all()
+    ]
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a number that is neither infinite nor NaN."""
+    return isinstance(value, int | float) and abs(value) < float("inf")
+
+
+def stem(path: str) -> str:
+    r"""``World\Trees\Pine02.m2`` as ``pine02``."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()

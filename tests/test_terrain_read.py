@@ -1,0 +1,204 @@
+"""Map exports: geometry by hand, both layouts and vertex orders, and every kind of bad tile told by its reason."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from terrain_export import chunk_heights, slope, tile_json, write_export, write_minimap
+
+from scripts.lib.cli import UserError
+from scripts.lib.options.terrain import TerrainCheckOptions
+from scripts.terrain import check
+from scripts.terrain.export import Fault, find_exports, find_tiles
+from scripts.terrain.geometry import CORNER, GRID, TILE, stitch, to_placement, to_world, unstitch, within_tile
+from scripts.terrain.pictures import alike, difference_hash, read_heights, read_picture, resized, write_heights
+from scripts.terrain.tile import Liquid, Thing, TileError, read_tile
+
+ON_GRID = np.fromfunction(slope, (GRID, GRID))
+
+
+@pytest.fixture
+def export(tmp_path):
+    return write_export(tmp_path / "made", (32, 48))
+
+
+def only_tile(export):
+    (file,), faults = find_tiles(export)
+    assert faults == []
+    return file
+
+
+def read(export):
+    return read_tile(only_tile(export), TerrainCheckOptions())
+
+
+def spoil(export, **changes):
+    """Changes fields of the only tile's terrain_data."""
+    path = export / "dataset" / "Made_32_48.json"
+    path.write_text(json.dumps(tile_json(32, 48, **changes)))
+
+
+@pytest.mark.parametrize("interleaved", [True, False])
+def test_a_slope_is_stitched_to_a_slope(interleaved):
+    heights = np.array([chunk_heights(chunk, interleaved) for chunk in range(256)])
+    field = stitch(heights, interleaved)
+    np.testing.assert_allclose(field, ON_GRID)
+    np.testing.assert_allclose(unstitch(field, interleaved), heights)
+
+
+def test_shared_vertices_are_averaged_and_edges_are_halfway():
+    heights = np.zeros((256, 145))
+    heights[0, 8] = 10.0  # the north-east corner of chunk 0 is the north-west corner of chunk 1, where it is 0
+    field = stitch(heights)
+    assert (field[0, 16], field[0, 15], field[0, 17], field[1, 15]) == (5.0, 2.5, 2.5, 0.0)
+    assert field.sum() == pytest.approx(5.0 + 3 * 2.5)
+
+
+def test_places_by_hand():
+    # the middle of the map is the world's origin; placement (0, 0, 0) is the north-west corner
+    assert to_world(np.array([CORNER, 12.0, CORNER])).tolist() == [0.0, 0.0, 12.0]
+    assert to_world(np.zeros(3)) == pytest.approx([17066.66656, 17066.66656, 0.0], abs=1e-3)
+    placement = np.array([[100.0, 5.0, 20_000.0]])
+    np.testing.assert_allclose(to_placement(to_world(placement)), placement)
+    assert within_tile(np.array([32.25 * TILE, 0, 48.75 * TILE]), 32, 48) == pytest.approx([0.75, 0.25])
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_whole_tile(tmp_path, older):
+    export = write_export(tmp_path / "made", (32, 48), older=older)
+    tile = read(export)
+    np.testing.assert_allclose(tile.field, ON_GRID)
+    assert np.argwhere(tile.holes).tolist() == [[1, 0]]  # bit 4: column 0 of row 1
+    assert tile.shares == pytest.approx([255.5 / 256, 0.5 / 256])
+    assert (tile.layers.tolist()[:2], tile.blended.sum(), tile.shadows) == ([2, 1], 1, True)
+    assert tile.liquids == [Liquid(0, "water", 20.0, 20.0)]
+    assert tile.objects == [
+        Thing("m2", "pine", pytest.approx(0.75), pytest.approx(0.25), 1.0),
+        Thing("m2", "pine", pytest.approx(0.76), pytest.approx(0.26), 1.0),
+        Thing("wmo", "house", pytest.approx(0.5), pytest.approx(0.5), 1.0),
+    ]
+    assert read_picture(tile, "minimap", [256]).shape == (256, 256, 3)
+
+
+BAD = {
+    "144 heights": ({"heights": [{"idx": n, "h": [0.0] * (145 - (n == 3))} for n in range(256)]}, "chunk 3 has 144"),
+    "255 chunks": ({"heights": [{"idx": n, "h": [0.0] * 145} for n in range(255)]}, "255 chunks, not 256"),
+    "a chunk twice": ({"heights": [{"idx": 0, "h": [0.0] * 145} for _ in range(256)]}, "each of 0 to 255 once"),
+    "no number": ({"heights": [{"idx": n, "h": [None] * 145} for n in range(256)]}, "a height is not finite"),
+    "NaN": ({"heights": [{"idx": n, "h": [float("nan")] * 145} for n in range(256)]}, "holds NaN"),
+    "another tile": ({"adt_tile": "Made_1_1"}, "says it is 'Made_1_1'"),
+    "short alpha": ({"chunk_layers": [[{"tex_id": 0, "alpha_bits": "AAAA"}], *[[]] * 255]}, "holds 3 bytes, not 4096"),
+    "no base64": ({"chunk_layers": [[{"tex_id": 0, "alpha_bits": "!" * 5464}], *[[]] * 255]}, "is no base64"),
+    "unknown texture": ({"chunk_layers": [[{"tex_id": 2}], *[[]] * 255]}, "tex_id 2 is none of 2"),
+    "short shadow": ({"shadow_bits": ["AAAA", *[""] * 255]}, "holds 3 bytes, not 512"),
+    "wide hole": ({"holes": [65536, *[0] * 255]}, "more than 16 bits"),
+    "few holes": ({"holes": [0]}, "not 256 whole numbers"),
+    "positions": ({"chunk_positions": [0.0] * 3}, "3 chunk_positions, not 768"),
+    "liquid nowhere": ({"liquids": [{"idx": 256, "min_height": 0, "max_height": 0}]}, "idx 256 is no chunk"),
+    "liquid of 80": ({"liquids": [{"idx": 1, "min_height": 0, "max_height": 0, "heights": [0] * 80}]}, "80 heights"),
+    "object": ({"objects": [{"name": "a", "category": "tree", "x": 0, "y": 0, "z": 0}]}, "is neither m2 nor wmo"),
+    "object nowhere": ({"objects": [{"name": "a", "category": "m2", "x": 0, "y": 0}]}, "no finite number"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_fields_are_told(export, name):
+    changes, said = BAD[name]
+    spoil(export, **changes)
+    with pytest.raises(TileError, match=said):
+        read(export)
+
+
+def test_json_cut_off_is_told(export):
+    path = export / "dataset" / "Made_32_48.json"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(TileError, match="may be cut off"):
+        read(export)
+
+
+def test_a_large_file_is_not_read(export):
+    with pytest.raises(TileError, match=r"more than check.max_file_mb 0.1"):
+        read_tile(only_tile(export), TerrainCheckOptions(max_file_mb=0.1))
+
+
+def test_pictures_missing_damaged_or_of_another_size_are_told(export):
+    tile, path = read(export), export / "images" / "Made_32_48.png"
+    write_minimap(export, 32, 48, side=100)
+    with pytest.raises(TileError, match=r"is 100×100; check.image_sizes allows squares of 256, 512"):
+        read_picture(tile, "minimap", [256, 512])
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(TileError, match="cannot be decoded"):
+        read_picture(tile, "minimap", [256])
+    path.unlink()
+    with pytest.raises(TileError, match="is not there"):
+        read_picture(tile, "minimap", [256])
+
+
+@pytest.mark.parametrize("image", ["../../secret.png", "/etc/passwd", "..\\..\\secret.png"])
+def test_a_picture_outside_the_export_is_refused(export, image):
+    path = export / "dataset" / "Made_32_48.json"
+    path.write_text(json.dumps(tile_json(32, 48) | {"image": image}))
+    with pytest.raises(TileError, match="this path leaves"):
+        read_picture(read(export), "minimap", [256])
+
+
+def test_names_coordinates_and_manifest(tmp_path):
+    export = write_export(tmp_path / "made", (1, 2), (3, 4))
+    dataset = export / "dataset"
+    (dataset / "Made_3_4.json").rename(dataset / "Made_5_4.json")
+    for name in ("Made_01_2", "Made_64_0", "notes"):
+        (dataset / f"{name}.json").write_text("{}")
+    tiles, faults = find_tiles(export)
+    assert [tile.path.stem for tile in tiles] == ["Made_01_2", "Made_5_4"]
+    assert {(fault.kind, fault.tile) for fault in faults} == {
+        ("duplicate_coordinates", "Made_1_2"),
+        ("coordinates", "Made_64_0"),
+        ("name", "notes"),
+        ("missing_file", "Made_1_2"),
+        ("missing_file", "Made_3_4"),
+        ("unlisted_file", "Made_01_2"),
+        ("unlisted_file", "Made_5_4"),
+    }
+
+
+def test_exports_below_a_folder_are_found(tmp_path):
+    for name in ("b", "a"):
+        write_export(tmp_path / name, (0, 0))
+    assert find_exports([tmp_path]) == [tmp_path / "a", tmp_path / "b"]
+    assert find_exports([tmp_path / "a"]) == [tmp_path / "a"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no map export"):
+        find_exports([tmp_path / "empty"])
+
+
+def test_check_command(tmp_path, capsys):
+    export = write_export(tmp_path / "made", (1, 2), (3, 4))
+    (export / "images" / "Made_3_4.png").unlink()
+    (export / "dataset" / "notes.json").write_text("{}")
+    assert check.main(check.parser().parse_args([str(export), "--json"])) == 1
+    rows = {row["tile"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert rows["Made_1_2"]["usable"] and rows["Made_1_2"]["heights"] == [0.0, 768.0]
+    assert [one["kind"] for one in rows["Made_3_4"]["problems"]] == ["image_missing"]
+    assert [one["kind"] for one in rows["notes"]["problems"]] == ["name"]
+    assert check.main(check.parser().parse_args([str(export)])) == 1
+    assert capsys.readouterr().out == "1 tiles can be used; problems: 1 image_missing, 1 name\n"
+
+
+def test_hashes_tell_pictures_apart():
+    dice = np.random.default_rng(0)
+    pictures = [resized(dice.integers(0, 255, (16, 16, 3), np.uint8), 256) for _ in range(3)]
+    darker = (pictures[0] * 0.8).astype(np.uint8)
+    hashes = np.array([difference_hash(picture) for picture in [*pictures, resized(darker, 512)]])
+    assert alike(hashes, 12) == [(0, 3)]
+
+
+def test_height_pictures_keep_heights(tmp_path):
+    low, step = write_heights(tmp_path / "h.png", ON_GRID)
+    assert (low, step) == (0.0, pytest.approx(768 / 65535))
+    np.testing.assert_allclose(read_heights(tmp_path / "h.png", low, step), ON_GRID, atol=step / 2 + 1e-9)
+
+
+def test_faults_are_rows():
+    assert Fault("f", "t", "kind", "why").to_json() == {"file": "f", "tile": "t", "kind": "kind", "message": "why"}
