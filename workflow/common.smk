@@ -9,13 +9,16 @@ sys.path.insert(0, workflow.basedir)
 sys.modules.setdefault("pandas", None)
 
 from scripts.lib.cli import UserError, say
-from scripts.lib.config import load
+from scripts.lib.config import SEEING, load
 from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
 from scripts.lib.replaced import notice_replaced
 from scripts.dnd.scenario import find_scenarios
 from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
+from scripts.model.recipes import recipe_of
+from scripts.terrain.export import TileFile, files_of, find_exports, find_tiles
+from scripts.terrain.places import block, shard_of
 from scripts.tools.examples import find_files
 
 
@@ -134,6 +137,7 @@ def quant_flags(wildcards, input):
 
 def prediction_files(system, run, ending=".jsonl"):
     variants = ["base", "tuned", "f16", *quants_of(system, run)]
+    variants += ["shuffled"] if system in SEEING else []
     return [
         f"reports/{system}/{run}/predictions/{variant}{ending}" for variant in variants
     ]
@@ -219,14 +223,24 @@ def scenario_files():
 def variant_files(wildcards):
     """What a variant is made of; the tokenizer always comes from the base."""
     here = f"models/{wildcards.system}/{wildcards.run}"
-    extra = {
-        "base": [],
-        "tuned": [
-            f"{here}/adapter/adapter_model.safetensors",
-            f"{here}/adapter/adapter_config.json",
-        ],
-    }
-    return extra.get(wildcards.variant, [f"{here}/gguf/model-{wildcards.variant}.gguf"])
+    adapter = [
+        f"{here}/adapter/adapter_model.safetensors",
+        f"{here}/adapter/adapter_config.json",
+    ]
+    extra = {"base": [], "tuned": adapter, "shuffled": adapter}
+    quant = [f"{here}/gguf/model-{wildcards.variant}.gguf"]
+    return extra.get(wildcards.variant, quant + mmproj_file(wildcards))
+
+
+def mmproj_file(wildcards):
+    """The projector of a run that sees."""
+    here = f"models/{wildcards.system}/{wildcards.run}/gguf"
+    return [f"{here}/mmproj.gguf"] if wildcards.system in SEEING else []
+
+
+def mmproj_flags(wildcards):
+    """How the projector is named to a stage."""
+    return [part for file in mmproj_file(wildcards) for part in ("--mmproj", file)]
 
 
 def variant_flags(wildcards, input):
@@ -234,9 +248,11 @@ def variant_flags(wildcards, input):
     base = Path(input.base).parent
     if wildcards.variant == "base":
         return f"--model {base}"
-    if wildcards.variant == "tuned":
-        return f"--model {base} --adapter {Path(input.files[0]).parent}"
-    return f"--model {input.files[0]}"
+    if wildcards.variant in ("tuned", "shuffled"):
+        shuffle = " --shuffle-pictures" if wildcards.variant == "shuffled" else ""
+        return f"--model {base} --adapter {Path(input.files[0]).parent}{shuffle}"
+    mmproj = f" --mmproj {input.files[1]}" if len(input.files) > 1 else ""
+    return f"--model {input.files[0]}{mmproj}"
 
 
 def told_of_runs():
@@ -284,6 +300,68 @@ def example_digest():
     return (
         checked(source_digest, [Path(path) for path in own], "*.json*") if own else ""
     )
+
+
+def terrain_exports():
+    """Where maps lie: what the configuration names, or what the generator wrote."""
+    if CONFIG.terrain is None:
+        return []
+    if CONFIG.terrain.exports:
+        return checked(find_exports, [Path(path) for path in CONFIG.terrain.exports])
+    return [
+        Path(f"data/generated/terrain/{one.map}") for one in CONFIG.terrain.generate
+    ]
+
+
+def terrain_tiles(export):
+    """The tiles of an export by shard; those of a generated map are known before it is written."""
+    made = {one.map: one for one in CONFIG.terrain.generate}
+    if CONFIG.terrain.exports:
+        tiles = find_tiles(export)[0]
+    else:
+        places = block(made[export.name].tiles)
+        tiles = [TileFile(export, export, export.name, x, y) for x, y in places]
+    shards = {}
+    for tile in tiles:
+        shards.setdefault(shard_of(tile.x, tile.y), []).append(tile)
+    return shards
+
+
+TERRAIN_EXPORTS = {export.name: export for export in terrain_exports()}
+TERRAIN_SHARDS = {
+    name: terrain_tiles(export) for name, export in TERRAIN_EXPORTS.items()
+}
+
+
+def shard_inputs(wildcards):
+    """The files of a shard's tiles, or the list with the hashes of all files of a generated map."""
+    if not CONFIG.terrain.exports:
+        return [f"data/generated/terrain/{wildcards.map}/files.json"]
+    tiles = TERRAIN_SHARDS[wildcards.map][wildcards.shard]
+    return [path.as_posix() for tile in tiles for path in files_of(tile)]
+
+
+def shard_folders():
+    """Every shard's folder."""
+    return [
+        f"data/ingested/terrain/{name}/{shard}"
+        for name, shards in TERRAIN_SHARDS.items()
+        for shard in shards
+    ]
+
+
+def generated_map(wildcards):
+    """The options of a generated map."""
+    found = [one for one in CONFIG.terrain.generate if one.map == wildcards.map]
+    return as_json(found[0]) if found else "{}"
+
+
+def base_code(wildcards):
+    """The fingerprint of what makes a base; a recipe's own code only where it is one."""
+    source = CONFIG.bases[wildcards.base].source
+    kind, _, where = source.partition(":")
+    recipe = checked(recipe_of, where)[0].module if kind == "recipe" else None
+    return [code("scripts.model.base"), *([code(recipe)] if recipe else [])]
 
 
 def specialist_flags(name):

@@ -6,6 +6,7 @@ prompt it was not trained on. The template is the tokenizer's own; `ensure_templ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ FALLBACK_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] + ':\\n' + message['content'] + eos_token + '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant:\\n' }}{% endif %}"
 )
+
+PLACEHOLDER = "<|image_pad|>"  # of a picture, in the templates of the Qwen-VL family
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,14 @@ def ensure_template(tokenizer: Any) -> bool:
 def template_input(
     template: str, messages: list[Message], tools: list[dict[str, Any]] | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
-    """Messages and tools as a text-only chat template takes them: content as one string, stripped at its ends.
+    """Messages and tools as a chat template takes them: content as one string, stripped at its ends.
 
-    Tools go to a template that knows them; for any other they become text (`scripts.lib.tool_prompt`).
+    The content of a message with pictures is a list of parts. Tools go to a template that knows them; for any other
+    they become text (`scripts.lib.tool_prompt`).
     """
     plain = []
     for message in messages:
-        row: dict[str, Any] = {"role": message.role, "content": message.text.strip()}
+        row: dict[str, Any] = {"role": message.role, "content": content_of(message)}
         if message.tool_calls:
             row["tool_calls"] = message.tool_calls
         plain.append(row)
@@ -62,17 +66,51 @@ def template_input(
     return (plain, tools) if knows_tools(template) else (as_text(plain, tools), None)
 
 
+def content_of(message: Message) -> str | list[dict[str, str]]:
+    """A message's text, or its parts where one is a picture."""
+    if not any(part.type == "image" for part in message.content):
+        return message.text.strip()
+    parts = [{"type": part.type, "text": (part.text or "").strip()} for part in message.content]
+    return [part if part["type"] == "text" else {"type": "image"} for part in parts]
+
+
 def render_text(
-    tokenizer: Any, messages: list[Message], tools: list[dict[str, Any]] | None = None, *, prompt: bool
+    tokenizer: Any,
+    messages: list[Message],
+    tools: list[dict[str, Any]] | None = None,
+    *,
+    prompt: bool,
+    features: Sequence[int] = (),
 ) -> str:
-    """Renders messages by the tokenizer's chat template; with ``prompt`` the header of the next answer is added."""
+    """Renders messages by the tokenizer's chat template; with ``prompt`` the header of the next answer is added.
+
+    Args:
+        features: of each picture, in order, how many placeholders it takes; none given: one each, as llama.cpp wants.
+    """
     rows, native = template_input(tokenizer.chat_template, messages, tools)
-    return tokenizer.apply_chat_template(rows, tools=native, tokenize=False, add_generation_prompt=prompt)
+    text = tokenizer.apply_chat_template(rows, tools=native, tokenize=False, add_generation_prompt=prompt)
+    return expand(text, features) if features else text
 
 
-def prompt_text(tokenizer: Any, record: Record, answer: int) -> str:
+def expand(text: str, features: Sequence[int]) -> str:
+    """A rendered text with each picture's placeholder repeated as often as the picture has features.
+
+    Raises:
+        UserError: the template shows more pictures than there are.
+    """
+    pieces = text.split(PLACEHOLDER)
+    if len(pieces) - 1 > len(features):
+        raise UserError(
+            f"the chat template shows {len(pieces) - 1} pictures where there are {len(features)}; {PLACEHOLDER} must "
+            "not stand in a message's text."
+        )
+    repeated = [PLACEHOLDER * count for count in features[: len(pieces) - 1]]
+    return "".join(part for pair in zip(pieces, [*repeated, ""], strict=True) for part in pair)
+
+
+def prompt_text(tokenizer: Any, record: Record, answer: int, features: Sequence[int] = ()) -> str:
     """The exact text a model is given to produce the assistant message at index ``answer``."""
-    return render_text(tokenizer, record.messages[:answer], record.tools, prompt=True)
+    return render_text(tokenizer, record.messages[:answer], record.tools, prompt=True, features=features)
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
@@ -80,17 +118,17 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def answer_spans(tokenizer: Any, record: Record) -> tuple[str, list[tuple[int, int]]]:
+def answer_spans(tokenizer: Any, record: Record, features: Sequence[int] = ()) -> tuple[str, list[tuple[int, int]]]:
     """The rendered conversation and the character spans [start, end) of its answers, end-of-turn token included.
 
     Raises:
         UserError: the template renders a beginning of the conversation differently once more is said.
     """
-    text = render_text(tokenizer, record.messages, record.tools, prompt=False)
+    text = render_text(tokenizer, record.messages, record.tools, prompt=False, features=features)
     spans = []
     for index in record.answers:
-        head = render_text(tokenizer, record.messages[:index], record.tools, prompt=True)
-        through = render_text(tokenizer, record.messages[: index + 1], record.tools, prompt=False)
+        head = prompt_text(tokenizer, record, index, features)
+        through = render_text(tokenizer, record.messages[: index + 1], record.tools, prompt=False, features=features)
         if not (text.startswith(through) and through.startswith(head)):
             raise UserError(
                 f"record {record.id}: the chat template does not render message {index} as a continuation of its "
@@ -101,13 +139,13 @@ def answer_spans(tokenizer: Any, record: Record) -> tuple[str, list[tuple[int, i
     return text, spans
 
 
-def render(tokenizer: Any, record: Record) -> Rendered:
-    """Renders a record into text, token ids and the loss mask (answers only).
+def render(tokenizer: Any, record: Record, features: Sequence[int] = ()) -> Rendered:
+    """Renders a record into text, token ids and the loss mask (answers only); ``features`` as in `render_text`.
 
     Raises:
         UserError: a token straddles the border of an answer, so that training and serving would see other tokens.
     """
-    text, spans = answer_spans(tokenizer, record)
+    text, spans = answer_spans(tokenizer, record, features)
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
     mask = [0] * len(ids)

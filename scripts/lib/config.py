@@ -21,11 +21,14 @@ from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.options.export import CertifyOptions, ExportOptions
 from scripts.lib.options.predict import PredictOptions, ScoreOptions
 from scripts.lib.options.strict import Options, deep_merge, merged, overrides_of
+from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
+from scripts.lib.options.terrain_generate import TerrainGenerateOptions
 from scripts.lib.options.tools import ToolsCheckOptions, ToolsCurateOptions, ToolsGenerateOptions
 from scripts.lib.options.train import TrainOptions
 
 SCHEMA = Path("config/schema.json")
-SYSTEMS = ("dnd", "tools")
+SYSTEMS = ("dnd", "tools", "terrain")
+SEEING = frozenset({"terrain"})  # systems whose records show pictures
 
 TrainOverrides = overrides_of(TrainOptions)
 ExportOverrides = overrides_of(ExportOptions)
@@ -113,6 +116,35 @@ class ToolsOptions(Sections):
         return sorted({tool for run in self.runs.values() for tool in run.focus})
 
 
+class TerrainGateOverrides(GateOverrides):  # type: ignore[misc, valid-type]
+    """Quality limits of terrain."""
+
+    metric: str = "height_rmse"
+    tolerance: float = 1.0
+    beat: list[str] = ["mean", "flat", "nearest", "shuffled"]
+
+
+class TerrainOptions(Sections):
+    """terrain: map exports to a model that sees a minimap and answers with the ground under it."""
+
+    exports: list[str] = []
+    """folders of map exports, or folders of such; none given: maps are generated"""
+    generate: list[TerrainGenerateOptions] = [TerrainGenerateOptions()]
+    """maps made instead of exported ones"""
+    check: TerrainCheckOptions = TerrainCheckOptions()
+    ingest: TerrainIngestOptions = TerrainIngestOptions()
+    curate: TerrainCurateOptions = TerrainCurateOptions()
+    gate: TerrainGateOverrides = TerrainGateOverrides()
+    runs: dict[str, RunOptions] = {}
+
+    @model_validator(mode="after")
+    def _maps_differ(self) -> TerrainOptions:
+        maps = [one.map for one in self.generate]
+        if len(set(maps)) < len(maps):
+            raise ValueError("generate: two maps have the same name; name each map once")
+        return self
+
+
 class Config(Options):
     """One preset, with whatever a second --configfile put over it."""
 
@@ -137,6 +169,7 @@ class Config(Options):
     deploy: DeployOptions = DeployOptions()
     dnd: DndOptions | None = None
     tools: ToolsOptions | None = None
+    terrain: TerrainOptions | None = None
 
     @field_validator("bases")
     @classmethod

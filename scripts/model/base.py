@@ -75,7 +75,10 @@ def obtain(options: BaseOptions, work: Path) -> Fetched:
         template = save(gguf_base.gguf_model(path, options.dtype), tokenizer, options.dtype, work)
         return Fetched(options.source, version, template)
     if kind == "recipe":
-        template = save(*recipes.make(where), options.dtype, work)
+        made = recipes.make(where)
+        template = save(made.model, made.tokenizer, options.dtype, work)
+        if made.pictures:
+            write_json(work / "preprocessor_config.json", made.pictures)
         return Fetched(options.source, "1", template)
     if kind == "hf":
         folder, commit, names = hub.fetch(where)
@@ -195,7 +198,7 @@ def save(model: Any, tokenizer: Any, dtype: str, work: Path) -> str:
     from transformers.utils import logging
 
     model.to(getattr(torch, dtype))
-    for config in (model.config, model.generation_config):
+    for config in (model.config.get_text_config(), model.generation_config):
         config.eos_token_id = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
         config.pad_token_id = config.pad_token_id if config.pad_token_id is not None else tokenizer.pad_token_id
     logging.disable_progress_bar()

@@ -6,8 +6,8 @@ Also how they are handed to llama.cpp: in waves, so that a turn finds the turns 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from scripts.lib.files import read_json
 from scripts.lib.records import Record
 from scripts.lib.sampling import spread
 from scripts.model.weights import context_length
+
+Look = Callable[[Record], tuple[list[Path], list[int]]]
 
 ROUNDS = 4  # conversations that make it worth a slot to read the beginning again
 
@@ -30,7 +32,7 @@ class Case:
         record: the conversation.
         answer: index of the message.
         prompt: the rendered past, with the header of the answer.
-        ids: its tokens.
+        ids: its tokens; each placeholder of a picture as often as the picture has features.
         room: the most tokens to generate; 0 where the prompt leaves none in the model's context.
     """
 
@@ -39,6 +41,7 @@ class Case:
     prompt: str
     ids: tuple[int, ...]
     room: int
+    pictures: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,21 +69,42 @@ def window_of(folder: Path) -> int:
 
 
 def draw_cases(
-    records: Sequence[Record], tokenizer: Any, *, window: int, max_records: int | None, max_new_tokens: int
+    records: Sequence[Record],
+    tokenizer: Any,
+    *,
+    window: int,
+    max_records: int | None,
+    max_new_tokens: int,
+    look: Look | None = None,
 ) -> list[Case]:
     """The turns to predict, sorted by record and place; the same ones whichever variant is asked.
 
     Whole conversations are drawn: one that is read is read once for all its turns.
 
-    A prompt that leaves no room for a token is kept, with ``room`` 0: it is counted, never cut.
+    A prompt that leaves no room for a token is kept, with ``room`` 0: it is counted, never cut. ``look`` gives a
+    record's pictures and how many features each has.
     """
     drawn = spread(sorted(records, key=lambda record: record.id), max_records)
     cases = []
     for record, answer in [(one, answer) for one in drawn for answer in one.answers]:
-        prompt = prompt_text(tokenizer, record, answer)
-        ids = tuple(encode(tokenizer, prompt))
-        cases.append(Case(record, answer, prompt, ids, max(0, min(max_new_tokens, window - len(ids)))))
+        pictures, features = look(record) if look else ([], [])
+        ids = tuple(encode(tokenizer, prompt_text(tokenizer, record, answer, features)))
+        room = max(0, min(max_new_tokens, window - len(ids)))
+        shown = sum(part.type == "image" for message in record.messages[:answer] for part in message.content)
+        cases.append(Case(record, answer, prompt_text(tokenizer, record, answer), ids, room, tuple(pictures[:shown])))
     return cases
+
+
+def with_others_pictures(cases: Sequence[Case]) -> list[Case]:
+    """The cases, each with the pictures of another one of as many tokens: half of the way round a ring of them.
+
+    What a model then still gets right it did not see. A case without another of its size keeps its own.
+    """
+    rings: dict[tuple[int, int], list[int]] = {}
+    for at, case in enumerate(cases):
+        rings.setdefault((len(case.pictures), len(case.ids)), []).append(at)
+    other = {at: ring[(place + len(ring) // 2) % len(ring)] for ring in rings.values() for place, at in enumerate(ring)}
+    return [replace(case, pictures=cases[other[at]].pictures) for at, case in enumerate(cases)]
 
 
 def by_record(cases: Sequence[Case]) -> list[list[Case]]:

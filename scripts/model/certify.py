@@ -21,6 +21,7 @@ from scripts.model.proof.adapter import check_effect
 from scripts.model.proof.check import Check, attempt, failed
 from scripts.model.proof.logits import check_parity, forget, measure_quants
 from scripts.model.proof.text import check_text
+from scripts.model.proof.vision import check_projector, check_sight, places_of
 from scripts.model.proof.weights import (
     check_adapter,
     check_base,
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument(
         "--quant", nargs="+", action="extend", default=[], metavar="TYPE=FILE", help="its quantised GGUF files"
     )
+    stage.add_argument("--mmproj", type=Path, help="the projector of a model that sees")
     stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
     stage.add_argument("--texts", type=Path, required=True, help="records on which token ids and prompts are compared")
     stage.add_argument("--out", type=Path, required=True, help="certificate.json")
@@ -122,7 +124,8 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
     checks = attempt("base", check_base, args.base)
     checks += attempt("adapter", check_adapter, args.adapter)
     checks += attempt("merged", check_merged, args.base, args.adapter, args.merged)
-    checks += attempt("logits:merged", check_effect, args.base, args.adapter, args.merged, heldout, options)
+    folder = args.heldout.parent
+    checks += attempt("logits:merged", check_effect, args.base, args.adapter, args.merged, heldout, folder, options)
     f16_checks = attempt("inventory:f16", check_inventory, args.merged, args.f16)
     f16_checks += attempt("values:f16", check_values, args.merged, args.f16)
     checks += f16_checks
@@ -132,20 +135,40 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
             for name in ("tokenizer", "logits:f16", *(f"inventory:{quant}" for quant in quants))
         ]
     checks += attempt("tokenizer", check_text, args.merged, args.f16, texts, options.tokenizer_texts)
+    if args.mmproj:
+        return checks + certify_sight(args, quants, heldout, options)
     checks += attempt("logits:f16", check_parity, args.merged, args.f16, heldout, options)
     return checks + certify_quants(args, quants, heldout, options)
+
+
+def certify_sight(
+    args: argparse.Namespace, quants: dict[str, Path], heldout: list[Any], options: CertifyOptions
+) -> list[Check]:
+    """What else is asked of a model that sees: its projector, and logits after pictures, of the quants too."""
+    checks, sound = sound_quants(quants, args.f16)
+    checks += attempt("inventory:mmproj", check_projector, args.merged, args.mmproj)
+    places = attempt("places", places_of, args.merged, heldout, args.heldout.parent, options)
+    if any(isinstance(place, Check) for place in places):
+        return checks + places
+    return checks + attempt("logits:pictures", check_sight, args.merged, args.f16, args.mmproj, sound, places, options)
+
+
+def sound_quants(quants: dict[str, Path], f16: Path) -> tuple[list[Check], dict[str, Path]]:
+    """The checks of every quant's tensors, and the quants whose tensors are in order."""
+    checks, sound = [], {}
+    for name, path in quants.items():
+        found = check_quant(name, path, f16)
+        checks += found
+        if passed(found[:1]):
+            sound[name] = path
+    return checks, sound
 
 
 def certify_quants(
     args: argparse.Namespace, quants: dict[str, Path], heldout: list[Any], options: CertifyOptions
 ) -> list[Check]:
     """The checks of every quant; only those whose tensors are in order are loaded and measured."""
-    checks, sound = [], {}
-    for name, path in quants.items():
-        found = check_quant(name, path, args.f16)
-        checks += found
-        if passed(found[:1]):
-            sound[name] = path
+    checks, sound = sound_quants(quants, args.f16)
     return checks + attempt("quality", measure_quants, args.merged, args.f16, sound, heldout, options)
 
 

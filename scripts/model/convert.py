@@ -33,9 +33,9 @@ def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__, params=False)
     stage.add_argument("--model", type=Path, required=True, help="folder of merged weights, config and tokenizer")
-    stage.add_argument("--out", type=Path, required=True, help="the GGUF file to write")
+    stage.add_argument("--out", type=Path, help="the GGUF file to write")
     stage.add_argument("--name", help="the model's name inside the file; none given: its architecture")
-    stage.add_argument("--mmproj", type=Path, help="also write the projector of a model that sees to this file")
+    stage.add_argument("--mmproj", type=Path, help="the projector of a model that sees, to write instead or as well")
     stage.add_argument("--converter", type=Path, default=converter_dir(), help="folder of the converter")
     return stage
 
@@ -47,7 +47,9 @@ def converter_dir() -> Path:
 
 def main(args: argparse.Namespace) -> None:
     """Runs the stage."""
-    wanted = [(args.out, False)] + ([(args.mmproj, True)] if args.mmproj else [])
+    wanted = [(out, mmproj) for out, mmproj in ((args.out, False), (args.mmproj, True)) if out]
+    if not wanted:
+        raise UserError("nothing to write; name --out, --mmproj or both.")
     for out, mmproj in wanted:
         log = args.log.with_suffix(".converter.log") if args.log else out.with_name(out.name + ".log")
         convert(args.model, out, args.converter, log, mmproj=mmproj, name=args.name)

@@ -8,8 +8,9 @@ from typing import Any
 
 from scripts.lib.chat import render, supervised_share
 from scripts.lib.cli import UserError, say
-from scripts.lib.records import read_records
+from scripts.lib.records import Record, read_records
 from scripts.lib.sampling import spread
+from scripts.model.vision import Eyes, pictures_of
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
@@ -37,10 +38,13 @@ class Audit:
         }
 
 
-def load_examples(path: Path, tokenizer: Any, max_tokens: int, at_most: int | None = None) -> tuple[Any, Audit]:
+def load_examples(
+    path: Path, tokenizer: Any, max_tokens: int, at_most: int | None = None, eyes: Eyes | None = None
+) -> tuple[Any, Audit]:
     """A `datasets.Dataset` of ``input_ids``, ``labels`` (`IGNORED` where no loss) and ``length``, and its audit.
 
-    With ``at_most`` so many records are drawn evenly over the file.
+    With ``at_most`` so many records are drawn evenly over the file. Of a model that sees each row also has
+    ``pictures``, the paths of its pictures; their placeholders are counted here, before training starts.
 
     A record longer than ``max_tokens``, or one without a supervised token, is set aside with its reason.
 
@@ -53,13 +57,15 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int, at_most: int | No
     rows = []
     for record in spread(read_records(path), at_most):
         audit.records += 1
-        rendered = render(tokenizer, record)
+        pictures, features = look(record, path, eyes)
+        rendered = render(tokenizer, record, features)
         reason = _why_not(len(rendered.ids), sum(rendered.mask), max_tokens)
         if reason:
             audit.set_aside.append({"id": record.id, "reason": reason, "tokens": len(rendered.ids)})
             continue
         labels = [token if keep else IGNORED for token, keep in zip(rendered.ids, rendered.mask, strict=True)]
-        rows.append({"input_ids": rendered.ids, "labels": labels, "length": len(labels)})
+        row = {"input_ids": rendered.ids, "labels": labels, "length": len(labels)}
+        rows.append(row | ({"pictures": [str(one) for one in pictures]} if eyes else {}))
         audit.tokens += len(labels)
         audit.supervised_tokens += sum(rendered.mask)
         audit.shares[record.id] = round(supervised_share(rendered), 4)
@@ -71,6 +77,20 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int, at_most: int | No
     return Dataset.from_list(rows), audit
 
 
+def look(record: Record, path: Path, eyes: Eyes | None) -> tuple[list[Path], list[int]]:
+    """A record's pictures, and how many placeholders each takes.
+
+    Raises:
+        UserError: it has pictures, and the model sees none.
+    """
+    if not record.images:
+        return [], []
+    if eyes is None:
+        raise UserError(f"{path}: {record.id} shows a picture, and this base takes none; choose one that sees.")
+    pictures = pictures_of(record, path.parent)
+    return pictures, [eyes.features(picture) for picture in pictures]
+
+
 def _why_not(tokens: int, supervised: int, max_tokens: int) -> str | None:
     if tokens > max_tokens:
         return f"longer than train.max_tokens = {max_tokens}"
@@ -79,9 +99,13 @@ def _why_not(tokens: int, supervised: int, max_tokens: int) -> str | None:
 
 @dataclass
 class PadRight:
-    """Collates examples into ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest], padded right."""
+    """Collates examples into ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest], padded right.
+
+    With ``eyes`` also what `Eyes.input_of` gives for the examples' pictures.
+    """
 
     pad_id: int
+    eyes: Eyes | None = None
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         import torch
@@ -95,4 +119,6 @@ class PadRight:
             ids[index, :size] = torch.tensor(row["input_ids"])
             labels[index, :size] = torch.tensor(row["labels"])
             attention[index, :size] = 1
-        return {"input_ids": ids, "attention_mask": attention, "labels": labels}
+        batch = {"input_ids": ids, "attention_mask": attention, "labels": labels}
+        shown = [Path(picture) for row in rows for picture in row.get("pictures") or []]
+        return batch | (self.eyes.input_of(ids, shown) if self.eyes and shown else {})

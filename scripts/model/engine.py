@@ -8,6 +8,7 @@ from typing import Any
 
 from scripts.lib.cli import UserError
 from scripts.lib.options.train import TrainOptions
+from scripts.model.vision import model_class
 
 
 def pick_device(wanted: str) -> str:
@@ -94,11 +95,10 @@ def load_for_training(base: Path, options: TrainOptions, device: str, precision:
 def _load_hf(base: Path, options: TrainOptions, device: str, precision: str) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-    from transformers import AutoModelForCausalLM
 
     from scripts.model.fused import fuse
 
-    model = AutoModelForCausalLM.from_pretrained(
+    model = model_class(base).from_pretrained(
         base,
         dtype=getattr(torch, precision),
         quantization_config=_quantization(options, precision),

@@ -17,6 +17,7 @@ from scripts.lib.chat import Rendered
 from scripts.lib.cli import UserError
 from scripts.model import engine
 from scripts.model.cases import Case, Prediction, shared_beginning
+from scripts.model.vision import eyes_of, model_class
 
 # A chat model may end its turn by any of these; llama.cpp stops at them as well.
 END_TOKENS = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|end|>", "<end_of_turn>", "</s>")
@@ -58,16 +59,15 @@ class Transformer:
 
     def __init__(self, folder: Path, adapter: Path | None, tokenizer: Any, device: str = "auto") -> None:
         import torch
-        from transformers import AutoModelForCausalLM, GenerationConfig
+        from transformers import GenerationConfig
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # of loading, which takes a second
         _must_hold(folder, "config.json")
         self.tokenizer, self.device = tokenizer, engine.pick_device(device)
         self.precision = "bfloat16" if engine.computes_bfloat16(self.device) else "float32"
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, self.precision), local_files_only=True
-        )
+        self.eyes = eyes_of(folder)
+        model = model_class(folder).from_pretrained(folder, dtype=getattr(torch, self.precision), local_files_only=True)
         self.stops = stop_tokens(model, tokenizer)
         model.to(self.device)
         if adapter is not None:
@@ -80,12 +80,15 @@ class Transformer:
         if adapter is not None:
             self.model.base_model.model.generation_config = plain
 
-    def read(self, ids: Sequence[int], mask: Sequence[int] | None = None) -> tuple[Any, float, int]:
+    def read(
+        self, ids: Sequence[int], mask: Sequence[int] | None = None, pictures: Sequence[Path] = ()
+    ) -> tuple[Any, float, int]:
         """Reads a conversation.
 
         Args:
             ids: its tokens, [n].
             mask: 1 where a token's surprise counts, [n]; none given: nowhere.
+            pictures: what it shows.
 
         Returns:
             the key-value cache, the sum of -ln p over counted tokens, and their number.
@@ -93,12 +96,18 @@ class Transformer:
         import torch
 
         counted = [place for place, on in enumerate(mask or []) if on and place > 0]
-        shared, cache = self._past(ids, counted)
+        shared, cache = self._past([] if pictures else ids, counted)
         # The logits of one position before each counted token, and of no other: they are wide.
         keep = torch.tensor([place - 1 - shared for place in counted] or [0], device=self.device)
         tokens = torch.tensor([list(ids)[shared:]], device=self.device)
         with torch.inference_mode():
-            output = self.model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=keep)
+            output = self.model(
+                input_ids=tokens,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=keep,
+                **self._shown(tokens, pictures),
+            )
             if not counted:
                 return output.past_key_values, 0.0, 0
             rows = output.logits[0].float()
@@ -134,6 +143,7 @@ class Transformer:
         import torch
 
         longest = max(len(case.ids) for case in cases)
+        pictures = [picture for case in cases for picture in case.pictures]
         pad = self.tokenizer.pad_token_id
         rows = [[pad] * (longest - len(case.ids)) + list(case.ids) for case in cases]
         attended = [[0] * (longest - len(case.ids)) + [1] * len(case.ids) for case in cases]
@@ -144,8 +154,16 @@ class Transformer:
                 attention_mask=torch.tensor(attended, device=self.device),
                 max_new_tokens=cases[0].room,
                 **extra,
+                **self._shown(torch.tensor(rows), pictures),
             )
         return [self._prediction(row) for row in output[:, longest:].tolist()]
+
+    def _shown(self, ids: Any, pictures: Sequence[Path]) -> dict[str, Any]:
+        """What the model takes beside its ids where a prompt shows pictures."""
+        if self.eyes is None or not pictures:
+            return {}
+        given = self.eyes.input_of(ids.cpu(), pictures)
+        return {name: value.to(self.device) for name, value in given.items()}
 
     def _prediction(self, ids: list[int]) -> Prediction:
         end = next((place for place, token in enumerate(ids) if token in self.stops), None)
@@ -215,7 +233,7 @@ def predict_all(
             pending[:] = [row for row in pending if id(row) not in taken]
             done(len(chosen))
 
-    model.begin_with([cases[0].ids for cases in groups])
+    model.begin_with([cases[0].ids for cases in groups if not cases[0].pictures])
     for cases in groups:
         name = cases[0].record.id
         past, total, tokens = _read_group(model, cases, texts[name], name in measured)
@@ -229,6 +247,11 @@ def predict_all(
 def _read_group(model: Transformer, cases: Sequence[Case], text: Rendered, measured: bool) -> tuple[Any, float, int]:
     """Reads a conversation as far as it is needed; the cache is None where it cannot serve every prompt."""
     longest = max(cases, key=lambda case: len(case.ids)).ids
+    pictures = max(cases, key=lambda case: len(case.pictures)).pictures
+    if pictures:
+        # Positions of a picture's features are not their places, so that no answer continues from a slice.
+        total, tokens = model.read(text.ids, text.mask, pictures)[1:] if measured else (0.0, 0)
+        return None, total, tokens
     ids = text.ids if measured else list(longest)
     past, total, tokens = model.read(ids, text.mask if measured else None)
     serves = can_slice(past) and all(list(case.ids) == ids[: len(case.ids)] for case in cases)

@@ -9,6 +9,7 @@ import http.client
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,6 +101,7 @@ class Server:
         params.model.path = str(self.gguf)
         if self.mmproj is not None:
             params.mmproj.path = str(self.mmproj)
+            params.image_min_tokens = 1  # else small pictures are enlarged; sides are multiples of the model's step
         if self.exact:
             params.cache_type_k = params.cache_type_v = GGML_TYPE_F32
             params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -173,12 +175,13 @@ class Server:
         answer.add({**row, "stop": True})
         return answer.completion(), row["tokens"]
 
-    def next_token(self, ids: Sequence[int], **settings: Any) -> np.ndarray:
-        """ln p of every token after ``ids``: float64 [vocab], -inf where llama.cpp names none; a second a token."""
+    def next_token(self, prompt: Sequence[int] | dict[str, Any], **settings: Any) -> np.ndarray:
+        """ln p of every token after a prompt: float64 [vocab], -inf where llama.cpp names none; a second a token."""
         # An answer that ends here, or in half a character, comes without probabilities: so another token is forced.
         # The probabilities are those before sampling, which no bias reaches.
         letter = self.tokenize("a")[0]
-        body = {**GREEDY, **settings, "prompt": list(ids), "n_predict": 1, "cache_prompt": True}
+        body = {**GREEDY, **settings, "n_predict": 1, "cache_prompt": True}
+        body["prompt"] = prompt if isinstance(prompt, dict) else list(prompt)
         body["logit_bias"] = [[letter, 1e6]]
         vocabulary = self.meta()["n_vocab"]
         rows = self._post("/completion", {**body, "n_probs": vocabulary})["completion_probabilities"][0]["top_logprobs"]
@@ -208,6 +211,11 @@ class Server:
     def props(self) -> dict[str, Any]:
         """The server's properties: chat_template, bos_token, eos_token, default_generation_settings and more."""
         return json.loads(self._request("GET", "/props", None).read())
+
+    @cached_property
+    def marker(self) -> str:
+        """What stands for a picture in a prompt; another one in every server."""
+        return self.props()["media_marker"]
 
     def only(self, index: int | None) -> list[dict[str, float]]:
         """The request's ``lora``: one adapter and no other; None: none.

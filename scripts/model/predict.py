@@ -29,9 +29,21 @@ from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
 from scripts.lib.system import keep_memory
 from scripts.lib.tokenizer import Tokenizer
-from scripts.model.cases import OVERFLOW, Case, Prediction, by_record, draw_cases, slots_for, waves, window_of
+from scripts.model.cases import (
+    OVERFLOW,
+    Case,
+    Prediction,
+    by_record,
+    draw_cases,
+    slots_for,
+    waves,
+    window_of,
+    with_others_pictures,
+)
+from scripts.model.dataset import look
 from scripts.model.generation import Surprise, Transformer, predict_all
 from scripts.model.logits import LogitReader, let_idle_threads_sleep
+from scripts.model.vision import eyes_of, for_llama
 
 MARGIN = 8  # tokens of context that llama.cpp may want beyond prompt and answer
 
@@ -53,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--variant", required=True, help="the name under which it is scored")
     stage.add_argument("--model", type=Path, required=True, help="a base model's folder, or a GGUF file")
     stage.add_argument("--adapter", type=Path, help="a folder with an adapter of that base")
+    stage.add_argument("--mmproj", type=Path, help="the projector of a GGUF model that sees")
+    stage.add_argument("--shuffle-pictures", action="store_true", help="show each prompt another one's picture")
     stage.add_argument("--tokenizer", type=Path, required=True, help="the base model's folder")
     stage.add_argument("--records", type=Path, required=True, help="test.jsonl")
     stage.add_argument("--out", type=Path, required=True, help="<variant>.jsonl; <variant>.stats.json goes beside it")
@@ -67,18 +81,21 @@ def main(args: argparse.Namespace) -> None:
     llama = args.model.suffix == ".gguf"
     # llama.cpp makes its own tokens: rendering needs no transformers, whose import takes longer than many an answer.
     tokenizer = Tokenizer(args.tokenizer) if llama else load_tokenizer(args.tokenizer)
-    window = window_of(args.tokenizer)
+    window, eyes = window_of(args.tokenizer), eyes_of(args.tokenizer)
     cases = draw_cases(
         read_records(args.records),
         tokenizer,
         window=window,
         max_records=options.max_records,
         max_new_tokens=options.max_new_tokens,
+        look=lambda record: look(record, args.records, eyes),
     )
+    cases = with_others_pictures(cases) if args.shuffle_pictures else cases
     fitting = [case for case in cases if case.room]
     if not fitting:
         raise UserError(f"{args.records}: no prompt fits into {window} tokens; use a base with a longer context.")
-    texts = {rows[0].record.id: render(tokenizer, rows[0].record) for rows in by_record(fitting)}
+    drawn = [rows[0].record for rows in by_record(fitting)]
+    texts = {record.id: render(tokenizer, record, look(record, args.records, eyes)[1]) for record in drawn}
     measured = spread([name for name, text in texts.items() if len(text.ids) <= window], options.perplexity_records)
     predicted = with_llama if llama else with_transformers
     outcome = predicted(args, options, tokenizer, fitting, texts, measured)
@@ -141,24 +158,34 @@ def with_llama(
 
     if args.adapter is not None:
         raise UserError("--adapter: a GGUF file has its adapter merged in; leave --adapter out.")
+    eyes = eyes_of(args.tokenizer)
+    if eyes is not None and args.mmproj is None and any(case.pictures for case in cases):
+        raise UserError("--mmproj: the prompts show pictures; name the model's projector (mmproj.gguf).")
     context = max(len(case.ids) + case.room for case in cases) + MARGIN
     slots = slots_for(cases, options.batch_size)
     answers: dict[tuple[str, int], Prediction] = {}
     with (
-        Server(args.model, slots=slots, context=context) as server,
+        Server(args.model, slots=slots, context=context, mmproj=args.mmproj) as server,
         progress(args.variant, len(cases)) as bar,
     ):
         started = time.perf_counter()
         for wave in waves(cases, slots):
             for room in sorted({case.room for case in wave}):
                 rows = [case for case in wave if case.room == room]
-                said = server.complete_many([case.prompt for case in rows], room, progress=False, reuse=True)
+                prompts = [
+                    for_llama(case.prompt, case.pictures, eyes, server.marker)
+                    if eyes and case.pictures
+                    else case.prompt
+                    for case in rows
+                ]
+                said = server.complete_many(prompts, room, progress=False, reuse=eyes is None)
                 for case, one in zip(rows, said, strict=True):
                     answers[key_of(case)] = Prediction(one.text, one.tokens, one.finish)
                 bar.update(len(rows))
         seconds = time.perf_counter() - started
     memory = peak_memory()  # of answering: full logits are wide, and nobody who uses the model computes them
-    surprise = llama_surprise(args.model, [texts[name] for name in measured])
+    # Full logits come without pictures: of a model that sees, the certificate measures the quants.
+    surprise = llama_surprise(args.model, [texts[name] for name in measured if eyes is None])
     return Outcome([answers[key_of(case)] for case in cases], surprise, seconds, memory, "llama.cpp")
 
 

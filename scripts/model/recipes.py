@@ -1,75 +1,56 @@
-"""Base models made here instead of fetched: a recipe is a function that gives a model and its tokenizer."""
+"""Base models made here instead of fetched. A recipe is a module with ``make(steps)``.
+
+The modules are imported by name: which base is made decides which code it depends on, so that a change in one recipe
+leaves all other bases as they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import importlib
+from typing import Any, NamedTuple
 
 from scripts.lib.cli import UserError
 
-WINDOW = 8192  # tokens, here bytes: a whole scenario fits
-SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
+
+class Recipe(NamedTuple):
+    """Where a recipe is, and whether it is trained, for as many steps as its reference says."""
+
+    module: str
+    trained: bool
 
 
-def tiny_llama() -> tuple[Any, Any]:
-    """A random Llama of two layers over single bytes: it knows nothing; every later stage can be tried on it."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = byte_tokenizer(window=WINDOW)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=160,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=WINDOW,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    torch.manual_seed(0)
-    return LlamaForCausalLM(config), tokenizer
+RECIPES = {
+    "tiny-llama": Recipe("scripts.model.tiny_llama", trained=False),
+    "sketch-vl": Recipe("scripts.model.sketch.standin", trained=True),
+}
 
 
-def byte_tokenizer(window: int) -> Any:
-    """A tokenizer whose tokens are the 256 bytes, one pair of them, and ChatML's special tokens."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+class Made(NamedTuple):
+    """A model in float32, its tokenizer, and the settings of its image processor where it has one."""
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    # llama.cpp does not load a BPE without merges, so there is one.
-    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *alphabet, "th"])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[("t", "h")]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        unk_token=SPECIAL[0],
-        bos_token=SPECIAL[1],
-        eos_token=SPECIAL[2],
-        pad_token=SPECIAL[2],
-        model_max_length=window,
-        clean_up_tokenization_spaces=False,
-        chat_template=CHAT_TEMPLATE,
-    )
+    model: Any
+    tokenizer: Any
+    pictures: dict[str, Any] | None
 
 
-RECIPES: dict[str, Callable[[], tuple[Any, Any]]] = {"tiny-llama": tiny_llama}
-
-
-def make(name: str) -> tuple[Any, Any]:
-    """The model (float32) and tokenizer of a recipe; the same bytes every time.
+def recipe_of(reference: str) -> tuple[Recipe, int]:
+    """The recipe behind ``tiny-llama`` or ``sketch-vl@300``, and its steps.
 
     Raises:
-        UserError: there is no such recipe.
+        UserError: there is no such recipe, or the steps are no number.
     """
+    name, _, steps = reference.partition("@")
     if name not in RECIPES:
-        raise UserError(f"recipe:{name}: no such recipe; known: {', '.join(sorted(RECIPES))}.")
-    return RECIPES[name]()
+        known = ", ".join(f"{name}@<steps>" if one.trained else name for name, one in sorted(RECIPES.items()))
+        raise UserError(f"recipe:{reference}: no such recipe; known: {known}.")
+    recipe = RECIPES[name]
+    if recipe.trained != steps.isdigit():
+        how = f"say for how many steps it is trained, such as recipe:{name}@300" if recipe.trained else "leave @ out"
+        raise UserError(f"recipe:{reference}: {how}.")
+    return recipe, int(steps or 0)
+
+
+def make(reference: str) -> Made:
+    """What a recipe makes; the same bytes every time."""
+    recipe, steps = recipe_of(reference)
+    return Made(*importlib.import_module(recipe.module).make(steps))

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import atomic_path, read_json, sha256_file, write_json, write_jsonl
+from scripts.lib.files import atomic_path, digest, manifest, read_json, sha256_file, write_json, write_jsonl
 from scripts.lib.identity import code_fingerprint, run_identity
 from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
+from scripts.lib.records import read_records
 from scripts.lib.system import keep_memory, peak_resident_bytes
 from scripts.model import engine
 from scripts.model.beginnings import ShareBeginnings
 from scripts.model.dataset import Audit, PadRight, load_examples
+from scripts.model.vision import eyes_of
 from scripts.model.weights import verify_base
 
 CURVE_KEYS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
@@ -80,12 +82,19 @@ def identity_parts(
     """What makes a run what it is: contents, settings, code; never a path, a log setting or a device."""
     return {
         "base": [file["sha256"] for file in base["files"]],
-        "train": sha256_file(train_file) if train_file.is_file() else None,
-        "val": sha256_file(val_file) if val_file and val_file.is_file() else None,
+        "train": content_of(train_file) if train_file.is_file() else None,
+        "val": content_of(val_file) if val_file and val_file.is_file() else None,
         "options": options.model_dump(exclude=set(NOT_IDENTITY)),
         "precision": precision,
         "code": code_fingerprint("scripts.model.train"),
     }
+
+
+def content_of(file: Path) -> str:
+    """A digest of a JSONL file, and of the pictures that its records show."""
+    pictures = sorted({name for record in read_records(file) for name in record.images})
+    own = sha256_file(file)
+    return digest([own, manifest(file.parent, pictures)]) if pictures else own
 
 
 def train(
@@ -137,18 +146,24 @@ def make_trainer(
     quiet_libraries()
     check_loggers(options)
     tokenizer = engine.load_tokenizer(base)
-    examples, audit = load_examples(train_file, tokenizer, options.max_tokens)
+    eyes = eyes_of(base)
+    examples, audit = load_examples(train_file, tokenizer, options.max_tokens, eyes=eyes)
     audits, held_out = {"train": audit}, None
     if val_file:
-        held_out, audits["val"] = load_examples(val_file, tokenizer, options.max_tokens, options.eval_records)
+        held_out, audits["val"] = load_examples(val_file, tokenizer, options.max_tokens, options.eval_records, eyes)
     transformers.set_seed(options.seed)
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
     callbacks: list[Any] = [own.Progress(), own.StopAtNan()]
     if options.early_stopping_patience and held_out is not None:
         callbacks.append(transformers.EarlyStoppingCallback(options.early_stopping_patience))
     model = engine.load_for_training(base, options, device, precision)
-    pad = PadRight(tokenizer.pad_token_id)
-    shares = options.share_beginnings and engine.pick_engine(options, device) == "hf" and own.shares_beginnings(model)
+    pad = PadRight(tokenizer.pad_token_id, eyes)
+    shares = (
+        options.share_beginnings
+        and eyes is None
+        and engine.pick_engine(options, device) == "hf"
+        and own.shares_beginnings(model)
+    )
     trainer = own.AnswerTrainer(
         model=model,
         args=own.training_arguments(options, work, device, precision, evaluates=held_out is not None),

@@ -17,10 +17,11 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from scripts.lib.cli import UserError
 from scripts.lib.options.train import TrainOptions
 from scripts.model.dataset import IGNORED
+from scripts.model.vision import FAMILIES
 
 # Their logits are the plain product of hidden states and output embeddings, so that it can be taken at the few
 # positions that carry loss. Others scale or cap their logits and go the long way.
-PLAIN_HEADS = frozenset({"llama", "gpt2", "qwen2", "qwen3", "mistral", "smollm3"})
+PLAIN_HEADS = frozenset({"llama", "gpt2", "qwen2", "qwen3", "mistral", "smollm3", *FAMILIES})
 
 
 class AnswerTrainer(Trainer):

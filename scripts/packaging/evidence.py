@@ -15,6 +15,8 @@ BASELINE_WORDS = {
     "majority": "always gives the commonest answer of the training data",
     "nearest": "copies the answer of the most similar training case",
     "mean": "always gives the mean of the training data",
+    "flat": "a plane at the true mean height, which no one is told",
+    "shuffled": "the tuned model, shown another case's picture: what it still gets right it does not see",
 }
 TOP = "counts"
 LONG_TEXT = 120  # characters

@@ -11,13 +11,15 @@ from scripts.packaging.evidence import Row
 from scripts.report_parts import svg
 from scripts.report_parts.lineage import stages
 from scripts.report_parts.sources import RunPaths, bytes_of, optional_json, optional_rows
+from scripts.terrain import words as terrain_words
 from scripts.tools import words as tools_words
 
-WORDS: dict[str, Any] = {"dnd": dnd_words.METRICS, "tools": tools_words.METRICS}
-COUNT_WORDS: dict[str, Any] = {"dnd": dnd_words.COUNTS, "tools": tools_words.COUNTS}
+WORDS: dict[str, Any] = {"dnd": dnd_words.METRICS, "tools": tools_words.METRICS, "terrain": terrain_words.METRICS}
+COUNT_WORDS: dict[str, Any] = {"dnd": dnd_words.COUNTS, "tools": tools_words.COUNTS, "terrain": terrain_words.COUNTS}
 SYSTEM_WORDS = {
     "dnd": "A dungeon master for tabletop scenarios: it narrates, and when a rule is due it writes a tool call such as "
     "[check: stealth, Pip] that a game can carry out.",
+    "terrain": "A surveyor that sees a minimap and describes the ground under it: heights, textures, water, objects.",
     "tools": "A specialist that turns an instruction into exact tool calls, and says so where it cannot.",
 }
 SAMPLES = 3

@@ -229,6 +229,7 @@ def statistics(
         | {"unseen": sum(record.meta["set"] == "unseen" for record in records["test"])},
         "naive_split": naive(used, options),
         "answer": {
+            "form": ingest.answer.model_dump(),
             "cells": ingest.answer.cells,
             "longest_allowed_bytes": longest(ingest.answer),
             "longest_bytes": max(len(row["answer"]) for row in kept.values()),

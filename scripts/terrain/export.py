@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from scripts.lib.cli import UserError
-from scripts.terrain.geometry import MAP_TILES
+from scripts.terrain.places import MAP_TILES
 
 MANIFESTS = ("manifest.json", "ml_dataset_manifest.json")
 NAME = re.compile(r"(?P<map>.+)_(?P<x>\d{1,3})_(?P<y>\d{1,3})")
-NAME_KEYS = ("tile", "name", "adt_tile", "id")
+NAME_KEYS = ("tile_json_path", "tile", "name", "adt_tile", "id")
 
 
 class TileFile(NamedTuple):
@@ -98,6 +98,13 @@ def tile_file(export: Path, path: Path) -> TileFile | Fault:
         message = f"coordinates ({x}, {y}) lie outside the map, 0 to {MAP_TILES - 1}; correct the name."
         return Fault(path.as_posix(), path.stem, "coordinates", message)
     return TileFile(export, path, match["map"], x, y)
+
+
+def files_of(tile: TileFile) -> list[Path]:
+    """The files that a tile is read from, as far as they are there: its JSON, and pictures by their usual names."""
+    minimaps = (tile.export / "images").glob(f"{tile.name}.*")
+    stitched = (tile.export / "stitched").glob(f"{tile.name}_*.png")
+    return [tile.path, *sorted(minimaps), *sorted(stitched)]
 
 
 def manifest_faults(export: Path, tiles: Sequence[TileFile]) -> Iterator[Fault]:

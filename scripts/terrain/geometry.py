@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-MAP_TILES = 64  # a side
+from scripts.terrain.places import MAP_TILES
+
 TILE = 533.0 + 1 / 3  # yards a side
 CHUNKS = 16  # a side of a tile
 CHUNK = TILE / CHUNKS  # yards a side

@@ -21,10 +21,9 @@ from scripts.lib.options.terrain import TerrainCheckOptions, TerrainIngestOption
 from scripts.terrain.answer import describe, rebuild, to_text
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
 from scripts.terrain.pictures import difference_hash, read_picture, resized, write_heights, write_picture
+from scripts.terrain.places import shard_of
 from scripts.terrain.tile import Tile, TileError, read_tile
 from scripts.terrain.worth import riches, worth
-
-SHARD = 8  # tiles a side
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,11 +65,6 @@ def faults_of(shard: str, shards: Collection[str], faults: Sequence[Fault]) -> l
     first = shard == min(shards)
     places = [(fault, shard_of_name(fault.tile)) for fault in faults]
     return [fault for fault, place in places if place == shard or (first and place not in shards)]
-
-
-def shard_of(x: int, y: int) -> str:
-    """The shard that a tile belongs to: ``4_3``."""
-    return f"{x // SHARD}_{y // SHARD}"
 
 
 def shard_of_name(name: str) -> str | None:

@@ -18,7 +18,7 @@ rule base:
         disk_mb=4000,
     params:
         options=lambda wildcards: as_json(CONFIG.bases[wildcards.base]),
-        code=code("scripts.model.base"),
+        code=base_code,
     shell:
         "python -m scripts.model.base --name {wildcards.base:q}"
         " --out models/base/{wildcards.base:q} --params {params.options:q} --log {log:q}"

@@ -69,6 +69,34 @@ rule convert:
         " --log {log:q}"
 
 
+# A model that sees has a second file, its projector: vision tower and what ties it to the text.
+rule project:
+    input:
+        weights=rules.merge.output.weights,
+        config=f"{MERGED}config.json",
+        tokenizer=f"{MERGED}tokenizer.json",
+    output:
+        mmproj=f"{GGUF}mmproj.gguf",
+    log:
+        "logs/{system}/{run}/project.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/project.tsv"
+    priority: 5
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        disk_mb=2000,
+    params:
+        folder=subpath(input.config, parent=True),
+        code=code("scripts.model.convert"),
+    shell:
+        "python -m scripts.model.convert --model {params.folder:q} --mmproj {output.mmproj:q}"
+        " --log {log:q}"
+
+
 rule quantize:
     input:
         f16=f"{GGUF}model-f16.gguf",
@@ -104,6 +132,7 @@ rule certify:
         account=f"{MERGED}merge.json",
         f16=f"{GGUF}model-f16.gguf",
         quants=of_run(quant_files),
+        mmproj=mmproj_file,
         heldout="data/curated/{system}/{run}/val.jsonl",
         texts="data/curated/{system}/{run}/train.jsonl",
     output:
@@ -126,8 +155,9 @@ rule certify:
         adapter=subpath(input.adapter, parent=True),
         merged=subpath(input.account, parent=True),
         quants=quant_flags,
+        mmproj=mmproj_flags,
         code=code("scripts.model.certify"),
     shell:
         "python -m scripts.model.certify --base {params.base:q} --adapter {params.adapter:q}"
         " --merged {params.merged:q} --f16 {input.f16:q} --quant {params.quants:q} --heldout {input.heldout:q}"
-        " --texts {input.texts:q} --out {output.certificate:q} --params {params.options:q} --log {log:q}"
+        " {params.mmproj:q} --texts {input.texts:q} --out {output.certificate:q} --params {params.options:q} --log {log:q}"

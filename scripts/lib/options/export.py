@@ -30,6 +30,8 @@ class CertifyOptions(Options):
 
     max_nmse: float = Field(default=1e-5, gt=0)
     """normalised mean squared error of full logits, merged against f16 GGUF, float32"""
+    max_nmse_pictures: float = Field(default=1e-4, gt=0)
+    """the same after pictures, merged against f16 GGUF and projector"""
     max_effect_lost: float = Field(default=0.01, gt=0)
     """share of the adapter's effect on the logits that merging into 16-bit weights may lose"""
     logit_records: int = Field(default=2, ge=1)

@@ -25,18 +25,25 @@ ADVICE = (
 )
 
 
-def check_effect(base: Path, adapter: Path, merged: Path, records: list[Record], options: CertifyOptions) -> Check:
+def check_effect(
+    base: Path, adapter: Path, merged: Path, records: list[Record], folder: Path, options: CertifyOptions
+) -> Check:
     """How much of what the adapter changes in the logits is lost by merging; all three models in float32.
 
-    Two models are held at a time, and the logits of one record.
+    Pictures of the records lie in ``folder``. Two models are held at a time, and the logits of one record.
     """
-    texts = rendered(merged, evenly(records, options.logit_records), options.max_tokens)
+    texts = rendered(merged, evenly(records, options.logit_records), options.max_tokens, folder)
     tuned, after = load_tuned(base, adapter), merged_float32(merged)
     error = effect = energy = 0.0
     for text in tqdm(texts, desc="merge", unit="text"):
         with tuned.disable_adapter():
-            before = reference_logits(tuned, text.ids)
-        rows = zip(before, reference_logits(tuned, text.ids), reference_logits(after, text.ids), strict=True)
+            before = reference_logits(tuned, text.ids, text.shown)
+        rows = zip(
+            before,
+            reference_logits(tuned, text.ids, text.shown),
+            reference_logits(after, text.ids, text.shown),
+            strict=True,
+        )
         for row in rows:
             plain, adapted, stored = map(centred, row)
             error += float(np.square(stored - adapted).sum())

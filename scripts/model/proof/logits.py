@@ -9,9 +9,9 @@ Both are taken over answer tokens only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import Record
 from scripts.model.logits import LogitReader
 from scripts.model.proof.check import Check, below, evenly, faults
+from scripts.model.vision import Eyes, eyes_of, model_class, pictures_of
 
 NMSE_ADVICE = (
     "it is not the merged model, or llama.cpp computes it differently: delete the GGUF file and convert again, and if "
@@ -60,9 +61,8 @@ def check_parity(merged: Path, f16: Path, records: list[Record], options: Certif
 def load_float32(folder: Path) -> Any:
     """The merged model in transformers, in float32 on the CPU."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    model = model_class(folder).from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     return model.eval()
 
 
@@ -92,12 +92,12 @@ def forget() -> None:
         shared.cache_clear()
 
 
-def reference_logits(model: Any, ids: list[int]) -> np.ndarray:
-    """float32 logits [n, vocab] of one text."""
+def reference_logits(model: Any, ids: list[int], shown: dict[str, Any] | None = None) -> np.ndarray:
+    """float32 logits [n, vocab] of one text, beside the pictures that it shows."""
     import torch
 
     with torch.inference_mode():
-        return model(input_ids=torch.tensor([ids])).logits[0].numpy()
+        return model(input_ids=torch.tensor([ids]), **(shown or {})).logits[0].numpy()
 
 
 def centred(row: np.ndarray) -> np.ndarray:
@@ -106,18 +106,42 @@ def centred(row: np.ndarray) -> np.ndarray:
     return row - row.mean()
 
 
-def rendered(folder: Path, records: list[Record], most: int) -> list[Rendered]:
-    """Records as tokens and mask, cut after ``most`` tokens or the model's window."""
+@dataclass(frozen=True)
+class Shown(Rendered):
+    """A rendered record with what the model takes beside its ids for the pictures it shows."""
+
+    shown: dict[str, Any] = field(default_factory=dict)
+
+
+def rendered(folder: Path, records: list[Record], most: int, pictures: Path | None = None) -> list[Shown]:
+    """Records as tokens and mask, cut after ``most`` tokens or the model's window; one with pictures is never cut.
+
+    Args:
+        pictures: the folder of the records' pictures; none given: the model only reads.
+    """
     from scripts.lib.files import read_json
     from scripts.model.weights import context_length
 
-    tokenizer = tokenizer_of(folder)
+    tokenizer, eyes = tokenizer_of(folder), eyes_of(folder) if pictures else None
     most = min(most, context_length(read_json(folder / "config.json")) or most)
-    texts = [render(tokenizer, record) for record in records]
-    return [Rendered(text.text, text.ids[:most], text.mask[:most]) for text in texts]
+    texts = []
+    for record in records:
+        if eyes and pictures and record.images:
+            texts.append(_shown(tokenizer, record, pictures_of(record, pictures), eyes))
+            continue
+        text = render(tokenizer, record)
+        texts.append(Shown(text.text, text.ids[:most], text.mask[:most]))
+    return texts
 
 
-def longest(texts: list[Rendered]) -> int:
+def _shown(tokenizer: Any, record: Record, paths: list[Path], eyes: Eyes) -> Shown:
+    import torch
+
+    text = render(tokenizer, record, [eyes.features(path) for path in paths])
+    return Shown(text.text, text.ids, text.mask, eyes.input_of(torch.tensor([text.ids]), paths))
+
+
+def longest(texts: Sequence[Rendered]) -> int:
     """Tokens of the longest text."""
     return max(len(text.ids) for text in texts)
 

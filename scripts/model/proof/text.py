@@ -13,6 +13,7 @@ from scripts.lib.tokenizer import Tokenizer
 from scripts.model.llama import Server
 from scripts.model.logits import LogitReader
 from scripts.model.proof.check import Check, attempt, evenly, faults
+from scripts.model.vision import FRAMED
 
 SHOWN = 24  # characters shown on each side of a difference
 CONTEXT = 64  # tokens; nothing is generated
@@ -62,8 +63,8 @@ def check_prompts(tokenizer: Any, server: Server, records: list[Record]) -> Chec
             if answer == 0:  # nothing was said before it: there is no prompt
                 continue
             ours = prompt_text(tokenizer, record, answer)
-            given = template_input(tokenizer.chat_template, record.messages[:answer], record.tools)
-            theirs = server.apply_template(*given)
+            rows, tools = template_input(tokenizer.chat_template, record.messages[:answer], record.tools)
+            theirs = server.apply_template([as_text(row) for row in rows], tools)
             prompts += 1
             if ours != theirs:
                 wrong.append(f"record {record.id}, message {answer}, {_first_character(ours, theirs)}")
@@ -71,6 +72,13 @@ def check_prompts(tokenizer: Any, server: Server, records: list[Record]) -> Chec
         wrong.append("no record has an answer to a prompt")
     detail = f"{prompts} prompts, the same in transformers and llama.cpp"
     return faults("prompt", wrong, detail, TEMPLATE_ADVICE)
+
+
+def as_text(row: dict[str, Any]) -> dict[str, Any]:
+    """A message with its pictures as the text that stands for them: llama.cpp's template takes no bare placeholders."""
+    if isinstance(row["content"], str):
+        return row
+    return row | {"content": "".join(part.get("text", FRAMED) for part in row["content"])}
 
 
 def _first_character(ours: str, theirs: str) -> str:

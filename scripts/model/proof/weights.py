@@ -23,6 +23,7 @@ CONV1D_ENDINGS = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight", ".q_attn.w
 NOT_WEIGHTS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 OWN_TENSORS = ("rope_freqs.weight",)  # llama.cpp's, from the config
 TIED_HEAD = "output.weight"
+TOWER = "visual."  # the tensors of a vision tower: `scripts.model.proof.vision`
 FLOATS = ("F32", "F16", "BF16")
 FLOAT16_EXPONENT = 0x7C00  # all of its bits set: infinity or NaN
 BLOCK_ROWS_BYTES = 1 << 23
@@ -107,7 +108,7 @@ CHECKSUMS = {"sha256": sha256_file, "crc32": _crc32}
 
 def check_inventory(merged: Path, f16: Path) -> Check:
     """Whether every tensor of the merged model stands in the f16 GGUF with its shape, and no other does."""
-    file, found = GgufFile(f16), read_model(merged)
+    file, found = GgufFile(f16), text_tensors(merged)
     expected, wrong = gguf_names(found, file)
     config = read_json(merged / "config.json")
     for name, tensor in expected.items():
@@ -124,6 +125,12 @@ def check_inventory(merged: Path, f16: Path) -> Check:
     allowed = {*expected, *OWN_TENSORS} | ({TIED_HEAD} if config.get("tie_word_embeddings") else set())
     wrong += [f"{name} is nobody's" for name in sorted(file.tensors.keys() - allowed)]
     return faults("inventory:f16", wrong, f"all {len(expected)} tensors of the merged model, none besides")
+
+
+def text_tensors(merged: Path) -> dict[str, Tensor]:
+    """The merged model's tensors without a vision tower, by the names they have in a model that only reads."""
+    found = {name: tensor for name, tensor in read_model(merged).items() if TOWER not in name}
+    return {name.replace(".language_model.", "."): tensor for name, tensor in found.items()}
 
 
 def gguf_names(found: dict[str, Tensor], file: GgufFile) -> tuple[dict[str, Tensor], list[str]]:
@@ -153,7 +160,7 @@ def check_values(merged: Path, f16: Path) -> Check:
     patterns needs 65,536 numbers a tensor, however big it is.
     """
     file = GgufFile(f16)
-    expected, _ = gguf_names(read_model(merged), file)
+    expected, _ = gguf_names(text_tensors(merged), file)
     wrong = []
     for name, tensor in expected.items():
         here = file.tensors.get(name)

@@ -1,0 +1,101 @@
+"""Writes a made-up map as an export of terrain tiles with minimaps.
+
+In the folder: the export's manifest, `dataset/`, `images/`, `stitched/` and `liquids/`, and, last, `files.json` with
+the size and hash of every file. The same seed and options give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+from tqdm import tqdm
+
+from scripts.lib.cli import StageParser, UserError, load_params, run, say
+from scripts.lib.files import inside, manifest, read_json, write_json
+from scripts.lib.options.terrain_generate import TerrainGenerateOptions
+from scripts.terrain.generator.tile import write_tile
+from scripts.terrain.generator.world import world_of
+from scripts.terrain.geometry import MAP_TILES
+
+FILES = "files.json"
+MANIFESTS = {"current": "manifest.json", "older": "ml_dataset_manifest.json"}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    result = StageParser(__doc__)
+    result.add_argument("--out", type=Path, required=True, help="folder to write")
+    return result
+
+
+def block(tiles: int) -> list[tuple[int, int]]:
+    """Places (x, y) of so many tiles around the map's middle, row by row; only the last row may be short."""
+    columns = math.isqrt(tiles - 1) + 1
+    rows = -(-tiles // columns)
+    left, top = MAP_TILES // 2 - columns // 2, MAP_TILES // 2 - rows // 2
+    return [(left + index % columns, top + index // columns) for index in range(tiles)]
+
+
+def coverage(entries: list[dict[str, Any]]) -> dict[str, int]:
+    """Counts of tiles and pictures, as the export's manifest gives them."""
+    return {
+        "tiles_processed": len(entries),
+        "tiles_with_source_minimap": len(entries),
+        "tiles_with_local_heightmap": len(entries),
+        "tiles_with_shadow_maps": len(entries),
+        "tiles_with_any_alpha_mask": len(entries),
+        "tiles_with_objects": sum(entry["object_count"] > 0 for entry in entries),
+        "tiles_with_liquids": sum(entry["liquid_count"] > 0 for entry in entries),
+        "tiles_with_chunk_layer_metadata": len(entries),
+        "existing_alpha_mask_images": sum(len(entry["alpha_mask_paths"]) for entry in entries),
+        "existing_shadow_map_images": sum(len(entry["shadow_map_paths"]) for entry in entries),
+    }
+
+
+def paths_of(entry: dict[str, Any]) -> list[str]:
+    """The files of a tile, by its entry in the manifest."""
+    single = ("tile_json_path", "source_minimap_path", "heightmap_local_path", "liquid_mask_path")
+    return [entry[key] for key in single if entry[key]] + entry["shadow_map_paths"] + entry["alpha_mask_paths"]
+
+
+def clear(out: Path) -> None:
+    """Removes the files of an earlier run that ended; others stay."""
+    if not (out / FILES).is_file():
+        return
+    listed = read_json(out / FILES)
+    if not isinstance(listed, dict) or "options" not in listed:
+        raise UserError(f"{out / FILES}: not a file list of this command; choose another --out.")
+    (out / FILES).unlink()
+    for row in listed["files"]:
+        inside(out, row["name"]).unlink(missing_ok=True)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Makes the world and writes its tiles."""
+    options = TerrainGenerateOptions.parse(load_params(args.params))
+    cv2.setNumThreads(1)
+    clear(args.out)
+    world, entries = world_of(options.seed), []
+    for x, y in tqdm(block(options.tiles), desc=options.map, unit="tile", disable=None):
+        entries.append(write_tile(world, options, x, y, args.out))
+    index = {
+        "schema_version": "mk-dataset-manifest.v1",
+        "dataset_name": options.map,
+        "source_format": "generated",
+        "tile_json_directory": "dataset",
+        "coverage": coverage(entries),
+        "tiles": entries,
+    }
+    write_json(args.out / MANIFESTS[options.layout], index)
+    names = [MANIFESTS[options.layout], *(path for entry in entries for path in paths_of(entry))]
+    files = manifest(args.out, names)
+    write_json(args.out / FILES, {"seed": options.seed, "options": options.model_dump(), "files": files})
+    say(f"{args.out}: {len(entries)} tiles, {sum(row['bytes'] for row in files) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    run(parser, main)

@@ -1,0 +1,169 @@
+"""The JSON of a tile, field by field as exporters write it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from scripts.terrain.generator.cover import MATERIALS, Cover, slopes
+from scripts.terrain.generator.ground import INNER, Ground
+from scripts.terrain.generator.layers import Layers, by_chunk
+from scripts.terrain.generator.things import BUILDINGS, KINDS, Thing
+from scripts.terrain.generator.world import STEP
+from scripts.terrain.geometry import CHUNK, CHUNKS, CORNER, GRID, unstitch
+
+TEXTURES = {
+    "grass": "grass01",
+    "drygrass": "drygrass01",
+    "heath": "heath01",
+    "leaves": "forestfloor02",
+    "scree": "scree01",
+    "rock": "cliffrock01",
+    "snow": "snow01",
+    "sand": "sandshore01",
+    "gravel": "rivergravel01",
+    "cobble": "cobblestone01",
+    "dirt": "roaddirt01",
+}
+HAS_SHADOW, RIVER, OCEAN, HAS_COLOURS = 0x1, 0x4, 0x8, 0x40  # flags of a chunk
+HAS_ALPHA = 0x100  # flag of a layer
+NEUTRAL = 127  # a vertex colour that changes nothing
+
+
+def texture_path(map_name: str, material: int) -> str:
+    """The invented path of a material's texture, such as ``tileset\\eastvale\\eagrass01.blp``."""
+    folder = map_name.lower()
+    return f"tileset\\{folder}\\{folder[:2]}{TEXTURES[MATERIALS[material]]}.blp"
+
+
+def object_name(map_name: str, thing: Thing) -> str:
+    """The invented path of a thing's model."""
+    folder, name = map_name.lower(), f"{map_name.lower()[:2]}{thing.kind}{thing.variant + 1:02d}"
+    if thing.kind in BUILDINGS:
+        return f"world\\wmo\\{folder}\\buildings\\{name}.wmo"
+    return f"world\\{folder}\\passivedoodads\\{'rocks' if thing.kind == 'rock' else 'trees'}\\{name}.m2"
+
+
+def text(array: np.ndarray) -> str:
+    """An array's bytes in base64."""
+    return base64.b64encode(np.ascontiguousarray(array)).decode()
+
+
+def heights_of(ground: Ground, interleaved: bool) -> dict[str, Any]:
+    """The fields of the tile's heights and places."""
+    field = ground.heights[INNER, INNER]
+    heights = unstitch(field, interleaved)
+    index = np.arange(CHUNKS * CHUNKS)
+    south = (ground.origin[0] + INNER.start) * STEP + index // CHUNKS * CHUNK
+    east = (ground.origin[1] + INNER.start) * STEP + index % CHUNKS * CHUNK
+    places = np.stack([CORNER - south, CORNER - east, heights[:, 0]], axis=1)
+    return {
+        "heights": [{"idx": number, "h": row} for number, row in enumerate(heights)],
+        "is_interleaved": interleaved,
+        "chunk_positions": (np.rint(places * 1000) / 1000).ravel(),
+        "height_min": heights.min(),
+        "height_max": heights.max(),
+        "wdl_heights": {
+            "outer_17": np.rint(field[::16, ::16]).astype(np.int16).ravel(),
+            "inner_16": np.rint(field[8::16, 8::16]).astype(np.int16).ravel(),
+        },
+    }
+
+
+def textures_of(map_name: str, layers: Layers) -> list[int]:
+    """The materials of a tile in the order in which its texture list names them."""
+    return sorted({material for chosen in layers.materials for material in chosen})
+
+
+def chunk_layers(
+    map_name: str, ground: Ground, cover: Cover, layers: Layers, interleaved: bool, flags: np.ndarray
+) -> list[dict[str, Any]]:
+    """One entry for each chunk; ``flags`` [256] are those that other parts of the tile set."""
+    used = textures_of(map_name, layers)
+    normals, colours = _normals(ground, interleaved), _colours(ground, cover, interleaved)
+    area = 1 + (ground.origin[0] + INNER.start) // 512 * 32 + (ground.origin[1] + INNER.start) // 512
+    entries = []
+    for index, chosen in enumerate(layers.materials):
+        tinted = bool((colours[index, :, :3] != NEUTRAL).any())
+        entries.append(
+            {
+                "idx": index,
+                "layers": [_layer(map_name, used, layers, index, slot) for slot in range(len(chosen))],
+                "normals": normals[index].ravel(),
+                "mccv_colors": text(colours[index]) if tinted else None,
+                "area_id": area,
+                "flags": int(flags[index]) | HAS_COLOURS * tinted,
+            }
+        )
+    return entries
+
+
+def _layer(map_name: str, used: list[int], layers: Layers, chunk: int, slot: int) -> dict[str, Any]:
+    material, alpha = layers.materials[chunk][slot], layers.alphas[slot, chunk]
+    return {
+        "tex_id": used.index(material),
+        "texture_path": texture_path(map_name, material),
+        "flags": HAS_ALPHA if slot else 0,
+        "alpha_off": alpha.size * max(0, slot - 1),
+        "effect_id": 0,
+        "alpha_bits": text(alpha) if slot else None,
+    }
+
+
+def _normals(ground: Ground, interleaved: bool) -> np.ndarray:
+    """int8 [256, 145, 3]: normals towards north, west and up, 127 long."""
+    down, right = (field[INNER, INNER].astype(np.float64) for field in slopes(ground.heights))
+    length = np.sqrt(down * down + right * right + 1)
+    parts = [np.rint(127 * part / length).astype(np.int8) for part in (down, right, np.ones_like(down))]
+    return np.stack([unstitch(part, interleaved) for part in parts], axis=-1)
+
+
+def _colours(ground: Ground, cover: Cover, interleaved: bool) -> np.ndarray:
+    """uint8 [256, 145, 4]: blue, green, red and 255; darker under trees, in steps of eight."""
+    shade = 8 * np.rint(4 * cover.forest[INNER, INNER]).astype(np.uint8)
+    colours = np.full((CHUNKS * CHUNKS, 145, 4), 255, np.uint8)
+    colours[..., :3] = (NEUTRAL - unstitch(shade, interleaved))[..., None]
+    return colours
+
+
+def shadow_bits(shadow: np.ndarray) -> list[dict[str, Any]]:
+    """``{"idx", "bits"}`` of each chunk that has any shadow in a map uint8 [1024, 1024]; the lowest bit is first."""
+    pieces = by_chunk(shadow > 0)
+    packed = np.packbits(pieces.reshape(len(pieces), -1), axis=1, bitorder="little")
+    return [{"idx": i, "bits": text(packed[i])} for i in np.flatnonzero(packed.any(axis=1)).tolist()]
+
+
+def objects_of(map_name: str, things: list[Thing], older: bool) -> list[dict[str, Any]]:
+    """The placements, raw (x east, y up, z south); old clients know no scale of buildings and leave it 0."""
+    names = sorted({object_name(map_name, thing) for thing in things})
+    entries = []
+    for thing in things:
+        _, radius, height = KINDS[thing.kind]
+        name, building = object_name(map_name, thing), thing.kind in BUILDINGS
+        entries.append(
+            {
+                "name": name,
+                "name_id": names.index(name),
+                "unique_id": thing.number,
+                "x": round(thing.column * STEP, 3),
+                "y": round(thing.height, 3),
+                "z": round(thing.row * STEP, 3),
+                "rot_x": 0.0,
+                "rot_y": thing.turn,
+                "rot_z": 0.0,
+                "scale": (0.0 if older else 1.0) if building else thing.scale,
+                "category": "wmo" if building else "m2",
+                "bounds_min": [-radius, 0.0, -radius],
+                "bounds_max": [radius, height, radius],
+            }
+        )
+    return entries
+
+
+def heightmap(ground: Ground) -> np.ndarray:
+    """uint16 [257, 257]: 0 is the tile's lowest ground and 65535 its highest."""
+    field = ground.heights[INNER, INNER].reshape(GRID, GRID)
+    low, high = field.min(), field.max()
+    return np.rint((field - low) * (65535 / max(high - low, 0.01))).astype(np.uint16)
