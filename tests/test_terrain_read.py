@@ -82,7 +82,22 @@ def test_a_whole_tile(tmp_path, older):
     assert read_picture(tile, "minimap", [256]).shape == (256, 256, 3)
 
 
+def test_chunks_may_be_objects(export):
+    """As exporters write them whose chunks carry more than layers."""
+    data = tile_json(32, 48)["terrain_data"]
+    as_lists = read(export)
+    layers = [{"idx": chunk, "layers": rows, "normals": []} for chunk, rows in enumerate(data["chunk_layers"])]
+    shadows = [{"idx": 0, "bits": data["shadow_bits"][0]}]
+    spoil(export, chunk_layers=layers[::-1], shadow_bits=shadows)
+    as_objects = read(export)
+    np.testing.assert_array_equal(as_objects.shares, as_lists.shares)
+    np.testing.assert_array_equal(as_objects.layers, as_lists.layers)
+    assert as_objects.shadows
+
+
 BAD = {
+    "chunk beyond": ({"chunk_layers": [{"idx": 256, "layers": []}]}, "an idx 256 that is no chunk"),
+    "few chunks": ({"chunk_layers": [[]]}, "has 1 entries, not 256"),
     "144 heights": ({"heights": [{"idx": n, "h": [0.0] * (145 - (n == 3))} for n in range(256)]}, "chunk 3 has 144"),
     "255 chunks": ({"heights": [{"idx": n, "h": [0.0] * 145} for n in range(255)]}, "255 chunks, not 256"),
     "a chunk twice": ({"heights": [{"idx": 0, "h": [0.0] * 145} for _ in range(256)]}, "each of 0 to 255 once"),

@@ -7,7 +7,6 @@ the size and hash of every file. The same seed and options give the same bytes.
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from scripts.lib.files import inside, manifest, read_json, write_json
 from scripts.lib.options.terrain_generate import TerrainGenerateOptions
 from scripts.terrain.generator.tile import write_tile
 from scripts.terrain.generator.world import world_of
-from scripts.terrain.geometry import MAP_TILES
+from scripts.terrain.places import block
 
 FILES = "files.json"
 MANIFESTS = {"current": "manifest.json", "older": "ml_dataset_manifest.json"}
@@ -30,14 +29,6 @@ def parser() -> argparse.ArgumentParser:
     result = StageParser(__doc__)
     result.add_argument("--out", type=Path, required=True, help="folder to write")
     return result
-
-
-def block(tiles: int) -> list[tuple[int, int]]:
-    """Places (x, y) of so many tiles around the map's middle, row by row; only the last row may be short."""
-    columns = math.isqrt(tiles - 1) + 1
-    rows = -(-tiles // columns)
-    left, top = MAP_TILES // 2 - columns // 2, MAP_TILES // 2 - rows // 2
-    return [(left + index % columns, top + index // columns) for index in range(tiles)]
 
 
 def coverage(entries: list[dict[str, Any]]) -> dict[str, int]:

@@ -7,6 +7,8 @@ vertex (row, column) of a chunk stands at twice its row and column, an inner one
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from scripts.terrain.places import MAP_TILES
@@ -37,11 +39,8 @@ def stitch(heights: np.ndarray, interleaved: bool = True) -> np.ndarray:
     Vertices that chunks share are averaged. Between four vertices of a row and a column, where none stands, lies an
     edge of the ground's triangles between two outer vertices: the height there is their mean.
     """
-    total, count = np.zeros((GRID, GRID)), np.zeros((GRID, GRID))
-    rows, columns = _grid_places(interleaved)
-    np.add.at(total, (rows, columns), heights)
-    np.add.at(count, (rows, columns), 1)
-    field = total / np.maximum(count, 1)
+    places, count = _grid_counts(interleaved)
+    field = np.bincount(places, heights.reshape(-1), GRID * GRID).reshape(GRID, GRID) / count
     field[::2, 1::2] = (field[::2, :-2:2] + field[::2, 2::2]) / 2
     field[1::2, ::2] = (field[:-2:2, ::2] + field[2::2, ::2]) / 2
     return field
@@ -52,6 +51,15 @@ def unstitch(field: np.ndarray, interleaved: bool = True) -> np.ndarray:
     return field[_grid_places(interleaved)]
 
 
+@cache
+def _grid_counts(interleaved: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The flat grid place of each vertex, and how many vertices stand at each place [257, 257], where none does 1."""
+    rows, columns = _grid_places(interleaved)
+    places = (rows * GRID + columns).reshape(-1)
+    return places, np.maximum(np.bincount(places, minlength=GRID * GRID), 1).reshape(GRID, GRID)
+
+
+@cache
 def _grid_places(interleaved: bool) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns, each [256, 145], of all vertices of a tile on its grid; chunk = 16 · row + column."""
     places = vertex_places(interleaved)

@@ -8,9 +8,13 @@ the height fields, ``quarantine.jsonl``, and last ``manifest.json`` with names, 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+# A tile's arrays are small: threads of the linear algebra would wait for each other. It reads this once, when loaded.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 from tqdm import tqdm

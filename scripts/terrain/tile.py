@@ -213,11 +213,12 @@ def read_layers(chunks: Any, textures: int) -> tuple[np.ndarray, np.ndarray, np.
     shares, layers, blended = np.zeros(textures), np.zeros(CHUNK_COUNT, int), np.zeros(CHUNK_COUNT, bool)
     if not chunks:
         return shares, layers, blended
-    if not isinstance(chunks, list) or len(chunks) != CHUNK_COUNT:
-        raise TileError("chunk_layers", f"has no list of {CHUNK_COUNT} chunks' layers; export the tile again.")
+    chunks = by_chunk(chunks, "chunk_layers", "layers")
     texts: list[str] = []
     places: list[tuple[int, int]] = []
     for chunk, rows in enumerate(chunks):
+        if not isinstance(rows or [], list):
+            raise TileError("chunk_layers", f"chunk {chunk}: its layers are no list; export the tile again.")
         layers[chunk] = len(rows or [])
         for depth, layer in enumerate(rows or []):
             _known_texture(layer, textures, chunk)
@@ -234,6 +235,28 @@ def read_layers(chunks: Any, textures: int) -> tuple[np.ndarray, np.ndarray, np.
             free -= seen
             blended[chunk] |= (chunk, depth) in alpha
     return shares / max(shares.sum(), 1e-9), layers, blended
+
+
+def by_chunk(rows: Any, field: str, key: str) -> list[Any]:
+    """What a field holds of each of 256 chunks: a list in their order, or of objects with ``idx`` and ``key``.
+
+    Chunks that no object names have None.
+
+    Raises:
+        TileError: it is neither.
+    """
+    if not isinstance(rows, list):
+        raise TileError(field, f"`{field}` is no list; export the tile again.")
+    if rows and all(isinstance(row, dict) and "idx" in row for row in rows):
+        found: list[Any] = [None] * CHUNK_COUNT
+        for row in rows:
+            if not isinstance(row["idx"], int) or not 0 <= row["idx"] < CHUNK_COUNT:
+                raise TileError(field, f"`{field}` has an idx {row['idx']!r} that is no chunk; export the tile again.")
+            found[row["idx"]] = row.get(key)
+        return found
+    if rows and len(rows) != CHUNK_COUNT:
+        raise TileError(field, f"`{field}` has {len(rows)} entries, not {CHUNK_COUNT}; export the tile again.")
+    return rows
 
 
 def _known_texture(layer: Any, textures: int, chunk: int) -> None:
@@ -266,9 +289,7 @@ def has_shadows(texts: Any) -> bool:
     Raises:
         TileError: a field is of another length, or no base64.
     """
-    if not isinstance(texts, list) or (texts and len(texts) != CHUNK_COUNT):
-        raise TileError("shadow_bits", f"`shadow_bits` is no list of {CHUNK_COUNT} texts; export the tile again.")
-    given = [(chunk, text) for chunk, text in enumerate(texts) if text]
+    given = [(chunk, text) for chunk, text in enumerate(by_chunk(texts, "shadow_bits", "bits")) if text]
     return bool(decoded([text for _, text in given], SHADOW_BYTES, "shadow_bits", [at for at, _ in given]).any())
 
 

@@ -13,7 +13,7 @@ from scripts.terrain.generator.world import STEP
 
 PIXELS = 256  # a side; a pixel lies between four grid points
 MATERIALS = ("grass", "drygrass", "heath", "leaves", "scree", "rock", "snow", "sand", "gravel", "cobble", "dirt")
-ROAD_HALF = 2.4  # yards
+ROAD_HALF = 2.8  # yards
 SNOW_LINE = 310.0  # yards, in the middle of the temperate
 
 

@@ -66,7 +66,7 @@ def _alphas(weights: np.ndarray, materials: list[list[int]]) -> np.ndarray:
     for chunk, chosen in enumerate(materials):
         slots[chosen, chunk] = np.arange(len(chosen))
     for material in np.flatnonzero((slots > 0).any(axis=1)):
-        large = cv2.resize(weights[material], None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
+        large = cv2.resize(weights[material], None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR_EXACT)
         large = cv2.LUT(large, FOUR_BITS)
         chunks = np.flatnonzero(slots[material] > 0)
         alphas[slots[material, chunks], chunks] = by_chunk(large)[chunks]

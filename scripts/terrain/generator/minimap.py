@@ -30,7 +30,7 @@ def minimap(
     light = _light(ground, shadow, style)
     colour = np.where(wet[..., None], _water_colour(ground, cover, colour, style), colour * light[..., None])
     picture = np.rint(np.clip(colour[..., ::-1], 0, 255)).astype(np.uint8)
-    picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR) if size != PIXELS else picture
+    picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR_EXACT) if size != PIXELS else picture
     picture = np.ascontiguousarray(picture)
     _draw_things(picture, things, ground, style)
     return picture
@@ -78,7 +78,7 @@ def cast_shadow(heights: np.ndarray, style: Style) -> np.ndarray:
 def shadow_map(ground: Ground, shadow: np.ndarray, things: list[Thing], style: Style) -> np.ndarray:
     """What lies in shadow, of the ground and of things, uint8 0 or 255, four texels a pixel: [1024, 1024]."""
     dark = (pixels(shadow) > 0.5).astype(np.uint8) * 255
-    picture = cv2.resize(dark, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
+    picture = cv2.resize(dark, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR_EXACT)
     for thing in things:
         _draw_shadow(picture, thing, ground, style, [255])
     return np.where(picture > 127, 255, 0).astype(np.uint8)
@@ -91,7 +91,7 @@ def _light(ground: Ground, shadow: np.ndarray, style: Style) -> np.ndarray:
     places = np.arange(MARGIN, MARGIN + GRID) / COARSE
     around = spline(spline(coarse, np.arange(len(coarse)), np.arange(len(coarse))), places, places)
     hollow = np.clip((around - ground.heights[INNER, INNER]) * style.hollows * 4, -0.15, 0.3)
-    return (style.ambient + (1 - style.ambient) * np.minimum(pixels(sun), 1.35)) * (1 - pixels(hollow))
+    return (style.ambient + (1 - style.ambient) * np.minimum(pixels(sun), 1.25)) * (1 - pixels(hollow))
 
 
 def _water_colour(ground: Ground, cover: Cover, bottom: np.ndarray, style: Style) -> np.ndarray:
@@ -151,7 +151,7 @@ def _draw_crown(picture: np.ndarray, thing: Thing, place: tuple[float, float], z
 def _draw_building(picture: np.ndarray, thing: Thing, place: tuple[float, float], zoom: float, style: Style) -> None:
     radius = radius_steps(thing) * zoom
     if thing.kind == "cave":
-        x, y, r = _fixed(*place, radius * 0.7)
+        x, y, r = _fixed(*place, radius * 0.55)
         cv2.circle(picture, (x, y), r, _shaded(style.ground["rock"][0], 0.25), -1, cv2.LINE_AA, PARTS)
         return
     along = np.array(_direction(thing.turn)) * radius
