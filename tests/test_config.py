@@ -93,7 +93,7 @@ def test_quants_are_those_of_llama_cpp():
 def test_run_with_an_unknown_base_names_the_known_ones():
     values = preset("demo")
     values["dnd"]["runs"]["dm"]["base"] = "smol"
-    with pytest.raises(UserError, match=r"dnd\.runs\.dm\.base: no base 'smol'; known: smollm2"):
+    with pytest.raises(UserError, match=r"dnd\.runs\.dm\.base: no base 'smol'; known: .*smollm2"):
         load(values)
 
 

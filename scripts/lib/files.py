@@ -124,6 +124,20 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
+def below(folder: Path, name: str) -> Path:
+    """``folder / name``, refused where the name leads out of the folder; unlike `inside` a link is followed.
+
+    For data whose files DVC may keep as links into its cache.
+
+    Raises:
+        UserError: the name is absolute, or goes up.
+    """
+    path = Path(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{name}: this path leaves {folder}; use a path inside it.")
+    return folder / path
+
+
 def manifest(folder: Path, names: Iterable[str]) -> list[dict[str, Any]]:
     """Name, size in bytes and SHA-256 of each named file in ``folder``, sorted by name."""
     return [

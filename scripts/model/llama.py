@@ -167,10 +167,11 @@ class Server:
                     bar.update()
         return [answer.completion() for answer in gathered]
 
-    def complete_ids(self, prompt: str, max_tokens: int) -> tuple[Completion, list[int]]:
+    def complete_ids(self, prompt: str | dict[str, Any], max_tokens: int) -> tuple[Completion, list[int]]:
         """The greedy continuation of one prompt, and the ids generated, the end-of-turn token included."""
         settings = {"n_predict": max_tokens, "cache_prompt": False, "return_tokens": True}
-        row = self._post("/completion", {**GREEDY, **settings, "prompt": self.tokenize(prompt)})
+        given = self.tokenize(prompt) if isinstance(prompt, str) else prompt
+        row = self._post("/completion", {**GREEDY, **settings, "prompt": given})
         answer = _Gathered()
         answer.add({**row, "stop": True})
         return answer.completion(), row["tokens"]

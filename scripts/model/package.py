@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.chat import encode, prompt_text
+from scripts.lib.chat import encode, expand, prompt_text
 from scripts.lib.cli import UserError, say
 from scripts.lib.files import manifest, write_json, write_text
 from scripts.lib.records import Record, read_records
 from scripts.model.card import write_card
+from scripts.model.dataset import look
 from scripts.model.logits import let_idle_threads_sleep
+from scripts.model.vision import eyes_of
 from scripts.packaging import ollama, serving, smoke
 from scripts.packaging.contents import Package
 from scripts.packaging.sums import write_sums
@@ -77,12 +79,13 @@ def copy_models(package: Package, folder: Path) -> None:
 def write_serving(package: Package, folder: Path) -> None:
     """The Modelfile and the llama-server script."""
     file, generation = package.default_file, package.options.generation
+    mmproj = package.mmproj.name if package.mmproj else None
     text = ollama.modelfile(
-        file, package.chat_form, package.eos, package.system_prompt, generation, package.context_length
+        file, package.chat_form, package.eos, package.system_prompt, generation, package.context_length, mmproj
     )
     write_text(folder / "Modelfile", text)
     script = folder / "run-llama-server.sh"
-    write_text(script, serving.server_script(file, generation, package.context_length))
+    write_text(script, serving.server_script(file, generation, package.context_length, mmproj))
     script.chmod(0o755)
 
 
@@ -91,7 +94,7 @@ def describe(package: Package, folder: Path) -> dict[str, Any]:
     base, gate = package.base, package.gate
     kinds = {path.name: quant for quant, path in package.ggufs.items()}
     files = [
-        {**row, "format": "gguf" if row["name"] in kinds else "safetensors", "quantization": kinds.get(row["name"])}
+        {**row, "format": Path(row["name"]).suffix.removeprefix("."), "quantization": kinds.get(row["name"])}
         for row in manifest(folder, [path.name for path in package.model_files])
     ]
     facts = {
@@ -112,7 +115,10 @@ def describe(package: Package, folder: Path) -> dict[str, Any]:
         "gate": {key: gate.get(key) for key in ("passed", "variant", "why", "checks")},
     }
     if package.ggufs:
-        command = serving.server_command(package.default_file, package.options.generation, package.context_length)
+        mmproj = package.mmproj.name if package.mmproj else None
+        command = serving.server_command(
+            package.default_file, package.options.generation, package.context_length, mmproj
+        )
         name = package.name.replace("/", "-")
         facts["serve"] = {"llama_server": command, "ollama": f"ollama create {name} -f Modelfile"}
     return facts
@@ -122,37 +128,45 @@ def write_transcript(package: Package, folder: Path) -> None:
     """test_results.json: greedy answers of the default file, as it lies in the package."""
     let_idle_threads_sleep()  # before transformers loads OpenMP
     tokens = package.options.smoke_tokens
-    prompts = smoke_prompts(package)
+    prompts = smoke_prompts(package, folder)
     default = package.default_file if package.ggufs else sorted(folder.glob("*.safetensors"))[0].name
     longest = max(row.pop("tokens") for row in prompts)
     if package.ggufs:
-        with smoke.open_gguf(folder / default, longest + tokens + ROOM) as engine:
-            cases = smoke.record(engine, prompts, tokens)
+        mmproj = folder / package.mmproj.name if package.mmproj else None
+        with smoke.open_gguf(folder / default, longest + tokens + ROOM, mmproj) as engine:
+            cases = smoke.record(engine, prompts, tokens, folder)
     else:
-        cases = smoke.record(smoke.HfEngine(folder), prompts, tokens)
+        cases = smoke.record(smoke.HfEngine(folder), prompts, tokens, folder)
     transcript = smoke.Transcript(
         file=default,
         sha256=manifest(folder, [default])[0]["sha256"],
         engine="llama.cpp" if package.ggufs else "transformers",
         max_tokens=tokens,
+        mmproj=package.mmproj.name if package.mmproj and package.ggufs else None,
         cases=cases,
     )
     write_json(folder / smoke.NAME, transcript.model_dump())
 
 
-def smoke_prompts(package: Package) -> list[dict[str, Any]]:
+def smoke_prompts(package: Package, folder: Path) -> list[dict[str, Any]]:
     """First answers of test records drawn evenly over the split, whose prompts leave room for an answer.
+
+    Pictures go into the package as the model sees them, under ``smoke/``.
 
     Raises:
         UserError: no prompt fits.
     """
     room = package.context_length - package.options.smoke_tokens - ROOM
     fitting: list[dict[str, Any]] = []
+    eyes = eyes_of(package.base_folder)
     for record in evenly(read_records(package.records)):
+        pictures, features = look(record, package.records, eyes)
         prompt = prompt_text(package.tokenizer, record, record.answers[0])
-        count = len(encode(package.tokenizer, prompt))
+        count = len(encode(package.tokenizer, expand(prompt, features)))
         if count <= room:
-            fitting.append({"id": record.id, "answer": record.answers[0], "prompt": prompt, "tokens": count})
+            row = {"id": record.id, "answer": record.answers[0], "prompt": prompt, "tokens": count}
+            shown = [smoke.keep_picture(eyes.encoded(picture), folder) for picture in pictures] if eyes else []
+            fitting.append(row | ({"images": shown} if shown else {}))
         if len(fitting) == package.options.smoke_prompts:
             break
     if not fitting:

@@ -51,7 +51,7 @@ def replayed(package: Path) -> list[smoke.Verdict]:
     transcript = smoke.read_transcript(package)
     try:
         with smoke.open_engine(package, transcript) as engine:
-            return smoke.replay(engine, transcript)
+            return smoke.replay(engine, transcript, package)
     except ImportError as error:
         missing = f"{error.name or 'a package'} is not installed"
         raise UserError(f"{missing}; run `make setup`, or check the files alone with --sums-only.") from error

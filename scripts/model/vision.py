@@ -16,7 +16,7 @@ from typing import Any
 
 from scripts.lib.chat import PLACEHOLDER
 from scripts.lib.cli import UserError
-from scripts.lib.files import inside, read_json
+from scripts.lib.files import below, read_json
 from scripts.lib.records import Record
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -128,7 +128,7 @@ def pictures_of(record: Record, folder: Path) -> list[Path]:
     Raises:
         UserError: one leaves the folder, or is not there.
     """
-    paths = [inside(folder, name) for name in record.images]
+    paths = [below(folder, name) for name in record.images]
     for path in paths:
         if not path.is_file():
             raise UserError(f"{path}: not there, though record {record.id} names it; curate the data again.")
@@ -137,9 +137,15 @@ def pictures_of(record: Record, folder: Path) -> list[Path]:
 
 def for_llama(prompt: str, paths: Sequence[Path], eyes: Eyes, marker: str) -> dict[str, Any]:
     """An unexpanded prompt and its pictures as llama.cpp's server takes them."""
-    if prompt.count(FRAMED) != len(paths):
-        raise UserError(f"the chat template shows {prompt.count(FRAMED)} pictures where the prompt has {len(paths)}.")
-    return {
-        "prompt_string": prompt.replace(FRAMED, marker),
-        "multimodal_data": [eyes.encoded(path) for path in paths],
-    }
+    return beside(prompt, [eyes.encoded(path) for path in paths], marker)
+
+
+def beside(prompt: str, encoded: Sequence[str], marker: str) -> dict[str, Any]:
+    """The same of pictures that are encoded already.
+
+    Raises:
+        UserError: the prompt shows more or fewer pictures.
+    """
+    if prompt.count(FRAMED) != len(encoded):
+        raise UserError(f"the chat template shows {prompt.count(FRAMED)} pictures where there are {len(encoded)}.")
+    return {"prompt_string": prompt.replace(FRAMED, marker), "multimodal_data": list(encoded)}

@@ -13,6 +13,7 @@ from scripts.lib.cli import UserError, load_params
 from scripts.lib.files import read_json
 from scripts.lib.options.deploy import DeployOptions
 from scripts.lib.tokenizer import Tokenizer
+from scripts.model.vision import sees
 from scripts.packaging import ollama
 from scripts.packaging.evidence import SCOPE_WORDS
 from scripts.packaging.gguf_facts import GgufFacts, read_facts
@@ -28,6 +29,7 @@ class Package:
         name: "<system>/<run>".
         ggufs: quant name to file; empty where only transformers files are shipped.
         merged: folder of merged weights, or None.
+        mmproj: the projector of a model that sees, or None.
         base_folder: folder of the base model, whose tokenizer renders the prompts.
         system_prompt: as it stands in front of every conversation.
         gate, metrics, certificate, base, training, stats: the JSON files of those names.
@@ -40,6 +42,7 @@ class Package:
     out: Path
     ggufs: dict[str, Path]
     merged: Path | None
+    mmproj: Path | None
     base_folder: Path
     records: Path
     system_prompt: str
@@ -85,7 +88,8 @@ class Package:
     @property
     def model_files(self) -> list[Path]:
         """Weights to ship, all formats."""
-        return [*self.ggufs.values(), *(sorted(self.merged.glob("*.safetensors")) if self.merged else [])]
+        projector = [self.mmproj] if self.mmproj and self.ggufs else []
+        return [*self.ggufs.values(), *projector, *(sorted(self.merged.glob("*.safetensors")) if self.merged else [])]
 
 
 def add_arguments(stage: argparse.ArgumentParser) -> None:
@@ -93,6 +97,7 @@ def add_arguments(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--gate", type=Path, required=True, help="gate.json: which quant is shipped as default")
     stage.add_argument("--gguf", type=Path, nargs="*", default=[], help="model-<type>.gguf files, or their folder")
     stage.add_argument("--merged", type=Path, help="folder of merged weights; needed for the format hf")
+    stage.add_argument("--mmproj", type=Path, help="mmproj.gguf, the projector of a model that sees")
     stage.add_argument("--metrics", type=Path, required=True)
     stage.add_argument("--certificate", type=Path, required=True)
     stage.add_argument("--base-json", type=Path, required=True, help="base.json, in the folder of the base model")
@@ -121,6 +126,7 @@ def gather(args: argparse.Namespace, system_prompt: str) -> Package:
         out=args.out,
         ggufs=quant_files(args.gguf) if "gguf" in options.formats else {},
         merged=args.merged if "hf" in options.formats else None,
+        mmproj=args.mmproj,
         base_folder=args.base_json.parent,
         records=args.records,
         system_prompt=system_prompt,
@@ -167,6 +173,8 @@ def refuse(package: Package, args: argparse.Namespace) -> None:
         )
     if "hf" in options.formats and not (package.merged and sorted(package.merged.glob("*.safetensors"))):
         raise UserError(f"{args.merged}: no merged safetensors for format hf; keep them with keep_intermediates: true.")
+    if package.ggufs and package.mmproj is None and sees(package.base_folder):
+        raise UserError(f"{args.base_json}: this base sees; without --mmproj its GGUF files would be blind.")
     limit = int(options.size_limit_gb * 1e9)
     for path in package.model_files:
         if not path.is_file():

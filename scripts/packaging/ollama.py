@@ -123,12 +123,19 @@ def stop_strings(form: Form | None, eos: str) -> list[str]:
 
 
 def modelfile(
-    file: str, form: Form | None, eos: str, system_prompt: str, generation: GenerationOptions, context_length: int
+    file: str,
+    form: Form | None,
+    eos: str,
+    system_prompt: str,
+    generation: GenerationOptions,
+    context_length: int,
+    mmproj: str | None = None,
 ) -> str:
-    """The text of a Modelfile for one GGUF that lies beside it."""
+    """The text of a Modelfile for one GGUF, and its projector if it sees, that lie beside it."""
     lines = [
         "# For Ollama:  ollama create NAME -f Modelfile  &&  ollama run NAME",
         f"FROM ./{file}",
+        *([f"FROM ./{mmproj}"] if mmproj else []),
         "",
         *template_lines(form, eos),
         f"PARAMETER num_ctx {context_length}",

@@ -24,14 +24,16 @@ def server_flags(generation: GenerationOptions, context_length: int) -> list[str
     ]
 
 
-def server_command(file: str, generation: GenerationOptions, context_length: int) -> str:
+def server_command(file: str, generation: GenerationOptions, context_length: int, mmproj: str | None = None) -> str:
     """The command as one types it inside the package."""
-    return " ".join(["llama-server", "--model", file, *server_flags(generation, context_length)])
+    eyes = ["--mmproj", mmproj] if mmproj else []
+    return " ".join(["llama-server", "--model", file, *eyes, *server_flags(generation, context_length)])
 
 
-def server_script(file: str, generation: GenerationOptions, context_length: int) -> str:
+def server_script(file: str, generation: GenerationOptions, context_length: int, mmproj: str | None = None) -> str:
     """run-llama-server.sh: works from any folder, takes another model file as its first argument."""
-    flags = " ".join(server_flags(generation, context_length))
+    eyes = [f'--mmproj "$here/{mmproj}"'] if mmproj else []
+    flags = " ".join([*eyes, *server_flags(generation, context_length)])
     return (
         "#!/bin/sh\n"
         "# Serves the model on loopback with llama.cpp's llama-server; the first argument may name another GGUF here.\n"

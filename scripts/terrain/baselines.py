@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from scripts.lib.cli import UserError
-from scripts.lib.files import inside
+from scripts.lib.files import below
 from scripts.terrain.answer import Ground
 from scripts.terrain.grounds import Case, Said
 
@@ -57,7 +57,7 @@ def nearest(train: Sequence[Case], cases: Sequence[Case]) -> list[int]:
 
 def thumbnail(case: Case) -> np.ndarray:
     """The colours of the minimap, float64 [16 · 16 · 3]."""
-    path = inside(Path(case.folder), case.record.images[0])
+    path = below(Path(case.folder), case.record.images[0])
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise UserError(f"{path}: cannot be read as a picture; curate the data again.")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import inside, manifest, read_jsonl, sha256_file, write_json, write_jsonl
+from scripts.lib.files import below, manifest, read_jsonl, sha256_file, write_json, write_jsonl
 from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
 from scripts.lib.records import Message, Part, Record, text_message, write_records
 from scripts.lib.sampling import spread
@@ -28,9 +28,9 @@ from scripts.terrain.blocks import Place, block_of, bordering, split_tiles
 from scripts.terrain.export import find_exports
 from scripts.terrain.ingest import write_export
 from scripts.terrain.pictures import alike
+from scripts.terrain.question import QUESTION
 from scripts.terrain.worth import pick
 
-QUESTION = "Describe the ground under this minimap as JSON."
 Row = dict[str, Any]
 
 
@@ -182,7 +182,7 @@ def record_of(row: Row, args: argparse.Namespace, options: TerrainCurateOptions,
 
 def stored(out: Path, folder: Path, name: str, where: str) -> str:
     """Copies a file of a shard to ``<where>/<hash of its content>.png``; returns that name."""
-    source = inside(folder, name)
+    source = below(folder, name)
     target = f"{where}/{sha256_file(source)[:16]}.png"
     (out / where).mkdir(parents=True, exist_ok=True)
     if not (out / target).is_file():
@@ -228,6 +228,7 @@ def statistics(
         "rows": {side: len(records[side]) for side in SPLITS}
         | {"unseen": sum(record.meta["set"] == "unseen" for record in records["test"])},
         "naive_split": naive(used, options),
+        "pictures": {"image_size": ingest.image_size, "inputs": ingest.inputs},
         "answer": {
             "form": ingest.answer.model_dump(),
             "cells": ingest.answer.cells,

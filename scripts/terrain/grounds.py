@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.lib.files import inside
+from scripts.lib.files import below
 from scripts.lib.options.terrain import AnswerOptions
 from scripts.lib.records import Record
 from scripts.terrain.answer import AnswerError, Ground, from_text, rebuild
@@ -63,7 +63,7 @@ class Case:
     def truth(self) -> np.ndarray:
         """Heights in yards."""
         told = self.record.expect[0]["truth"]
-        return thinned(read_heights(inside(self.folder, told["file"]), told["low"], told["step"]))
+        return thinned(read_heights(below(self.folder, told["file"]), told["low"], told["step"]))
 
     @cached_property
     def ground(self) -> Ground:

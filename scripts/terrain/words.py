@@ -30,5 +30,6 @@ COUNTS = {
     "rows": "Tiles in each split; unseen ones are of maps in a style that no one trained on.",
     "leakage": "Tiles of different splits that are neighbours, or look alike: both must be zero.",
     "naive split": "How many test tiles a plain random split would have left beside a training tile.",
+    "pictures": "The pictures that the model sees, and their side in pixels.",
     "answer": "The form of the answers, its longest, and how far the ground it rebuilds is from the true one, yards.",
 }

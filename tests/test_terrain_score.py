@@ -1,0 +1,177 @@
+"""Scores of terrain by hand, failures that never pay, and pictures of the ground."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from terrain_export import write_export
+
+from scripts.lib.files import read_json, write_jsonl
+from scripts.lib.metrics import Bootstrap
+from scripts.lib.options.terrain import AnswerOptions
+from scripts.lib.records import read_records
+from scripts.terrain import curate, score, sheet
+from scripts.terrain.answer import rebuild, to_text
+from scripts.terrain.baselines import answers
+from scripts.terrain.grounds import cases_of, said_by, thinned
+from scripts.terrain.joined import join
+from scripts.terrain.mesh import obj_text
+from scripts.terrain.shade import error_picture, tile_shade
+
+OPTIONS = AnswerOptions()
+VARIANTS = ("base", "tuned", "f16", "Q8_0", "shuffled")
+
+
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("terrain")
+    export = write_export(folder / "made", *((x, y) for x in range(6) for y in range(4)))
+    given = ["--input", str(export), "--output", str(folder / "out"), "--params", json.dumps({"block": 1, "gap": 0})]
+    curate.main(curate.parser().parse_args(given))
+    return folder / "out"
+
+
+def cases(curated, side="test"):
+    return cases_of(read_records(curated / f"{side}.jsonl"), curated, OPTIONS)
+
+
+def predict(curated: Path, folder: Path, texts: dict[str, str]) -> list[str]:
+    """Writes a predictions file a variant, the same completion for every case; "" copies the true answer."""
+    for name, text in texts.items():
+        rows = [
+            {
+                "id": case.record.id,
+                "answer": case.answer,
+                "completion": text or case.record.messages[-1].text,
+                "finish": "stop",
+            }
+            for case in cases(curated)
+        ]
+        write_jsonl(folder / f"{name}.jsonl", rows)
+    return [str(folder / f"{name}.jsonl") for name in texts]
+
+
+def scored(curated: Path, folder: Path, texts: dict[str, str]):
+    files = predict(curated, folder, texts)
+    given = ["--records", str(curated / "test.jsonl"), "--train", str(curated / "train.jsonl"), "--predictions", *files]
+    score.main(score.parser().parse_args([*given, "--out", str(folder / "metrics.json"), "--scope", "road"]))
+    return read_json(folder / "metrics.json")
+
+
+def test_the_true_answer_is_best_and_what_cannot_be_read_is_worst(curated, tmp_path, capsys):
+    metrics = scored(curated, tmp_path, {"base": "no JSON", "tuned": "", "f16": "", "Q8_0": "", "shuffled": ""})
+    best, worst = metrics["variants"]["tuned"], metrics["variants"]["base"]
+    values = {name: row["value"] for name, row in best.items() if name != "height_rmse"}
+    assert values == {
+        "valid_json": 1,
+        "height_correlation": pytest.approx(1, abs=1e-3),
+        "texture_f1": 1,
+        "object_error": 0,
+        "liquid_f1": None,  # there is none, and none was said
+        "hole_f1": 1,
+        "perplexity": None,
+    }
+    assert best["height_rmse"]["value"] < 20
+    assert {name: worst[name]["value"] for name in ("valid_json", "height_correlation", "texture_f1", "hole_f1")} == {
+        "valid_json": 0, "height_correlation": 0, "texture_f1": 0, "hole_f1": 0
+    }  # fmt: skip
+    trivial = metrics["baselines"]
+    assert worst["height_rmse"]["value"] >= max(trivial[name]["height_rmse"]["value"] for name in ("mean", "nearest"))
+    assert "shuffled" in trivial and "shuffled" not in metrics["variants"]
+    assert len((tmp_path / "failures.jsonl").read_text().splitlines()) == metrics["cases"]
+    assert "RMSE, yards" in capsys.readouterr().out
+
+
+def test_baselines_by_hand(curated):
+    """All tiles of the fixture have the same slope: its mean and its nearest neighbour are the truth."""
+    test, train = cases(curated), cases(curated, "train")
+    said = answers(train, test)
+    np.testing.assert_allclose(said["mean"][0].field, test[0].truth, atol=0.01)
+    np.testing.assert_allclose(said["nearest"][0].field, test[0].truth, atol=0.01)
+    assert np.ptp(said["flat"][0].field) == 0 and said["flat"][0].ground is None
+    assert said["mean"][0].ground.textures == {"grass": 100}
+    slope = np.add.outer(np.arange(33) * 16.0, np.arange(33) * 8.0)
+    assert score.squared(test[0], said["flat"][0]) == pytest.approx(slope.var(), rel=1e-3)
+    counts = score.counted(test, said["flat"], {"squares": np.zeros(len(test)), "object_error": np.zeros(len(test))})
+    rows = score.estimates(counts, [case.group for case in test], Bootstrap(100))
+    assert rows["height_rmse"]["value"] == pytest.approx(slope.std(), rel=1e-3)
+    assert rows["texture_f1"]["value"] is None and rows["object_error"]["value"] is None
+
+
+def test_answers_in_code_fences_are_read(curated):
+    text = cases(curated)[0].record.messages[-1].text
+    assert said_by(f"```json\n{text}\n```", OPTIONS).ground.textures == {"grass": 100}
+    assert said_by(text[:-2], OPTIONS).why.startswith("not valid JSON")
+
+
+def test_correlation():
+    rising = np.add.outer(np.arange(5.0), np.zeros(5))
+    assert score.correlation(rising, 3 * rising + 7) == pytest.approx(1)
+    assert score.correlation(rising, -rising) == pytest.approx(-1)
+    assert score.correlation(rising, np.ones((5, 5))) == 0
+
+
+def test_unseen_tiles_are_scored_apart(curated, tmp_path):
+    rows = [json.loads(line) for line in (curated / "test.jsonl").read_text().splitlines()]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("images", "truth", "stats.json", "train.jsonl"):
+        (folder / name).symlink_to(curated / name)
+    rows[0]["meta"]["set"] = "unseen"
+    write_jsonl(folder / "test.jsonl", rows)
+    metrics = scored(folder, tmp_path, dict.fromkeys(VARIANTS, ""))
+    assert (metrics["cases"], metrics["unseen"]["cases"]) == (len(rows) - 1, 1)
+
+
+def test_the_sheet_has_a_row_a_tile(curated, tmp_path):
+    (file,) = predict(curated, tmp_path, {"Q8_0": ""})
+    out = tmp_path / "sheet.png"
+    given = ["--records", str(curated / "test.jsonl"), "--predictions", file, "--out", str(out), "--rows", "2"]
+    sheet.main(sheet.parser().parse_args(given))
+    import cv2
+
+    height, width, _ = cv2.imread(str(out)).shape
+    assert (height, width) == (24 + 2 * (192 + 24), 4 * 192 + 5 * 6)
+
+
+def test_light_comes_from_the_north_west():
+    # a slope that falls to the north-west faces the sun
+    facing, away = (sign * np.add.outer(np.arange(33.0), np.arange(33.0)) for sign in (1, -1))
+    assert tile_shade(facing).min() > tile_shade(np.zeros((33, 33))).max() > tile_shade(away).max()
+
+
+def test_error_colours():
+    low, right, high = error_picture(np.array([-10.0, 0.0, 10.0]), 10.0)
+    assert (low.tolist(), right.tolist(), high.tolist()) == ([255, 0, 0], [255, 255, 255], [0, 0, 255])
+
+
+def test_joining_closes_every_seam():
+    dice = np.random.default_rng(3)
+    placed = {(x, y): rebuild(dice.uniform(0, 100, (8, 8))) for x in range(3) for y in range(3)}
+    whole = join(placed)
+    assert whole.shape == (3 * 256 + 1, 3 * 256 + 1)
+    assert np.abs(np.diff(whole[:, 240:272], axis=1)).max() < 8  # no step where two tiles meet
+    middle = placed[1, 1][128, 128]
+    assert whole[256 + 128, 256 + 128] == pytest.approx(middle)
+    # where neighbours agree nothing moves
+    plane = np.add.outer(np.arange(769.0), np.arange(769.0))
+    cut = {(x, y): plane[256 * y : 256 * y + 257, 256 * x : 256 * x + 257] for x in range(3) for y in range(3)}
+    np.testing.assert_allclose(join(cut), plane)
+
+
+def test_the_mesh_by_hand():
+    text = obj_text(np.array([[0.0, 1.0], [2.0, 3.0]]), 10.0)
+    assert text.splitlines()[1:] == [
+        "v 0.000 0.000 0.000", "v 10.000 1.000 0.000", "v 0.000 2.000 10.000", "v 10.000 3.000 10.000",
+        "f 1 3 2", "f 2 3 4",
+    ]  # fmt: skip
+    assert obj_text(np.zeros((257, 257)), 1.0).count("\nv ") == 129 * 129
+
+
+def test_truth_is_thinned_to_a_grid(curated):
+    case = cases(curated)[0]
+    assert case.truth.shape == (33, 33) == thinned(np.zeros((257, 257))).shape
+    assert to_text(case.ground) == case.record.messages[-1].text
