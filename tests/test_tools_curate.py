@@ -171,6 +171,7 @@ BAD = {
     "missing_parameter": raw("b2", "Read", [("mesen2.read_memory", {})]),
     "bad_value": raw("b3", "Read", [("mesen2.read_memory", {"address": "here"})]),
     "unreadable": raw("b4", "Nothing to do", []),
+    "too_many_calls": raw("b5", "Pause a lot", [("mesen2.pause", {})] * 6),
 }
 
 

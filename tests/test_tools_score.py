@@ -124,6 +124,14 @@ def test_counts_of_one_answer(text, exact, hits, given, valid):
     assert found["wanted"] == 3
 
 
+@pytest.mark.parametrize("fence", ["```json\n{}\n```", "```\n{}```", "\n{}\n"])
+def test_calls_as_bare_json_may_stand_in_a_fence(fence):
+    text = '[{"name": "mesen2.pause", "arguments": {}}, {"name": "mesen2.run", "parameters": {"frames": 2}}]'
+    answer = parse(fence.replace("{}", text))
+    assert (answer.calls, answer.text) == ((("mesen2.pause", {}), ("mesen2.run", {"frames": 2})), "")
+    assert parse("Use ```{}``` here.").declines
+
+
 @pytest.mark.parametrize("address", ["0x000010", "0x0010", "0x10", "$10", "00:0010", 16])
 def test_an_address_is_the_same_however_it_is_written(address):
     [case] = cases_of([record(50, [["mesen2.read_memory", {"address": "0x0010"}]])], SCHEMA)

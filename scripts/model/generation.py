@@ -62,12 +62,19 @@ class Transformer:
         from transformers import GenerationConfig
         from transformers.utils import logging
 
+        from scripts.model.decoding import attention_of
+
         logging.disable_progress_bar()  # of loading, which takes a second
         _must_hold(folder, "config.json")
         self.tokenizer, self.device = tokenizer, engine.pick_device(device)
         self.precision = "bfloat16" if engine.computes_bfloat16(self.device) else "float32"
         self.eyes = eyes_of(folder)
-        model = model_class(folder).from_pretrained(folder, dtype=getattr(torch, self.precision), local_files_only=True)
+        model = model_class(folder).from_pretrained(
+            folder,
+            dtype=getattr(torch, self.precision),
+            local_files_only=True,
+            attn_implementation=attention_of(folder),
+        )
         self.stops = stop_tokens(model, tokenizer)
         model.to(self.device)
         if adapter is not None:
@@ -141,19 +148,22 @@ class Transformer:
             pasts: for each the key-value cache of a text that begins with the prompt; none given: prompts are read.
         """
         import torch
+        from transformers import DynamicCache
+
+        from scripts.model.decoding import with_room
 
         longest = max(len(case.ids) for case in cases)
         pictures = [picture for case in cases for picture in case.pictures]
         pad = self.tokenizer.pad_token_id
         rows = [[pad] * (longest - len(case.ids)) + list(case.ids) for case in cases]
         attended = [[0] * (longest - len(case.ids)) + [1] * len(case.ids) for case in cases]
-        extra = {"past_key_values": stacked(pasts, cases, longest - 1)} if pasts and longest > 1 else {}
+        held = stacked(pasts, cases, longest - 1) if pasts and longest > 1 else DynamicCache(config=self.model.config)
         with torch.inference_mode():
             output = self.model.generate(
                 input_ids=torch.tensor(rows, device=self.device),
                 attention_mask=torch.tensor(attended, device=self.device),
                 max_new_tokens=cases[0].room,
-                **extra,
+                past_key_values=with_room(held, cases[0].room + 1),
                 **self._shown(torch.tensor(rows), pictures),
             )
         return [self._prediction(row) for row in output[:, longest:].tolist()]

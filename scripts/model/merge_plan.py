@@ -77,18 +77,27 @@ def tied_pair(base: dict[str, Tensor], model_config: dict[str, Any]) -> tuple[st
 def place(name: str, rows: dict[str, Planned], adapter: Adapter) -> str:
     """The model's tensor that an adapter's name means: the same, or the only one that differs by an outer prefix.
 
+    Models that see are published with shorter names than their modules have: ``model.layers`` and ``visual.blocks`` are
+    ``model.language_model.layers`` and ``model.visual.blocks`` in transformers.
+
     Raises:
         UserError: there is none, or several.
     """
     if name in rows:
         return name
     near = [known for known in rows if known.endswith("." + name) or name.endswith("." + known)]
+    near = near or [known for known in rows if bare(known) == bare(name)]
     if len(near) != 1:
         raise UserError(
             f"{adapter.folder / WEIGHTS}: the adapter changes {name}, which the base model "
             f"{'does not have' if not near else 'has several times'}; merge it onto the base it was trained on."
         )
     return near[0]
+
+
+def bare(name: str) -> str:
+    """A tensor's name without the modules that hold text and vision together."""
+    return name.removeprefix("model.").removeprefix("language_model.")
 
 
 def replaced(row: Planned, tensor: Tensor, adapter: Adapter) -> Planned:

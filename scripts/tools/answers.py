@@ -1,7 +1,8 @@
 """A model's answer as calls: whatever its template's way of writing them.
 
 Read are ``<tool_call>{"name": ..., "arguments": {...}}</tool_call>`` (Hermes, Qwen, and our own fallback), and an
-answer that is nothing but such JSON (Llama), ``parameters`` in place of ``arguments`` and a list included.
+answer that is nothing but such JSON (Llama), ``parameters`` in place of ``arguments``, a list and a code fence around
+it included.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import orjson
 from scripts.lib.tool_prompt import CALL_CLOSE, CALL_OPEN
 
 Call = tuple[str, dict[str, Any]]
+FENCED = re.compile(r"```\w*\n(.*?)\n?```", re.DOTALL)
 TAGGED = re.compile(rf"{CALL_OPEN}(.*?)(?:{CALL_CLOSE}|(?={CALL_OPEN})|\Z)", re.DOTALL)
 
 
@@ -44,12 +46,18 @@ def parse(text: str) -> Answer:
     if pieces:
         found = [call for piece in pieces for call in _calls(piece)]
         rest = TAGGED.sub("", text).strip()
-    elif text.strip().startswith(("{", "[")):
-        found, rest = _calls(text), ""
+    elif (bare := _unfenced(text)).startswith(("{", "[")):
+        found, rest = _calls(bare), ""
     else:
         found, rest = [], text.strip()
     calls = tuple(call for call in found if call is not None)
     return Answer(calls, len(found) - len(calls), rest)
+
+
+def _unfenced(text: str) -> str:
+    """The content of a Markdown code fence that is the whole answer, or the answer."""
+    match = FENCED.fullmatch(text.strip())
+    return (match[1] if match else text).strip()
 
 
 def _calls(piece: str) -> list[Call | None]:

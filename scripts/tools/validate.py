@@ -11,6 +11,7 @@ from scripts.tools.schema import Tool
 from scripts.tools.values import normalise, problem_of
 
 Call = tuple[str, dict[str, Any]]
+MAX_CALLS = 5  # in one answer
 
 
 def call_problems(call: Call, tools: Mapping[str, Tool]) -> Iterator[tuple[str, str]]:
@@ -36,9 +37,18 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else f"known: {', '.join(sorted(known)) or 'none'}."
 
 
+def too_many(example: Example) -> list[Fault]:
+    """A fault where an answer has more calls at once than the server lets a model write."""
+    most = max((len(step.calls) for step in example.steps), default=0)
+    if most <= MAX_CALLS:
+        return []
+    message = f"{example.id}: {most} calls in one answer, more than {MAX_CALLS}; split it into steps with results."
+    return [Fault(example.source, "too_many_calls", message)]
+
+
 def faults_of(example: Example, tools: Mapping[str, Tool]) -> list[Fault]:
     """Everything that keeps an example out."""
-    return [
+    return too_many(example) + [
         Fault(example.source, kind, f"{example.id}, call {number}: {message}")
         for number, call in enumerate(example.calls, 1)
         for kind, message in call_problems(call, tools)

@@ -15,9 +15,9 @@ from typing import Any
 
 from scripts.lib.tool_prompt import CALL_CLOSE, CALL_OPEN
 from scripts.tools.schema import Tool
+from scripts.tools.validate import MAX_CALLS
 from scripts.tools.values import BYTES_FORMAT, hex_digits
 
-MAX_CALLS = 5
 STRING_CHARACTERS = 400
 HEX_PAIRS = 256
 NUMBER_DIGITS = 15  # a float holds them all
@@ -35,9 +35,10 @@ SHARED = {
     "list": '"[" (value (", " value)*)? "]"',
     "object": '"{" (string ": " value (", " string ": " value)*)? "}"',
     "value": 'object | list | string | number | boolean | "null"',
-    # A text never holds "<t", and so no call that the rules of calls have not seen; nor does it begin as JSON would.
+    # A text never holds "<t", and so no call that the rules of calls have not seen; nor does it begin as JSON or as a
+    # code fence would.
     "text": "first (other | lt)*",
-    "first": rf"[\x21-\x3B\x3D-\x5A\x5C-\x7A\x7C-\x7E{ABOVE_ASCII}]",
+    "first": rf"[\x21-\x3B\x3D-\x5A\x5C-\x5F\x61-\x7A\x7C-\x7E{ABOVE_ASCII}]",
     "other": rf"[\t\n\x20-\x3B\x3D-\x7E{ABOVE_ASCII}]",
     "lt": rf'"<"+ [\t\n\x20-\x3B\x3D-\x73\x75-\x7E{ABOVE_ASCII}]',
 }
