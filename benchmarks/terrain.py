@@ -1,0 +1,182 @@
+"""Reading, checking, weighing and encoding terrain tiles against bare parses of the same files.
+
+    python -m benchmarks.terrain [--tiles 1024]
+
+Generated tiles, each read several times under other names. Every side has two processes. ``orjson`` parses the files
+and does nothing else; ``loops`` is the same work as ours with the standard library's json and a Python loop over every
+value. Imports are left out. Memory is VmHWM of the larger process, ours for all tiles and for an eighth of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.merge import peak_bytes
+
+SIDES = ("questline", "orjson", "loops")
+PROCESSES = 2
+DISTINCT = 64  # tiles that are generated
+LIMITS = {"ours / bare orjson": 1.6, "memory, all tiles / an eighth": 1.2}
+FLOORS = {"loops / ours": 10.0}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The benchmark's arguments."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    options.add_argument("--tiles", type=int, default=1024)
+    options.add_argument("--repeats", type=int, default=2, help="runs a side; the slow one has one")
+    options.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("--side", choices=SIDES, help="measure one side in this process; --folder names its tiles")
+    return options
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Generates the tiles, then runs the sides in turns; the fastest run of each counts."""
+    with tempfile.TemporaryDirectory(prefix="terrain-") as name:
+        made, whole, part = (Path(name) / one for one in ("made", "whole", "part"))
+        generate(made)
+        count = spread(made, whole, args.tiles)
+        spread(made, part, args.tiles // 8)
+        runs = [{side: in_process(side, whole) for side in ("questline", "orjson")} for _ in range(args.repeats)]
+        runs.append({"loops": in_process("loops", part)})
+        eighth = in_process("questline", part)
+    sides = {
+        side: min((run[side] for run in runs if side in run), key=lambda found: found["seconds"]) for side in SIDES
+    }
+    per_tile = {side: sides[side]["seconds"] / sides[side]["tiles"] for side in SIDES}
+    ratios = {
+        "ours / bare orjson": per_tile["questline"] / per_tile["orjson"],
+        "loops / ours": per_tile["loops"] / per_tile["questline"],
+        "memory, all tiles / an eighth": sides["questline"]["peak_bytes"] / eighth["peak_bytes"],
+    }
+    return {
+        "benchmark": "terrain",
+        "sides": {**sides, "tiles": count},
+        "ratios": ratios,
+        "at_most": LIMITS,
+        "at_least": FLOORS,
+    }
+
+
+def generate(folder: Path) -> None:
+    """Writes a generated map."""
+    command = [sys.executable, "-m", "scripts.terrain.generate", "--out", str(folder)]
+    params = json.dumps({"tiles": DISTINCT})
+    subprocess.run([*command, "--params", params], stderr=subprocess.DEVNULL, check=True)
+
+
+def spread(made: Path, out: Path, count: int) -> int:
+    """Links the tiles' files under the names of so many tiles; what a file says of its own name is left out."""
+    (out / "dataset").mkdir(parents=True)
+    files = sorted((made / "dataset").glob("*.json"))
+    nameless = made / "nameless"
+    nameless.mkdir(exist_ok=True)
+    for file in files:
+        if not (nameless / file.name).exists():
+            value = orjson.loads(file.read_bytes())
+            value["terrain_data"].pop("adt_tile")
+            (nameless / file.name).write_bytes(orjson.dumps(value))
+    for number in range(count):
+        target = nameless / files[number % len(files)].name
+        (out / "dataset" / f"Bench_{number % 64}_{number // 64}.json").symlink_to(target)
+    return count
+
+
+def in_process(side: str, folder: Path) -> dict[str, Any]:
+    """Runs one side as a command."""
+    command = [sys.executable, "-m", "benchmarks.terrain", "--side", side, "--folder", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def one_side(side: str, folder: Path) -> dict[str, Any]:
+    """Reads all tiles in two processes: seconds, and the larger process's peak memory."""
+    files = sorted((folder / "dataset").glob("*.json"))
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn"), initializer=WORK[side], initargs=(None,)) as pool:
+        list(pool.map(WORK[side], [None] * PROCESSES))  # both are up, and everything is imported
+        started = time.perf_counter()
+        done = list(pool.map(run, [side] * PROCESSES, [files[at::PROCESSES] for at in range(PROCESSES)]))
+        seconds = time.perf_counter() - started
+    return {"seconds": round(seconds, 2), "tiles": len(files), "peak_bytes": max(peak for _, peak in done)}
+
+
+def run(side: str, files: list[Path]) -> tuple[int, int]:
+    """Reads the files one after the other; returns how many, and the process's peak memory."""
+    for file in files:
+        WORK[side](file)
+    return len(files), peak_bytes()
+
+
+def ours(file: Path | None) -> Any:
+    """Read, check, weigh and encode."""
+    from scripts.lib.options.terrain import TerrainCheckOptions, TerrainIngestOptions
+    from scripts.terrain.export import TileFile, tile_file
+    from scripts.terrain.ingest import encode_tile
+    from scripts.terrain.tile import read_tile
+
+    if file is None:
+        return None
+    found = tile_file(file.parent.parent, file)
+    assert isinstance(found, TileFile)
+    return encode_tile(read_tile(found, TerrainCheckOptions()), TerrainIngestOptions())
+
+
+def bare(file: Path | None) -> Any:
+    """A parse and nothing else."""
+    return orjson.loads(file.read_bytes()) if file else None
+
+
+def loops(file: Path | None) -> Any:
+    """What ours does, value by value: stitch, cell means, texture shares, holes, objects."""
+    if file is None:
+        return None
+    data = json.loads(file.read_text())["terrain_data"]
+    total, count = [[0.0] * 257 for _ in range(257)], [[0] * 257 for _ in range(257)]
+    for chunk in data["heights"]:
+        top, left = 16 * (chunk["idx"] // 16), 16 * (chunk["idx"] % 16)
+        for at, height in enumerate(chunk["h"]):
+            if not math.isfinite(height):
+                raise ValueError(file)
+            pair, place = divmod(at, 17)
+            row, column = (2 * pair, 2 * place) if place < 9 else (2 * pair + 1, 2 * (place - 9) + 1)
+            total[top + row][left + column] += height
+            count[top + row][left + column] += 1
+    field = [[total[r][c] / max(1, count[r][c]) for c in range(257)] for r in range(257)]
+    known = [height for r, row in enumerate(field) for c, height in enumerate(row) if count[r][c]]
+    cells = [[cell(field, count, row, column) for column in range(8)] for row in range(8)]
+    shares = [0.0] * len(data["textures"])
+    for chunk in data["chunk_layers"]:
+        for layer in chunk["layers"]:
+            bits = layer.get("alpha_bits")
+            shares[layer["tex_id"]] += sum(base64.b64decode(bits)) / 4096 / 255 if bits else 1.0
+    holes = sum(bin(mask).count("1") for mask in data["holes"])
+    names = {thing["name"] for thing in data["objects"]}
+    return statistics.pstdev(known), cells, shares, holes, names
+
+
+def cell(field: list[list[float]], count: list[list[int]], row: int, column: int) -> float:
+    """The mean of a cell's known heights."""
+    rows, columns = range(32 * row, 32 * row + 33), range(32 * column, 32 * column + 33)
+    values = [field[r][c] for r in rows for c in columns if count[r][c]]
+    return sum(values) / len(values)
+
+
+WORK = {"questline": ours, "orjson": bare, "loops": loops}
+
+if __name__ == "__main__":
+    arguments = parser().parse_args()
+    print(json.dumps(one_side(arguments.side, arguments.folder) if arguments.side else measure(arguments)))
