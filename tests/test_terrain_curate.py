@@ -20,7 +20,7 @@ from scripts.lib.options.terrain import (
 )
 from scripts.lib.records import read_records
 from scripts.terrain import curate, ingest
-from scripts.terrain.answer import AnswerError, Ground, describe, from_text, longest, rebuild, to_text
+from scripts.terrain.answer import AnswerError, Ground, describe, from_text, rebuild, to_text
 from scripts.terrain.blocks import Place, bordering, split_tiles
 from scripts.terrain.export import find_tiles
 from scripts.terrain.tile import read_tile
@@ -59,7 +59,23 @@ def test_decoding_is_the_inverse_of_encoding(seed, cells):
     again = from_text(text, options)
     assert to_text(again) == text
     np.testing.assert_array_equal(again.steps, drawn(seed, options).steps)
-    assert len(text.encode()) <= longest(options)
+    assert len(text.encode()) <= options.longest
+
+
+def test_the_longest_answer_is_as_long_as_said():
+    options = AnswerOptions(cells=4, textures=3, kinds=2, places=5, liquids=2)
+    full = np.ones((4, 4), bool)
+    names = [f"{at:016}" for at in range(3)]
+    ground = Ground(
+        low=-99_999,
+        high=-99_998,
+        steps=np.zeros((4, 4), int),
+        textures=dict.fromkeys(names, 100),
+        liquids=dict.fromkeys(names[:2], full),
+        holes=full,
+        objects={name: (99_999, [(0, 0)] * 5) for name in names[:2]},
+    )
+    assert len(to_text(ground)) == options.longest
 
 
 def test_the_slope_is_described(tile):

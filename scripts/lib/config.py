@@ -28,6 +28,8 @@ from scripts.lib.options.train import TrainOptions
 
 SCHEMA = Path("config/schema.json")
 SYSTEMS = ("dnd", "tools", "terrain")
+SMALLEST_STEP = 28  # pixels a side that one token of a picture stands for, in the models known here
+ROOM_FOR_QUESTION = 96  # tokens of the question and of what frames the turns
 SEEING = frozenset({"terrain"})  # systems whose records show pictures
 
 TrainOverrides = overrides_of(TrainOptions)
@@ -241,7 +243,27 @@ def load(values: dict[str, Any], source: str = "config", files: Sequence[Path] =
         if "_" in run.name or not run.name.isidentifier():
             where = locate([run.system, "runs", run.name]) or source
             raise UserError(f"{where}: {run.system}.runs.{run.name}: a run's name is letters and digits only.")
+    if config.terrain is not None:
+        refuse_long_answers(config)
     return config
+
+
+def refuse_long_answers(config: Config) -> None:
+    """Stops where an answer could be longer than the tokens it is trained with.
+
+    Raises:
+        UserError: names the run, and what to raise or lower.
+    """
+    form, side = config.terrain.ingest.answer, config.terrain.ingest.image_size  # type: ignore[union-attr]
+    pictures = len(config.terrain.ingest.inputs) * -((-side // SMALLEST_STEP) ** 2)  # type: ignore[union-attr]
+    for name in config.terrain.runs:  # type: ignore[union-attr]
+        run = config.run("terrain", name)
+        needed = form.longest + pictures + len(run.system_prompt.encode()) + ROOM_FOR_QUESTION
+        if needed > run.train.max_tokens:
+            raise UserError(
+                f"terrain.runs.{name}: pictures, prompt and the longest answer take up to {needed} tokens, more than "
+                f"train.max_tokens {run.train.max_tokens}; raise it, or lower terrain.ingest.answer.cells."
+            )
 
 
 def load_files(*paths: Path) -> Config:

@@ -8,7 +8,7 @@
 ``range`` is the lowest and the highest height of a cell in whole yards; ``heights`` has a text a row of cells, two
 digits a cell, from 00 at the lowest to levels - 1 at the highest. ``textures`` are percent of the ground. ``liquids``
 and ``holes`` have a digit a cell. Of objects the answer gives how many there are, and the cells (row and column, in
-digits to the base of 36) that hold most of them. How long the longest answer is follows from the options: `longest`.
+digits to the base of 36) that hold most of them. How long the longest answer is follows from the options.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from scripts.lib.options.terrain import AnswerOptions
+from scripts.lib.options.terrain import HIGHEST, LOWEST, MOST, AnswerOptions
 from scripts.terrain.geometry import CHUNKS, GRID
 from scripts.terrain.tile import Tile, stem
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-LOWEST, HIGHEST, MOST = -99_999, 99_999, 99_999  # yards, yards, objects of a kind: what the form has room for
 FOREIGN = re.compile(r"[^a-z0-9_.-]")
 
 
@@ -253,19 +252,3 @@ def _between(cells: int) -> np.ndarray:
     middles = np.arange(-2, cells + 2) + 0.5
     padded = np.pad(np.eye(cells), ((2, 2), (0, 0)), mode="edge")
     return make_interp_spline(middles, padded, k=3)(np.linspace(0, cells, GRID))
-
-
-def longest(options: AnswerOptions) -> int:
-    """Bytes of the longest answer that the form allows: it never has more tokens than bytes."""
-    cells, name = options.cells, "n" * options.name_length
-    mask = np.ones((cells, cells), bool)
-    ground = Ground(
-        low=LOWEST,
-        high=LOWEST + 1,
-        steps=np.zeros((cells, cells), int),
-        textures={f"{name[2:]}{number:02}": 100 for number in range(options.textures)},
-        liquids={f"{name[2:]}{number:02}": mask for number in range(options.liquids)},
-        holes=mask,
-        objects={f"{name[2:]}{number:02}": (MOST, [(0, 0)] * options.places) for number in range(options.kinds)},
-    )
-    return len(to_text(ground).encode())

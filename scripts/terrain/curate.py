@@ -23,7 +23,6 @@ from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOption
 from scripts.lib.records import Message, Part, Record, text_message, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS
-from scripts.terrain.answer import longest
 from scripts.terrain.blocks import Place, block_of, bordering, split_tiles
 from scripts.terrain.export import find_exports
 from scripts.terrain.ingest import write_export
@@ -232,7 +231,7 @@ def statistics(
         "answer": {
             "form": ingest.answer.model_dump(),
             "cells": ingest.answer.cells,
-            "longest_allowed_bytes": longest(ingest.answer),
+            "longest_allowed_bytes": ingest.answer.longest,
             "longest_bytes": max(len(row["answer"]) for row in kept.values()),
             "round_trip_yards": round(float(np.sqrt(np.mean(np.square(errors)))), 3),
             "round_trip_yards_worst": max(errors),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from scripts.lib.options.strict import Options
+
+LOWEST, HIGHEST, MOST = -99_999, 99_999, 99_999  # yards, yards, objects of a kind: what an answer has room for
 
 
 class TerrainCheckOptions(Options):
@@ -90,6 +93,24 @@ class AnswerOptions(Options):
     """of each kind the cells that hold most of it"""
     name_length: int = Field(default=16, ge=4, le=64)
     """letters of a texture's or an object's name that are kept"""
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest answer that the form allows: it never has more tokens than bytes."""
+        mask = ["1" * self.cells] * self.cells
+        form = {
+            "range": [LOWEST, LOWEST + 1],
+            "heights": ["00" * self.cells] * self.cells,
+            "textures": dict.fromkeys(self._names(self.textures), 100),
+            "liquids": dict.fromkeys(self._names(self.liquids), mask),
+            "holes": mask,
+            "objects": {name: [MOST, ["00"] * self.places] for name in self._names(self.kinds)},
+        }
+        return len(json.dumps(form, separators=(",", ":")))
+
+    def _names(self, count: int) -> list[str]:
+        """So many names of the greatest length."""
+        return [f"{number:0{self.name_length}}" for number in range(count)]
 
 
 class TerrainIngestOptions(Options):
