@@ -138,3 +138,12 @@ def test_schema_forbids_unknown_keys():
     schema = json.loads(schema_text())
     assert schema["additionalProperties"] is False
     assert all(model.get("additionalProperties", False) is False for model in schema["$defs"].values())
+
+
+def test_an_answer_that_could_outgrow_its_tokens_is_refused():
+    terrain = {"runs": {"tile": {"base": "see"}}, "ingest": {"answer": {"cells": 32}}}
+    see = {"source": "recipe:sketch-vl@0", "licence": "cc0-1.0"}
+    values = {"preset": "x", "scope": "road", "bases": {"see": see}, "terrain": terrain}
+    with pytest.raises(UserError, match=r"terrain\.runs\.tile: .* more than train\.max_tokens 1024; raise it"):
+        load(values)
+    assert load(values | {"train": {"max_tokens": 8192}}).terrain is not None

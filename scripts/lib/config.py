@@ -6,6 +6,7 @@ A stage is handed its own slice as JSON and parses it with its own options model
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -254,11 +255,12 @@ def refuse_long_answers(config: Config) -> None:
     Raises:
         UserError: names the run, and what to raise or lower.
     """
-    form, side = config.terrain.ingest.answer, config.terrain.ingest.image_size  # type: ignore[union-attr]
-    pictures = len(config.terrain.ingest.inputs) * -((-side // SMALLEST_STEP) ** 2)  # type: ignore[union-attr]
+    ingest = config.terrain.ingest  # type: ignore[union-attr]
+    tokens_a_side = math.ceil(ingest.image_size / SMALLEST_STEP)
+    pictures = len(ingest.inputs) * tokens_a_side**2
     for name in config.terrain.runs:  # type: ignore[union-attr]
         run = config.run("terrain", name)
-        needed = form.longest + pictures + len(run.system_prompt.encode()) + ROOM_FOR_QUESTION
+        needed = ingest.answer.longest + pictures + len(run.system_prompt.encode()) + ROOM_FOR_QUESTION
         if needed > run.train.max_tokens:
             raise UserError(
                 f"terrain.runs.{name}: pictures, prompt and the longest answer take up to {needed} tokens, more than "
