@@ -1,4 +1,4 @@
-"""Removes what the workflow made: data/curated and data/generated, models, reports, dist, logs and Snakemake's records.
+"""Removes what the workflow made: data it made, models, reports, dist, logs and Snakemake's records.
 
     python3 -m scripts.clean            lists by size and removes
     python3 -m scripts.clean --keep-work    leaves the trainers' checkpoints
@@ -14,7 +14,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MADE = ("data/curated", "data/generated", "models", "reports", "dist", "logs", "benchmarks/out", ".snakemake")
+MADE = (
+    "data/curated",
+    "data/generated",
+    "data/ingested",
+    "models",
+    "reports",
+    "dist",
+    "logs",
+    "benchmarks/out",
+    ".snakemake",
+)
 WORK = "models/.work"
 
 

@@ -244,15 +244,15 @@ class Twin:
 def test_only_a_near_tie_excuses_another_token(nats, outcome):
     case = smoke.Case(id="a", answer=2, prompt="p", prompt_tokens=3, completion="xy", ids=[4, 5], finish="length")
     answer = {"prompt_tokens": 3, "completion": "xz", "ids": [4, 6], "finish": "length"}
-    verdict = smoke.judge(Twin(answer, nats), case, answer)
+    verdict = smoke.judge(Twin(answer, nats), case, smoke.Prompt("p"), answer)
     assert verdict.outcome == outcome
     assert "token 2 of 2" in verdict.detail
 
 
 def test_the_gap_is_zero_between_a_token_and_itself(published):
     with smoke.open_gguf(published / "model-Q4_K_M.gguf", 128) as engine:
-        assert engine.gap("Pip hides.", [], 5, 5) == 0
-        assert engine.gap("Pip hides.", [], 5, 6) > 0
+        assert engine.gap(smoke.Prompt("Pip hides."), [], 5, 5) == 0
+        assert engine.gap(smoke.Prompt("Pip hides."), [], 5, 6) > 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
+
+from scripts.terrain.places import block, shard_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
@@ -339,9 +342,10 @@ def test_every_stage_of_a_run_is_a_target(original, stage):
 
 
 @pytest.mark.parametrize(
-    ("preset", "dnd", "tools", "bases"), [("demo", 1, 3, 1), ("learn", 1, 3, 1), ("full", 2, 3, 3)]
+    ("preset", "dnd", "tools", "terrain", "bases"),
+    [("demo", 1, 3, 1, 2), ("learn", 1, 3, 1, 2), ("full", 2, 3, 2, 5)],
 )
-def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, bases):
+def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, terrain, bases):
     """A fresh checkout plans each rule as often as the preset's runs ask for it."""
     fresh = tmp_path / "fresh"
     fresh.mkdir()
@@ -349,15 +353,21 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     done = checkout.snakemake("-n", "--configfile", f"config/{preset}.yaml")
     table = done.stdout[done.stdout.rindex("job ") :].splitlines()[2:]
     counts = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2}
-    runs = dnd + tools
+    runs = dnd + tools + terrain
     for rule in ("train", "merge", "convert", "certify", "gate"):
         assert counts[rule] == runs, (rule, counts)
     for rule in ("curate", "score", "deploy"):
         assert counts[f"dnd_{rule}"] == dnd
-        assert counts.get(f"tools_{rule}", 0) == tools
-    quants = 2 * dnd + (1 if preset == "demo" else 2) * tools
+        assert counts[f"tools_{rule}"] == tools
+        assert counts[f"terrain_{rule}"] == terrain
+    quants = 2 * (dnd + terrain) + (1 if preset == "demo" else 2) * tools
     assert counts["quantize"] == quants
-    assert counts["predict"] == 3 * runs + quants
+    assert counts["predict"] == 3 * runs + quants + terrain  # those that see are also shown others' pictures
+    assert counts["project"] == terrain
+    maps = yaml.safe_load((ROOT / "config" / f"{preset}.yaml").read_text())["terrain"]["generate"]
+    assert counts["terrain_generate"] == len(maps)
+    shards = {(one["map"], shard_of(*place)) for one in maps for place in block(one["tiles"])}
+    assert counts["terrain_ingest"] == len(shards)
     assert counts["base"] == bases
     assert counts["dnd_tools"] == 1
     assert counts.get("tools_generate", 0) == (tools > 0)
@@ -442,11 +452,11 @@ def test_own_examples_are_inputs(tools):
 
 def test_every_rule_states_resources_log_and_benchmark():
     texts = [path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk"))]
-    rules = [block for text in texts for block in text.split("\nrule ")[1:]]
+    rules = [rule for text in texts for rule in text.split("\nrule ")[1:]]
     assert len(rules) >= 12
-    for block in rules:
-        for directive in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "disk_mb=", "code=code("):
-            assert directive in block, f"rule {block.split(':')[0]} has no {directive}"
+    for rule in rules:
+        for directive in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "disk_mb=", "code="):
+            assert directive in rule, f"rule {rule.split(':')[0]} has no {directive}"
 
 
 def test_unknown_config_key_is_one_sentence(original):

@@ -26,8 +26,9 @@ SMALLEST_SIDE = 2  # steps
 
 
 def sees(folder: Path) -> bool:
-    """Whether the model in a folder takes pictures."""
-    return bool(read_json(folder / "config.json").get("vision_config"))
+    """Whether the model in a folder takes pictures; of a folder without a model: no."""
+    config = folder / "config.json"
+    return config.is_file() and bool(read_json(config).get("vision_config"))
 
 
 def model_class(folder: Path) -> Any:
