@@ -62,6 +62,26 @@ def test_one_word_pairs_join_what_comparing_all_with_all_joins(seed: int) -> Non
     assert len(brute) > 10 and len(set(clusters(texts, brute).values())) > 20
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_across_sides_are_those_of_all_pairs(seed: int) -> None:
+    texts = texts_with_near_copies(seed)
+    dice = random.Random(seed)
+    sides = {key: dice.choice(["train", "val", "test"]) for key in texts}
+    every = [pair for pair in near_pairs(texts, 0.4) if sides[pair.first] != sides[pair.second]]
+    assert near_pairs(texts, 0.4, sides=sides) == every and every
+
+
+def test_one_word_pairs_across_sides_show_every_mixture() -> None:
+    dice = random.Random(1)
+    texts = {f"t{number:03}": dice.choices("ab", k=dice.randint(4, 6)) for number in range(60)}
+    sides = {key: dice.choice(["train", "test"]) for key in texts}
+    across = one_word_pairs(texts, 4, sides)
+    assert all(sides[pair.first] != sides[pair.second] for pair in across)
+    assert {pair[:2] for pair in across} <= {pair[:2] for pair in one_word_pairs(texts, 4)}
+    mixed = [key for key, name in clusters(texts, one_word_pairs(texts, 4)).items() if name != key]
+    assert across and mixed
+
+
 def test_one_word_pairs_by_hand() -> None:
     texts = {"a": "set a breakpoint at #", "b": "set a breakpoint on #", "c": "please set a breakpoint on #"}
     texts |= {"d": "set the breakpoints on #", "e": "step into", "f": "step over"}

@@ -1,13 +1,21 @@
 """Tool schemas in every form, and the values of calls against their rules."""
 
+import functools
 import json
+import random
+from pathlib import Path
 
 import pytest
 
 from scripts.lib.cli import UserError
+from scripts.tools.examples import Example, Source, Step, from_raw
+from scripts.tools.generate import fits
+from scripts.tools.generator.assemble import examples
 from scripts.tools.schema import load_schema
-from scripts.tools.validate import call_problems, canonical_call
+from scripts.tools.validate import call_problems, canonical, canonical_call, faults_of, is_plain, plain_tests
 from scripts.tools.values import normalise, problem_of
+
+ROOT = Path(__file__).resolve().parents[1]
 
 ADDRESS = {"type": "string", "format": "0xHHHHHH", "address_space": "pc"}
 BUS = {"type": "string", "format": "0xHHHHHH", "address_space": "snes"}
@@ -171,3 +179,51 @@ def test_problems_of_a_call_are_named(tmp_path):
         {"frames": 60, "speed": "turbo"},
     )
     assert list(canonical_call(("mesen2.run", {"speed": "turbo", "frames": "60"}), tools)[1]) == ["frames", "speed"]
+
+
+def test_plain_calls_are_valid_and_canonical(tmp_path):
+    """The quick test may miss a call that is in order, and never takes one that is not."""
+    tools = load_schema(ROOT / "data/raw/tools/schema.json")
+    tests, dice, plain = plain_tests(tools), random.Random(5), 0
+    values = [
+        "0x7EF340",
+        "0x7ef340",
+        "0x40",
+        "$7E",
+        "",
+        "0A FF",
+        "0a ff",
+        "save",
+        0,
+        1,
+        16,
+        70_000,
+        -1,
+        1.0,
+        True,
+        None,
+        [],
+    ]
+    for tool in tools.values():
+        values += [value for rule in tool.parameters.values() for value in rule.get("enum", [])]
+    for _ in range(20_000):
+        tool = dice.choice(list(tools.values()))
+        keys = [key for key in tool.parameters if dice.random() < 0.7] + ["other"] * (dice.random() < 0.02)
+        dice.shuffle(keys) if dice.random() < 0.1 else None
+        call = (tool.name, {key: dice.choice(values) for key in keys})
+        example = Example(
+            "x", Source("f", 1), (Step("user", "x"), Step("assistant", calls=(call,))), "simple", None, None
+        )
+        if is_plain(example, tests):
+            plain += 1
+            assert not faults_of(example, tools)
+            assert json.dumps(canonical(example, tools).calls) == json.dumps(example.calls)
+    assert plain > 100
+
+
+def test_generated_calls_are_plain():
+    tools = load_schema(ROOT / "data/raw/tools/schema.json")
+    rows = examples(300, 7, functools.partial(fits, tools))
+    read = [canonical(from_raw(row, Source("f", 1)), tools) for row in rows]
+    share = sum(is_plain(example, plain_tests(tools)) for example in read) / len(read)
+    assert share > 0.8  # else the quick test is no longer worth its lines

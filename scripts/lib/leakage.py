@@ -46,24 +46,39 @@ def jaccard(first: Collection, second: Collection) -> float:
     return shared / max(1, len(first) + len(second) - shared)
 
 
-def near_pairs(texts: Mapping[str, str], threshold: float, width: int = WIDTH) -> list[Pair]:
-    """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact, without comparing all with all."""
+def near_pairs(
+    texts: Mapping[str, str], threshold: float, width: int = WIDTH, sides: Mapping[str, str] | None = None
+) -> list[Pair]:
+    """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact, without comparing all with all.
+
+    With ``sides`` only pairs whose texts lie on different ones: what a proof looks for, and much less to compare.
+    """
     keys = sorted(texts)
-    one, other, shares = similar(runs_of([words(texts[key]) for key in keys], width), threshold)
+    sets = runs_of([words(texts[key]) for key in keys], width)
+    one, other, shares = similar(sets, threshold, sides and _numbers(keys, sides))
     low, high = np.minimum(one, other).tolist(), np.maximum(one, other).tolist()
     return sorted(Pair(keys[a], keys[b], share) for a, b, share in zip(low, high, shares.tolist(), strict=True))
 
 
-def one_word_pairs(texts: Mapping[str, Sequence[str]], least: int) -> list[Pair]:
+def _numbers(keys: Sequence[str], sides: Mapping[str, str]) -> np.ndarray:
+    """A number for the side of each key."""
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(sides[key], len(known)) for key in keys], np.int64)
+
+
+def one_word_pairs(
+    texts: Mapping[str, Sequence[str]], least: int, sides: Mapping[str, str] | None = None
+) -> list[Pair]:
     """Sorted pairs of different texts, given as words, that are one word apart: exchanged, added or left out. Linear.
 
     Of several that differ in the same place each is paired with the first only, which is enough to join them, or to
     notice that they do not all lie on one side. Texts of fewer words than ``least`` are passed over. The similarity is
-    the share of words in common.
+    the share of words in common. With ``sides`` only pairs whose texts lie on different ones.
     """
     keys = [key for key in sorted(texts) if len(texts[key]) >= least]
     known = [texts[key] for key in keys]
-    found = ((one, other, max(len(known[one]), len(known[other]))) for one, other in sorted(one_word_apart(known)))
+    pairs = sorted(one_word_apart(known, sides and _numbers(keys, sides)))
+    found = ((one, other, max(len(known[one]), len(known[other]))) for one, other in pairs)
     return [Pair(keys[one], keys[other], 1 - 1 / most) for one, other, most in found]
 
 

@@ -86,14 +86,22 @@ def sets_of(rows: np.ndarray, codes: np.ndarray, count: int) -> Sets:
     return Sets(elements, np.concatenate([[0], np.cumsum(sizes[order])]), order)
 
 
-def similar(sets: Sets, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs of Jaccard similarity ``threshold`` or more: [pairs] of one place, of the other, and similarities."""
+def similar(sets: Sets, threshold: float, sides: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All pairs of Jaccard similarity ``threshold`` or more: [pairs] of one place, of the other, and similarities.
+
+    Args:
+        sides: a number for each place; given, only pairs of places with different numbers are looked for.
+    """
     from scipy.sparse import csr_matrix
 
     shape = (len(sets.order), int(sets.elements.max(initial=0)) + 1)
     table = csr_matrix((np.ones(len(sets.elements), np.int32), sets.elements, sets.ends), shape=shape)
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    side = None if sides is None else sides[sets.order]
     for one, other in _candidates(sets, threshold):
+        if side is not None:
+            across = side[one] != side[other]
+            one, other = one[across], other[across]
         shared = _shared(table, one, other)
         share = shared / (sets.sizes[one] + sets.sizes[other] - shared)
         near = share >= threshold
@@ -136,11 +144,12 @@ def _heads(sets: Sets, share: float) -> tuple[np.ndarray, np.ndarray]:
     return rows, sets.elements[np.arange(len(rows)) + (sets.ends[:-1] - np.cumsum(kept) + kept)[rows]]
 
 
-def one_word_apart(texts: Sequence[Sequence[str]]) -> set[tuple[int, int]]:
+def one_word_apart(texts: Sequence[Sequence[str]], sides: np.ndarray | None = None) -> set[tuple[int, int]]:
     """Places of texts, the smaller first, that are one word apart: exchanged, added or left out. Linear.
 
     Of several that differ in the same place each is paired with the first only. Texts without one word are found by a
-    polynomial hash of random numbers for words, modulo 2^64; what it brings together is compared word by word.
+    polynomial hash of random numbers for words, modulo 2^64; what it brings together is compared word by word. With
+    ``sides`` only pairs of different numbers are given.
     """
     flat, lengths, kinds = _numbered_words(texts)
     rows, ends = np.repeat(np.arange(len(texts)), lengths), np.cumsum(lengths)
@@ -153,7 +162,8 @@ def one_word_apart(texts: Sequence[Sequence[str]]) -> set[tuple[int, int]]:
     before = sums[:-1] - sums[starts][rows]
     after = whole[rows] - before - terms
     exchanged = _with_first(before + after + powers[places] * HASH_BASE, rows, places)
-    return _really(texts, exchanged) | _really(texts, _shorter(whole, before + after * INVERSE, rows, places))
+    found = np.concatenate([exchanged, _shorter(whole, before + after * INVERSE, rows, places)])
+    return _really(texts, found if sides is None else found[sides[found[:, 0]] != sides[found[:, 1]]])
 
 
 def _with_first(codes: np.ndarray, rows: np.ndarray, places: np.ndarray) -> np.ndarray:

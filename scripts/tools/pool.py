@@ -26,8 +26,7 @@ from scripts.tools.examples import Example, Fault
 
 SHINGLE = 3  # words: instructions are short
 ONE_WORD_FROM = 5  # words: of fewer, the one that differs is half of what is said ("step into", "step over")
-VALUE = re.compile(r"\b(?:0x[0-9a-f]+|\d[\w:.]*)|\$[0-9a-f:]+|\b[0-9a-f]{2}(?: [0-9a-f]{2})+\b", re.IGNORECASE)
-
+VALUE = re.compile(r"\b(?:0x[0-9a-f]+|\d[\w:.]*)|\$[0-9a-f:]+|\b[0-9a-f]{2}(?: [0-9a-f]{2})+\b")  # in lower case
 MASKED = re.compile(r"[\w#]+")
 
 
@@ -82,9 +81,11 @@ def make_pool(examples: Sequence[Example], options: ToolsCurateOptions) -> tuple
     return pool, with_one_word_apart([pair for pair in pairs if pair.similarity >= options.near_threshold], texts)
 
 
-def with_one_word_apart(pairs: Iterable[Pair], texts: Iterable[str]) -> list[Pair]:
+def with_one_word_apart(
+    pairs: Iterable[Pair], texts: Iterable[str], sides: Mapping[str, str] | None = None
+) -> list[Pair]:
     """Near pairs of masked texts and those that differ by a single word, each pair once."""
-    apart = one_word_pairs({text: text.split() for text in texts}, ONE_WORD_FROM)
+    apart = one_word_pairs({text: text.split() for text in texts}, ONE_WORD_FROM, sides)
     return sorted({(pair.first, pair.second): pair for pair in [*apart, *pairs]}.values())
 
 
@@ -144,24 +145,31 @@ def stratum(example: Example) -> str:
     return f"{calls[0][0] if calls else example.kind}/{example.difficulty}"
 
 
+def exact_leaks(pool: Pool, names: Sequence[str], sides: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Examples on another side than the first one that says and calls the same."""
+    first: dict[bytes, str] = {}
+    pairs = [(first.setdefault(content_of(pool.examples[name]), name), name) for name in names]
+    return [(known, name) for known, name in pairs if sides[known] != sides[name]]
+
+
 def prove(pool: Pool, sides: Mapping[str, str], threshold: float) -> dict[str, int]:
     """Counts pairs across splits, exact (content) and near (masked text), afresh from the examples; both must be 0.
 
     Raises:
         UserError: they are not; it names the pairs.
     """
-    where: dict[str, dict[Any, str]] = {"exact": {}, "near": {}}
     leaks: dict[str, list[tuple[str, str]]] = {"exact": [], "near": []}
-    for name, example in sorted(pool.examples.items()):
-        for kind, key in (("exact", content_of(example)), ("near", pool.masked[name])):
-            known = where[kind].setdefault(key, name)
-            if sides[known] != sides[name]:
-                leaks[kind].append((known, name))
-    holder = where["near"]
-    for pair in with_one_word_apart(near_pairs({text: text for text in holder}, threshold, SHINGLE), holder):
-        first, second = holder[pair.first], holder[pair.second]
-        if sides[first] != sides[second]:
-            leaks["near"].append((first, second))
+    holders: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(pool.examples):
+        holders[pool.masked[name]].append(name)
+    for names in holders.values():
+        if len({sides[name] for name in names}) > 1:
+            leaks["near"] += [(names[0], name) for name in names[1:] if sides[name] != sides[names[0]]]
+            leaks["exact"] += exact_leaks(pool, names, sides)  # what is the same throughout has the same masked text
+    where = {text: sides[names[0]] for text, names in holders.items()}
+    texts = {text: text for text in holders}
+    for pair in with_one_word_apart(near_pairs(texts, threshold, SHINGLE, where), holders, where):
+        leaks["near"].append((holders[pair.first][0], holders[pair.second][0]))
     if leaks["exact"] or leaks["near"]:
         shown = "; ".join(f"{a} ({sides[a]}) and {b} ({sides[b]})" for a, b in [*leaks["exact"], *leaks["near"]][:5])
         raise UserError(

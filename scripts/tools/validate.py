@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from scripts.tools.examples import Example, Fault, Step
 from scripts.tools.schema import Tool
-from scripts.tools.values import normalise, problem_of
+from scripts.tools.values import normalise, plain_test, problem_of
 
 Call = tuple[str, dict[str, Any]]
+PlainTests = dict[str, tuple[frozenset[str], dict[str, tuple[int, Callable[[Any], bool]]]]]
 MAX_CALLS = 5  # in one answer
 
 
@@ -62,6 +63,40 @@ def canonical_call(call: Call, tools: Mapping[str, Tool]) -> Call:
     rules = tool.parameters if tool else {}
     known = {key: normalise(given[key], rule) for key, rule in rules.items() if key in given}
     return name, known | {key: normalise(given[key], None) for key in sorted(given.keys() - rules.keys())}
+
+
+def plain_tests(tools: Mapping[str, Tool]) -> PlainTests:
+    """For each tool its required parameters, and for each parameter its place and a quick test of plain values."""
+    return {
+        name: (
+            frozenset(tool.required),
+            {key: (place, plain_test(rule)) for place, (key, rule) in enumerate(tool.parameters.items())},
+        )
+        for name, tool in tools.items()
+    }
+
+
+def is_plain(example: Example, tests: PlainTests) -> bool:
+    """Whether an example's calls keep the schema and are canonical, as far as a quick test can say."""
+    return all(
+        len(step.calls) <= MAX_CALLS and all(_is_plain_call(call, tests) for call in step.calls)
+        for step in example.steps
+        if step.calls
+    )
+
+
+def _is_plain_call(call: Call, tests: PlainTests) -> bool:
+    name, given = call
+    if name not in tests:
+        return False
+    required, parameters = tests[name]
+    last = -1
+    for key, value in given.items():
+        place, test = parameters.get(key, (-1, None))
+        if place <= last or test is None or not test(value):
+            return False
+        last = place
+    return required <= given.keys()
 
 
 def canonical(example: Example, tools: Mapping[str, Tool]) -> Example:

@@ -119,6 +119,32 @@ def normalise(value: Any, rule: dict[str, Any] | None) -> Any:
     return text
 
 
+def plain_test(rule: dict[str, Any]) -> Callable[[Any], bool]:
+    """A quick test for values that keep a rule and that `normalise` leaves alone; it may miss some, it never errs."""
+    kind, digits = rule["type"], hex_digits(rule)
+    if "enum" in rule:
+        plain = frozenset(
+            value for value in rule["enum"] if normalise(value, rule) == value and not problem_of(value, rule)
+        )
+        return lambda value: type(value) is str and value in plain
+    if kind == "integer":
+        low, high = rule.get("minimum", -math.inf), rule.get("maximum", math.inf)
+        return lambda value: type(value) is int and low <= value <= high
+    if kind == "string" and digits:
+        matches = _matcher(re.compile(rf"0x[0-9A-F]{{{digits}}}", re.ASCII))
+        inside = rule.get("address_space") == "pc"
+        return (lambda value: matches(value) and int(value, 16) <= ROM_END) if inside else matches
+    if kind == "string" and rule.get("format") == BYTES_FORMAT:
+        return _matcher(re.compile("[0-9A-F]{2}(?: [0-9A-F]{2})*", re.ASCII))
+    if kind == "string" and "pattern" not in rule:
+        return lambda value: type(value) is str and value == value.strip()
+    return lambda value: False
+
+
+def _matcher(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: type(value) is str and pattern.fullmatch(value) is not None
+
+
 def hex_text(value: int, digits: int) -> str:
     """``0x7EF340``."""
     return f"0x{value:0{digits}X}"
