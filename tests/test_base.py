@@ -9,18 +9,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hub_server import COMMIT, serve
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_models import save_tiny
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2VLImageProcessorPil
 
 from scripts.lib.chat import FALLBACK_TEMPLATE, encode
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, sha256_file, write_json
 from scripts.model import base as stage
-from scripts.model import gguf_base, hub
+from scripts.model import gguf_base, hub, recipes
+from scripts.model.sketch.pictures import draw
+from scripts.model.sketch.standin import patches_of
 from scripts.model.weights import quantization_of, verify_base
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -238,7 +242,7 @@ class TestRecipe:
         assert tokenizer.decode(encode(tokenizer, text)) == text
 
     def test_unknown(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="recipe:huge: no such recipe; known: tiny-llama"):
+        with pytest.raises(UserError, match="recipe:huge: no such recipe; known: sketch-vl@<steps>, tiny-llama"):
             build("recipe:huge", tmp_path / "base")
 
 
@@ -311,3 +315,31 @@ class TestVerify:
         write_json(base / "base.json", {**card, "files": [{"name": "../x", "bytes": 1, "sha256": ""}]})
         with pytest.raises(UserError, match="leaves"):
             verify_base(base)
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("sketch-vl", "say for how many steps it is trained, such as recipe:sketch-vl@300"),
+        ("sketch-vl@many", "say for how many steps"),
+        ("tiny-llama@3", "leave @ out"),
+    ],
+)
+def test_a_recipe_is_asked_for_as_it_is_made(reference, said):
+    with pytest.raises(UserError, match=said):
+        recipes.recipe_of(reference)
+
+
+def test_the_stand_in_that_sees(tmp_path):
+    """A step of training moves it, the same bytes every time; its processor cuts pictures as its trainer does."""
+    first, again, random = (recipes.make(f"sketch-vl@{steps}") for steps in (1, 1, 0))
+    one, other, untrained = (made.model.state_dict() for made in (first, again, random))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not all(torch.equal(one[name], untrained[name]) for name in one)
+    sketch = draw(np.random.default_rng(3))
+    write_json(tmp_path / "preprocessor_config.json", first.pictures)
+    processor = Qwen2VLImageProcessorPil.from_pretrained(tmp_path)
+    cut = processor([Image.fromarray(sketch.picture)], return_tensors="np")["pixel_values"]
+    np.testing.assert_allclose(patches_of(sketch.picture), cut, atol=1e-5)
+    ids = first.tokenizer(sketch.answer)["input_ids"]
+    assert first.tokenizer.decode(ids) == sketch.answer and len(ids) < len(sketch.answer)

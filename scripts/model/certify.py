@@ -125,7 +125,7 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
     checks += attempt("adapter", check_adapter, args.adapter)
     checks += attempt("merged", check_merged, args.base, args.adapter, args.merged)
     folder = args.heldout.parent
-    checks += attempt("logits:merged", check_effect, args.base, args.adapter, args.merged, heldout, folder, options)
+    checks += attempt("logits:merged", check_effect, args.base, args.adapter, args.merged, heldout, options, folder)
     f16_checks = attempt("inventory:f16", check_inventory, args.merged, args.f16)
     f16_checks += attempt("values:f16", check_values, args.merged, args.f16)
     checks += f16_checks

@@ -26,11 +26,16 @@ ADVICE = (
 
 
 def check_effect(
-    base: Path, adapter: Path, merged: Path, records: list[Record], folder: Path, options: CertifyOptions
+    base: Path,
+    adapter: Path,
+    merged: Path,
+    records: list[Record],
+    options: CertifyOptions,
+    folder: Path | None = None,
 ) -> Check:
     """How much of what the adapter changes in the logits is lost by merging; all three models in float32.
 
-    Pictures of the records lie in ``folder``. Two models are held at a time, and the logits of one record.
+    Pictures that the records show lie in ``folder``. Two models are held at a time, and the logits of one record.
     """
     texts = rendered(merged, evenly(records, options.logit_records), options.max_tokens, folder)
     tuned, after = load_tuned(base, adapter), merged_float32(merged)
