@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,17 +19,19 @@ from pydantic import Field, field_validator, model_validator
 
 from scripts.lib.cli import UserError
 from scripts.lib.config_lines import key_line
+from scripts.lib.files import write_text
 from scripts.lib.options.base import BaseOptions
 from scripts.lib.options.deploy import DeployOptions, GateOptions
 from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.options.export import CertifyOptions, ExportOptions
 from scripts.lib.options.predict import PredictOptions, ScoreOptions
-from scripts.lib.options.strict import Options, deep_merge, merged, overrides_of
+from scripts.lib.options.strict import DESCRIBE, Options, deep_merge, merged, overrides_of
 from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
 from scripts.lib.options.terrain_generate import TerrainGenerateOptions
 from scripts.lib.options.tools import ToolsCheckOptions, ToolsCurateOptions, ToolsGenerateOptions
 from scripts.lib.options.train import TrainOptions
 
+ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path("config/schema.json")
 SYSTEMS = ("dnd", "tools", "terrain")
 SMALLEST_STEP = 28  # pixels a side that one token of a picture stands for, in the models known here
@@ -281,12 +286,20 @@ def load_files(*paths: Path) -> Config:
 
 
 def schema_text() -> str:
-    """The JSON schema of the configuration, as config/schema.json holds it."""
-    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+    """The JSON schema of the configuration, as config/schema.json holds it; made in a process that describes keys."""
+    command = [sys.executable, "-m", "scripts.lib.config", "--print"]
+    environment = {**os.environ, DESCRIBE: "1"}
+    return subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def main() -> None:
+    """Writes the schema, or prints it."""
+    if sys.argv[1:] == ["--print"]:
+        print(json.dumps(Config.model_json_schema(), indent=2))
+        return
+    write_text(SCHEMA, schema_text())
+    print(f"wrote {SCHEMA}")
 
 
 if __name__ == "__main__":
-    from scripts.lib.files import write_text
-
-    write_text(SCHEMA, schema_text())
-    print(f"wrote {SCHEMA}")
+    main()

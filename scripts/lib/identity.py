@@ -72,6 +72,7 @@ def template_files(module_path: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
 
 
+@functools.cache
 def module_file(name: str, root: Path) -> Path | None:
     """The file of a project module, or None where the name is none of the project's."""
     if name.split(".")[0] != PACKAGE:

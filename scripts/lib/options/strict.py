@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, Union, get_args, get_origin
@@ -11,11 +12,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from scripts.lib.cli import UserError
 
+DESCRIBE = "QUESTLINE_DESCRIBE"  # environment variable; set where the schema is written
+
 
 class Options(BaseModel):
     """A frozen set of options. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    # The docstrings of keys are read from the source, a fifth of a second of every plan; only the schema shows them.
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=DESCRIBE in os.environ)
 
     @classmethod
     def parse(
