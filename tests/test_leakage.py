@@ -78,8 +78,9 @@ def test_one_word_pairs_across_sides_show_every_mixture() -> None:
     across = one_word_pairs(texts, 4, sides)
     assert all(sides[pair.first] != sides[pair.second] for pair in across)
     assert {pair[:2] for pair in across} <= {pair[:2] for pair in one_word_pairs(texts, 4)}
-    mixed = [key for key, name in clusters(texts, one_word_pairs(texts, 4)).items() if name != key]
-    assert across and mixed
+    cluster = clusters(texts, one_word_pairs(texts, 4))
+    mixed = {name for name in cluster.values() if len({sides[key] for key in texts if cluster[key] == name}) > 1}
+    assert {cluster[pair.first] for pair in across} == mixed and mixed
 
 
 def test_one_word_pairs_by_hand() -> None:
