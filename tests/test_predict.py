@@ -195,9 +195,9 @@ def test_a_gguf_answers_through_the_server_the_same_each_time(exports, tmp_path)
     run = exports["llama"]
     tokens = ("--tokenizer", run.base)
     merged = run_predict(run.merged, tmp_path / "merged.jsonl", *tokens, max_new_tokens=6, device="cpu")
-    rows = run_predict(run.f16, tmp_path / "f16.jsonl", *tokens, max_new_tokens=6, batch_size=2)
+    rows = run_predict(run.f16, tmp_path / "f16.jsonl", *tokens, max_new_tokens=6, slots=2)
     before = (tmp_path / "f16.jsonl").read_bytes()
-    run_predict(run.f16, tmp_path / "f16.jsonl", *tokens, max_new_tokens=6, batch_size=2)
+    run_predict(run.f16, tmp_path / "f16.jsonl", *tokens, max_new_tokens=6, slots=2)
     assert (tmp_path / "f16.jsonl").read_bytes() == before
     names = ("id", "answer", "group", "prompt_tokens")
     assert [[row[name] for name in names] for row in rows] == [[row[name] for name in names] for row in merged]

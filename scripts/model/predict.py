@@ -1,9 +1,9 @@
 """Predicts assistant turns of the test split, greedily, each given its true past.
 
-A variant is a base, a base with its adapter (both by transformers), or a GGUF file (by llama.cpp's server, several
-prompts at a time). The same turns are predicted whichever variant is asked, and the same command writes the same
-bytes. What batches with what does change the last bits of a logit, so that another ``batch_size`` may choose
-differently where two tokens are equally likely.
+A variant is a base, a base with its adapter (both by transformers), or a GGUF file (by llama.cpp's server). The same
+turns are predicted whichever variant is asked, and the same command writes the same bytes. What batches with what does
+change the last bits of a logit, so that another ``batch_size``, or ``slots``, may choose differently where two tokens
+are equally likely.
 
 A prompt that does not fit into the model's context is no turn left out: its completion is empty, its finish
 ``overflow``, and the statistics count it.
@@ -162,7 +162,7 @@ def with_llama(
     if eyes is not None and args.mmproj is None and any(case.pictures for case in cases):
         raise UserError("--mmproj: the prompts show pictures; name the model's projector (mmproj.gguf).")
     context = max(len(case.ids) + case.room for case in cases) + MARGIN
-    slots = slots_for(cases, options.batch_size)
+    slots = slots_for(cases, options.slots)
     answers: dict[tuple[str, int], Prediction] = {}
     with (
         Server(args.model, slots=slots, context=context, mmproj=args.mmproj) as server,

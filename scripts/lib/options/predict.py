@@ -14,7 +14,9 @@ class PredictOptions(Options):
     """conversations whose every answer is generated, drawn evenly over the split; none given: all"""
     max_new_tokens: int = Field(default=128, ge=1)
     batch_size: int = Field(default=8, ge=1)
-    """prompts at a time, for transformers, and slots for llama.cpp"""
+    """prompts at a time, for transformers"""
+    slots: int = Field(default=8, ge=1)
+    """prompts at a time, for llama.cpp"""
     perplexity_records: int | None = Field(default=12, ge=0)
     """predicted conversations on whose answers perplexity is measured, drawn evenly; null: all, 0: none"""
     device: str = "auto"
