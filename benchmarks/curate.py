@@ -99,7 +99,7 @@ def ours() -> Any:
         with uncollected():
             found = divide([file], load_schema(SCHEMA), ToolsCurateOptions(), ToolsCheckOptions())
         pool, texts = found.pool, len(set(found.pool.masked.values()))
-        fell = len(found.faults), len(pool.duplicates), len(pool.near_duplicates)
+        fell = len(found.valid.faults), len(pool.duplicates), len(pool.near_duplicates)
         return outcome(*fell, texts, found.groups, found.sides, found.leakage)
 
     return run

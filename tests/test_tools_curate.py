@@ -8,9 +8,13 @@ import pytest
 from scripts.lib.cli import UserError
 from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.records import read_records
-from scripts.tools import check, curate
+from scripts.lib.workers import Workers
+from scripts.tools import check, curate, valid
 from scripts.tools.examples import Example, Source, Step, find_files, read_examples, rows
-from scripts.tools.pool import group, make_pool, mask, prove, split
+from scripts.tools.keys import mask
+from scripts.tools.pool import group, make_pool, prove, split
+from scripts.tools.schema import load_schema
+from scripts.tools.valid import keyed, read_valid
 
 SCHEMA = [
     {
@@ -304,7 +308,7 @@ def test_rows_that_differ_by_one_word_stay_together_and_the_proof_would_notice()
     options = ToolsCurateOptions()
     texts = {"a": "Set a breakpoint at $1234", "b": "Set a breakpoint on $4321", "c": "Now set a breakpoint on 0x99"}
     texts |= {"y": "Go and open the big red door", "z": "Halt"}
-    pool, pairs = make_pool([example(name, text) for name, text in texts.items()], options)
+    pool, pairs = make_pool([keyed(example(name, text)) for name, text in texts.items()], options)
     groups = group(pool, pairs)
     assert groups["a"] == groups["b"] == groups["c"]
     assert len(set(groups.values())) == 3
@@ -318,12 +322,62 @@ def test_near_texts_and_templates_stay_together_and_the_proof_would_notice():
     examples = [example(f"a{n}", f"Would you kindly stop the game at frame {n} for a look") for n in range(3)]
     examples += [example(f"b{n}", f"{VERBS[n]} {NOUNS[n % 6]} {TAILS[n % 5]}", template="same") for n in range(4)]
     examples += [example(f"c{n}", f"{VERBS[n]} {n * 'x'} {TAILS[n % 5]} {NOUNS[n % 6]} hold") for n in range(9)]
-    pool, pairs = make_pool(examples, options)
+    pool, pairs = make_pool(list(map(keyed, examples)), options)
     groups = group(pool, pairs)
     assert len({groups[name] for name in groups if name[0] == "b"}) == 1
     sides = split(pool, groups, options)
     assert prove(pool, sides, options.near_threshold) == {"exact": 0, "near": 0}
-    pool, _ = make_pool([example("a", "stop the game at once"), example("z", "go and open the big red door")], options)
+    kept = [example("a", "stop the game at once"), example("z", "go and open the big red door")]
+    pool, _ = make_pool(list(map(keyed, kept)), options)
     pool.examples["y"], pool.masked["y"] = example("y", "stop the game at once"), mask("stop the game at once")
     with pytest.raises(UserError, match=r"1 exact and 1 near pairs lie across splits: a \(train\) and y \(test\)"):
         prove(pool, {"a": "train", "z": "val", "y": "test"}, 0.7)
+
+
+def odd_rows(count):
+    """Rows of every kind: good, spelled otherwise, without an id, with a taken one, unreadable, of a bad value."""
+    call = {"tool": "mesen2.read_memory", "parameters": {"address": "0x7ef340", "length": 4}}
+    for number in range(count):
+        row = {"id": f"r{number}", "instruction": f"Read the bytes of door {number} \u00e9", "tool_calls": [call]}
+        changes = [
+            {},
+            {"id": None},
+            {"id": "r0"},
+            {"tool_calls": [{"tool": "mesen2.read_memory", "parameters": {"address": 2**70, "length": 4}}]},
+            {"tool_calls": [{"tool": "mesen2.read_memory", "parameters": {"address": "0x7EF340", "length": 2**70}}]},
+            {"tool_calls": [], "answer": "Which door?", "template": "ask", "specialist": "veran"},
+            {"tool_calls": None},
+        ]
+        yield json.dumps(row | changes[number % len(changes)])
+        yield "{" if number % 5 == 0 else json.dumps({"summary": number})
+
+
+def test_helper_processes_read_what_one_process_reads(tmp_path, monkeypatch):
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(odd_rows(2_000)))
+    monkeypatch.setattr(valid, "BATCH", 1 << 16)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    found = []
+    for wanted in (False, True):
+        with Workers(wanted) as workers:
+            found.append(read_valid([file], load_schema(tmp_path / "schema.json"), 1.0, 1.0, workers))
+    alone, helped = found
+    assert alone == helped
+    kinds = {fault.kind for fault in alone.faults}
+    assert kinds == {"unreadable", "not_an_example", "id_twice", "bad_value"}
+    assert alone.rows_in == 4_000
+    assert [row.example.id for row in alone.examples[:3]] == ["r0", "rows-3", "r5"]
+    assert alone.examples[0] == keyed(alone.examples[0].example)
+    assert alone.examples[0].example.calls[0][1]["address"] == "0x7EF340"
+
+
+def test_workers_keep_the_order_and_pass_errors_on(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    for wanted in (False, True):
+        with Workers(wanted) as workers:
+            assert workers.count == 1 + wanted
+            assert list(workers.each(abs, iter(range(-50, 0)))) == list(range(50, 0, -1))
+            assert workers.start(max, 3, 4)() == 4
+            with pytest.raises(ValueError, match="invalid literal"):
+                list(workers.each(int, ["1", "x"]))

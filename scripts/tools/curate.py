@@ -21,12 +21,15 @@ from scripts.lib.records import Message, Part, Record, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS
 from scripts.lib.system import uncollected
+from scripts.lib.workers import Workers
 from scripts.tools.coverage import coverage_page
-from scripts.tools.examples import NO_EXAMPLE, Example, Fault, Reading, Step, find_files, read_examples
+from scripts.tools.examples import Example, Fault, Step, find_files
 from scripts.tools.pool import Pool, group, make_pool, prove, split
 from scripts.tools.schema import Tool, load_schema
 from scripts.tools.statistics import Facts, collect
-from scripts.tools.validate import canonical, faults_of, is_plain, plain_tests
+from scripts.tools.valid import Valid, read_valid
+
+MANY = 4 << 20  # bytes of examples from which on helper processes are worth their start
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,9 +57,9 @@ def main(args: argparse.Namespace) -> None:
     pool, groups, sides = found.pool, found.groups, found.sides
     chosen = {name: one for name, one in pool.examples.items() if concerns(one, args.run, shown)}
     records = {side: side_records(chosen, sides, side, groups, shown, args, options) for side in SPLITS}
-    facts = Facts(found.reading, found.valid, found.faults, pool, found.pairs, groups, sides, chosen, records, shown)
+    facts = Facts(found.valid, pool, found.pairs, groups, sides, chosen, records, shown)
     stats = collect(facts, options, found.leakage)
-    aside = [*found.faults, *pool.duplicates, *pool.near_duplicates]
+    aside = [*found.valid.faults, *pool.duplicates, *pool.near_duplicates]
     write(args.out, records, stats, aside, shown)
     counts = ", ".join(f"{side} {len(records[side])}" for side in SPLITS)
     said = f"{stats['rows_in']} rows in, {stats['distinct']} distinct"
@@ -67,9 +70,7 @@ def main(args: argparse.Namespace) -> None:
 class Divided(NamedTuple):
     """All examples of a build, what fell, and the proven splits; the fields are those of `Facts`."""
 
-    reading: Reading
-    valid: list[Example]
-    faults: list[Fault]
+    valid: Valid
     pool: Pool
     pairs: list[Pair]
     groups: dict[str, str]
@@ -85,13 +86,13 @@ def divide(
     Raises:
         UserError: too many bad rows, too few groups, or a pair that lies across splits.
     """
-    reading = read_examples(files, check.max_row_mb)
-    valid, faults = validate(reading, tools, check.max_bad_share)
-    pool, pairs = make_pool(valid, options)
-    groups = group(pool, pairs)
-    sides = split(pool, groups, options)
-    leakage = prove(pool, sides, options.near_threshold)
-    return Divided(reading, valid, faults, pool, pairs, groups, sides, leakage)
+    with Workers(sum(file.stat().st_size for file in files) > MANY) as workers:
+        valid = read_valid(files, tools, check.max_row_mb, check.max_bad_share, workers)
+        pool, pairs = make_pool(valid.examples, options, workers)
+        groups = group(pool, pairs)
+        sides = split(pool, groups, options)
+        leakage = prove(pool, sides, options.near_threshold, workers)
+    return Divided(valid, pool, pairs, groups, sides, leakage)
 
 
 def focus_tools(tools: Mapping[str, Tool], focus: Sequence[str], owned: Sequence[str], schema: Path) -> dict[str, Tool]:
@@ -107,32 +108,6 @@ def focus_tools(tools: Mapping[str, Tool], focus: Sequence[str], owned: Sequence
     if orphans:
         raise UserError(f"{schema}: no specialist owns {', '.join(orphans)}; add each to the `focus` of a run.")
     return {name: tool for name, tool in tools.items() if not focus or name in focus}
-
-
-def validate(reading: Reading, tools: Mapping[str, Tool], limit: float) -> tuple[list[Example], list[Fault]]:
-    """Canonical valid examples, and every fault.
-
-    Raises:
-        UserError: more bad rows than the limit, or nothing valid.
-    """
-    valid, faults, tests = [], list(reading.faults), plain_tests(tools)
-    for example in reading.examples:
-        if is_plain(example, tests):
-            valid.append(example)
-            continue
-        found = faults_of(example, tools)
-        faults += found[:1]
-        if not found:
-            valid.append(canonical(example, tools))
-    bad = [fault for fault in faults if fault.kind != NO_EXAMPLE]
-    tried = len(valid) + len(bad)
-    if not valid or len(bad) > limit * tried:
-        shown = "; ".join(f"{fault.source.file}, row {fault.source.row}: {fault.message}" for fault in bad[:3])
-        raise UserError(
-            f"{len(bad)} of {tried} examples are bad, more than check.max_bad_share {limit:g}: {shown or 'none.'} "
-            "`python -m scripts.tools.check` lists all."
-        )
-    return valid, faults
 
 
 def concerns(example: Example, name: str, shown: Mapping[str, Tool]) -> bool:

@@ -14,7 +14,7 @@ results lists ``turns`` of ``tool_calls`` and ``results``. OpenAI's form is ``me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
@@ -47,7 +47,7 @@ class Example(NamedTuple):
     """One example, as read: its calls are not checked yet.
 
     Attributes:
-        id: as the example says it; empty until `read_examples` gives it one where it says none.
+        id: as the example says it; empty until the `Register` gives it one where it says none.
         steps: the conversation, a user's words first.
         template: what phrased it, if it says so: examples of one template are not split.
         owner: the specialist it was written for, if it says so.
@@ -121,34 +121,54 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
+def row_limit(max_row_mb: float) -> int:
+    """Bytes of the longest row that is read."""
+    return max(1, int(max_row_mb * 1e6))
+
+
 def read_examples(files: Sequence[Path], max_row_mb: float) -> Reading:
     """Every row of the files; a second row with the same id is a fault."""
-    reading = Reading()
-    first: dict[str, Source] = {}
-    for source, raw, size in rows(files, max(1, int(max_row_mb * 1e6))):
-        try:
-            example = parse_row(raw, size, source)
-        except NotAnExample as error:
-            reading.faults.append(Fault(source, NO_EXAMPLE, str(error)))
-            continue
-        except ValueError as error:
-            reading.faults.append(Fault(source, "unreadable", str(error)))
-            continue
-        example = example if example.id else example._replace(id=_free_id(source, first))
-        known = first.setdefault(example.id, source)
-        if known is not source:
-            message = f"id {example.id!r} stands already in {known.file}, row {known.row}; give it another id."
-            reading.faults.append(Fault(source, "id_twice", message))
-            continue
-        reading.examples.append(example)
+    reading, register = Reading(), Register()
+    for source, raw, size in rows(files, row_limit(max_row_mb)):
+        found = parsed(source, raw, size)
+        found = found if isinstance(found, Fault) else register.admit(found)
+        if isinstance(found, Fault):
+            reading.faults.append(found)
+        else:
+            reading.examples.append(found)
     return reading
 
 
-def _free_id(source: Source, taken: Collection[str]) -> str:
-    """File name and row, and a number where a file of that name in another folder came first."""
-    name = f"{Path(source.file).stem}-{source.row}"
-    names = chain([name], (f"{name}.{number}" for number in count(2)))
-    return next(one for one in names if one not in taken)
+def parsed(source: Source, raw: bytes, size: int) -> Example | Fault:
+    """A row as an example, or why it is none."""
+    try:
+        return parse_row(raw, size, source)
+    except NotAnExample as error:
+        return Fault(source, NO_EXAMPLE, str(error))
+    except ValueError as error:
+        return Fault(source, "unreadable", str(error))
+
+
+class Register:
+    """The ids of a build, each with the row that had it first."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, Source] = {}
+
+    def admit(self, example: Example) -> Example | Fault:
+        """The example, with an id if it had none; a fault where another row has its id."""
+        example = example if example.id else example._replace(id=self._free_id(example.source))
+        known = self.first.setdefault(example.id, example.source)
+        if known is example.source:
+            return example
+        message = f"id {example.id!r} stands already in {known.file}, row {known.row}; give it another id."
+        return Fault(example.source, "id_twice", message)
+
+    def _free_id(self, source: Source) -> str:
+        """File name and row, and a number where a file of that name in another folder came first."""
+        name = f"{Path(source.file).stem}-{source.row}"
+        names = chain([name], (f"{name}.{number}" for number in count(2)))
+        return next(one for one in names if one not in self.first)
 
 
 def rows(files: Sequence[Path], limit: int) -> Iterator[tuple[Source, bytes, int]]:

@@ -1,33 +1,28 @@
 """All examples of a build: repeats taken out, what belongs together kept on one side, and the proof that it is.
 
-Two instructions are compared with their values masked (``Read # bytes at #``): the same request with another address
-is the same lesson. Equal masked texts are compared once, so that the exact search for near pairs stays quick.
-Near are texts that share most runs of three words, and, because one exchanged word breaks most runs of a short
+Instructions are compared with their values masked, equal ones once, so that the exact search for near pairs stays
+quick. Near are texts that share most runs of three words, and, because one exchanged word breaks most runs of a short
 instruction, those of five words or more that are one word apart.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 
 from scripts.lib.cli import UserError
-from scripts.lib.files import canonical_json, digest
-from scripts.lib.leakage import Pair, clusters, near_pairs, one_word_pairs, words
+from scripts.lib.files import digest
+from scripts.lib.leakage import Pair, clusters, near_pairs, one_word_pairs
 from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.split import Group, split_groups
+from scripts.lib.workers import Workers
 from scripts.tools.examples import Example, Fault
+from scripts.tools.keys import calls_of, content_of
+from scripts.tools.valid import Keyed
 
 SHINGLE = 3  # words: instructions are short
 ONE_WORD_FROM = 5  # words: of fewer, the one that differs is half of what is said ("step into", "step over")
-VALUE = re.compile(r"\b(?:0x[0-9a-f]+|\d[\w:.]*)|\$[0-9a-f:]+|\b[0-9a-f]{2}(?: [0-9a-f]{2})+\b")  # in lower case
-MASKED = re.compile(r"[\w#]+")
 
 
 @dataclass
@@ -40,53 +35,40 @@ class Pool:
     near_duplicates: list[Fault] = field(default_factory=list)
 
 
-def mask(text: str) -> str:
-    """The words of an instruction in lower case, a ``#`` for every value."""
-    return " ".join(MASKED.findall(VALUE.sub(" # ", text.lower())))
-
-
-def content_of(example: Example) -> bytes:
-    """What an example teaches, as one key: everything said and called, in order."""
-    return _key([[step.role, step.text and words(step.text), step.calls] for step in example.steps])
-
-
-def calls_of(example: Example) -> bytes:
-    """All that the assistant does, as one key."""
-    return _key([step.calls or words(step.text) for step in example.steps if step.role == "assistant"])
-
-
-def _key(value: Any) -> bytes:
-    """The same for equal JSON values only; within a process, `digest` is for what is written."""
-    try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:  # a whole number of more than 64 bits
-        text = canonical_json(value).encode()
-    return hashlib.blake2b(text, digest_size=16).digest()
-
-
-def make_pool(examples: Sequence[Example], options: ToolsCurateOptions) -> tuple[Pool, list[Pair]]:
+def make_pool(
+    examples: Sequence[Keyed], options: ToolsCurateOptions, workers: Workers | None = None
+) -> tuple[Pool, list[Pair]]:
     """The pool, and the near pairs among its distinct masked texts (keys of a pair are masked texts)."""
     pool = Pool()
     first: dict[bytes, str] = {}
-    for example in sorted(examples, key=lambda one: one.id):
-        same = first.setdefault(content_of(example), example.id)
+    for example, content, masked in sorted(examples, key=lambda one: one.example.id):
+        same = first.setdefault(content, example.id)
         if same != example.id:
             pool.duplicates.append(Fault(example.source, "duplicate", f"{example.id} says and calls what {same} does."))
             continue
-        pool.examples[example.id] = example
-        pool.masked[example.id] = mask(example.instruction)
-    texts = {text: text for text in pool.masked.values()}
-    pairs = near_pairs(texts, min(options.near_threshold, options.drop_threshold), SHINGLE)
+        pool.examples[example.id], pool.masked[example.id] = example, masked
+    texts = sorted(set(pool.masked.values()))
+    apart = start_one_word_pairs(texts, workers)
+    pairs = near_pairs({text: text for text in texts}, min(options.near_threshold, options.drop_threshold), SHINGLE)
     drop_near(pool, pairs, options.drop_threshold)
-    return pool, with_one_word_apart([pair for pair in pairs if pair.similarity >= options.near_threshold], texts)
+    return pool, merged(apart(), [pair for pair in pairs if pair.similarity >= options.near_threshold])
 
 
-def with_one_word_apart(
-    pairs: Iterable[Pair], texts: Iterable[str], sides: Mapping[str, str] | None = None
-) -> list[Pair]:
-    """Near pairs of masked texts and those that differ by a single word, each pair once."""
-    apart = one_word_pairs({text: text.split() for text in texts}, ONE_WORD_FROM, sides)
-    return sorted({(pair.first, pair.second): pair for pair in [*apart, *pairs]}.values())
+def start_one_word_pairs(
+    texts: Collection[str], workers: Workers | None, sides: Mapping[str, str] | None = None
+) -> Callable[[], list[Pair]]:
+    """What waits for the pairs of masked texts that differ by a single word."""
+    given = [*texts], sides
+    return workers.start(_one_word_pairs, *given) if workers else lambda: _one_word_pairs(*given)
+
+
+def _one_word_pairs(texts: Sequence[str], sides: Mapping[str, str] | None) -> list[Pair]:
+    return one_word_pairs({text: text.split() for text in texts}, ONE_WORD_FROM, sides)
+
+
+def merged(apart: Iterable[Pair], near: Iterable[Pair]) -> list[Pair]:
+    """Each pair once; of one that is near both ways the second similarity stays."""
+    return sorted({(pair.first, pair.second): pair for pair in [*apart, *near]}.values())
 
 
 def drop_near(pool: Pool, pairs: Sequence[Pair], threshold: float) -> None:
@@ -152,7 +134,7 @@ def exact_leaks(pool: Pool, names: Sequence[str], sides: Mapping[str, str]) -> l
     return [(known, name) for known, name in pairs if sides[known] != sides[name]]
 
 
-def prove(pool: Pool, sides: Mapping[str, str], threshold: float) -> dict[str, int]:
+def prove(pool: Pool, sides: Mapping[str, str], threshold: float, workers: Workers | None = None) -> dict[str, int]:
     """Counts pairs across splits, exact (content) and near (masked text), afresh from the examples; both must be 0.
 
     Raises:
@@ -162,13 +144,14 @@ def prove(pool: Pool, sides: Mapping[str, str], threshold: float) -> dict[str, i
     holders: dict[str, list[str]] = defaultdict(list)
     for name in sorted(pool.examples):
         holders[pool.masked[name]].append(name)
+    where = {text: sides[names[0]] for text, names in holders.items()}
+    apart = start_one_word_pairs(holders, workers, where)
     for names in holders.values():
         if len({sides[name] for name in names}) > 1:
             leaks["near"] += [(names[0], name) for name in names[1:] if sides[name] != sides[names[0]]]
             leaks["exact"] += exact_leaks(pool, names, sides)  # what is the same throughout has the same masked text
-    where = {text: sides[names[0]] for text, names in holders.items()}
-    texts = {text: text for text in holders}
-    for pair in with_one_word_apart(near_pairs(texts, threshold, SHINGLE, where), holders, where):
+    near = near_pairs({text: text for text in holders}, threshold, SHINGLE, where)
+    for pair in merged(apart(), near):
         leaks["near"].append((holders[pair.first][0], holders[pair.second][0]))
     if leaks["exact"] or leaks["near"]:
         shown = "; ".join(f"{a} ({sides[a]}) and {b} ({sides[b]})" for a, b in [*leaks["exact"], *leaks["near"]][:5])

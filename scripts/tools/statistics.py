@@ -11,9 +11,10 @@ from scripts.lib.leakage import Pair
 from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.records import Record
 from scripts.lib.split import SPLITS, draw
-from scripts.tools.examples import NO_EXAMPLE, Example, Fault, Reading
-from scripts.tools.pool import Pool, content_of, mask
+from scripts.tools.examples import NO_EXAMPLE, Example
+from scripts.tools.pool import Pool
 from scripts.tools.schema import Tool
+from scripts.tools.valid import Valid
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,7 @@ class Facts:
     """What the figures are made of.
 
     Attributes:
-        valid: examples that keep the schema, before repeats fell.
-        faults: why the others stayed out.
+        valid: examples that keep the schema, before repeats fell, and why the others stayed out.
         pairs: near pairs of masked texts.
         sides, groups: split and group of each example of the pool.
         chosen: the examples of the pool that concern the run.
@@ -30,9 +30,7 @@ class Facts:
         shown: the tools that its prompts show.
     """
 
-    reading: Reading
-    valid: Sequence[Example]
-    faults: Sequence[Fault]
+    valid: Valid
     pool: Pool
     pairs: Sequence[Pair]
     groups: Mapping[str, str]
@@ -61,11 +59,11 @@ def collect(facts: Facts, options: ToolsCurateOptions, leakage: Mapping[str, int
 
 def rows_in_and_out(facts: Facts) -> dict[str, Any]:
     """Rows read, distinct ones, repeats, and what stayed out by reason."""
-    reasons = Counter(fault.kind for fault in facts.faults)
-    others = [fault.source.file for fault in facts.faults if fault.kind == NO_EXAMPLE]
+    reasons = Counter(fault.kind for fault in facts.valid.faults)
+    others = [fault.source.file for fault in facts.valid.faults if fault.kind == NO_EXAMPLE]
     return {
-        "rows_in": len(facts.reading.examples) + len(facts.reading.faults),
-        "valid": len(facts.valid),
+        "rows_in": facts.valid.rows_in,
+        "valid": len(facts.valid.examples),
         "distinct": len(facts.pool.examples),
         "duplicates": len(facts.pool.duplicates),
         "near_duplicates": len(facts.pool.near_duplicates),
@@ -115,20 +113,18 @@ def naive_split(facts: Facts, options: ToolsCurateOptions) -> dict[str, int]:
     Leaked is a test row whose content stands in another split too (exact), whose masked text or a near one does
     (near), or whose group does: the same template in other words (group).
     """
-    out = {one.id for one in facts.valid if draw(options.seed, one.id) < options.test_share}
-    masked = {one.id: mask(one.instruction) for one in facts.valid}
-    known = {masked[one.id] for one in facts.valid if one.id not in out}
-    contents = {content_of(one) for one in facts.valid if one.id not in out}
+    tested, trained = [], []
+    for row in facts.valid.examples:
+        out = draw(options.seed, row.example.id) < options.test_share
+        (tested if out else trained).append(row)
+    contents = {row.content for row in trained}
+    texts = {row.masked for row in trained}
+    groups = {facts.groups[row.example.id] for row in trained if row.example.id in facts.groups}
     near = neighbours(facts.pairs)
-    tested = [one for one in facts.valid if one.id in out]
-    exact = sum(content_of(one) in contents for one in tested)
-    leaked = sum(bool(({masked[one.id]} | near.get(masked[one.id], set())) & known) for one in tested)
-    trained = {facts.groups[one.id] for one in facts.valid if one.id not in out and one.id in facts.groups}
-    grouped = sum(facts.groups.get(one.id) in trained for one in tested)
     return {
-        "naive_split_exact": exact,
-        "naive_split_near": leaked,
-        "naive_split_group": grouped,
+        "naive_split_exact": sum(row.content in contents for row in tested),
+        "naive_split_near": sum(not texts.isdisjoint({row.masked, *near.get(row.masked, ())}) for row in tested),
+        "naive_split_group": sum(facts.groups.get(row.example.id) in groups for row in tested),
         "naive_split_rows": len(tested),
     }
 

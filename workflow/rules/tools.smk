@@ -58,7 +58,7 @@ rule tools_curate:
     priority: 5
     conda:
         "../../envs/questline.yaml"
-    threads: 1
+    threads: CORES
     resources:
         mem_mb=2000,
         runtime=20,
