@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def bare(file: Path | None) -> Any:
 
 
 def loops(file: Path | None) -> Any:
-    """What ours does, value by value: stitch, cell means, texture shares, holes, objects."""
+    """What ours does, value by value: ground, cell means, textures, liquids, holes, objects, the way back."""
     if file is None:
         return None
     data = json.loads(file.read_text())["terrain_data"]
@@ -156,22 +157,54 @@ def loops(file: Path | None) -> Any:
             total[top + row][left + column] += height
             count[top + row][left + column] += 1
     field = [[total[r][c] / max(1, count[r][c]) for c in range(257)] for r in range(257)]
-    known = [height for r, row in enumerate(field) for c, height in enumerate(row) if count[r][c]]
-    cells = [[cell(field, count, row, column) for column in range(8)] for row in range(8)]
+    for r, c in ((r, c) for r in range(257) for c in range(257) if not count[r][c]):  # edges between two vertices
+        down, right = r % 2, 1 - r % 2
+        field[r][c] = (field[r - down][c - right] + field[r + down][c + right]) / 2
+    cells = [[cell(field, row, column) for column in range(8)] for row in range(8)]
     shares = [0.0] * len(data["textures"])
     for chunk in data["chunk_layers"]:
         for layer in chunk["layers"]:
             bits = layer.get("alpha_bits")
             shares[layer["tex_id"]] += sum(base64.b64decode(bits)) / 4096 / 255 if bits else 1.0
     holes = sum(bin(mask).count("1") for mask in data["holes"])
-    names = {thing["name"] for thing in data["objects"]}
-    return statistics.pstdev(known), cells, shares, holes, names
+    x, y = map(int, file.stem.split("_")[1:])
+    things: dict[tuple[str, int, int], int] = {}
+    for thing in data["objects"]:
+        row, column = thing["z"] / (1600 / 3) - y, thing["x"] / (1600 / 3) - x
+        if 0 <= row < 1 and 0 <= column < 1:
+            key = (thing["name"], int(8 * row), int(8 * column))
+            things[key] = things.get(key, 0) + 1
+    wet = {liquid["idx"]: wet_values(field, liquid) for liquid in data["liquids"]}
+    return statistics.pstdev(chain.from_iterable(field)), cells, shares, holes, things, wet, way_back(field, cells)
 
 
-def cell(field: list[list[float]], count: list[list[int]], row: int, column: int) -> float:
-    """The mean of a cell's known heights."""
+def wet_values(field: list[list[float]], liquid: dict[str, Any]) -> int:
+    """How many values of a chunk lie below its liquid."""
+    top, left = 16 * (liquid["idx"] // 16), 16 * (liquid["idx"] % 16)
+    return sum(field[top + r][left + c] < liquid["max_height"] for r in range(16) for c in range(16))
+
+
+def way_back(field: list[list[float]], cells: list[list[float]]) -> float:
+    """RMSE between the ground and what its cells say of it: each value a sum over the 8 cells of its column."""
+    from scripts.terrain.answer import _between
+
+    global SPREAD
+    SPREAD = SPREAD or _between(8).tolist()
+    wide = [[sum(a * b for a, b in zip(weights, row, strict=True)) for row in cells] for weights in SPREAD]
+    total = 0.0
+    for row, weights in zip(field, SPREAD, strict=True):
+        for true, column in zip(row, wide, strict=True):
+            total += (sum(a * b for a, b in zip(weights, column, strict=True)) - true) ** 2
+    return math.sqrt(total / 257**2)
+
+
+SPREAD: list[list[float]] = []
+
+
+def cell(field: list[list[float]], row: int, column: int) -> float:
+    """The mean of a cell's heights."""
     rows, columns = range(32 * row, 32 * row + 33), range(32 * column, 32 * column + 33)
-    values = [field[r][c] for r in rows for c in columns if count[r][c]]
+    values = [field[r][c] for r in rows for c in columns]
     return sum(values) / len(values)
 
 

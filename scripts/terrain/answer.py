@@ -109,13 +109,13 @@ def _textures(tile: Tile, options: AnswerOptions) -> dict[str, int]:
 
 def _liquids(tile: Tile, options: AnswerOptions) -> dict[str, np.ndarray]:
     """Liquids by type, a chunk's liquid only where it stands above the ground."""
-    found: dict[str, np.ndarray] = {}
-    inner = tile.field[:-1, :-1].reshape(CHUNKS, 16, CHUNKS, 16).swapaxes(1, 2)
+    highest: dict[str, np.ndarray] = {}
     for liquid in tile.liquids:
-        row, column = divmod(liquid.chunk, CHUNKS)
-        whole = found.setdefault(short_name(liquid.type, options.name_length), np.zeros((GRID - 1, GRID - 1), bool))
-        part = whole[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16]
-        part |= inner[row, column] < liquid.high
+        level = highest.setdefault(short_name(liquid.type, options.name_length), np.full((CHUNKS, CHUNKS), -np.inf))
+        at = divmod(liquid.chunk, CHUNKS)
+        level[at] = max(level[at], liquid.high)
+    ground = tile.field[:-1, :-1].reshape(CHUNKS, 16, CHUNKS, 16)
+    found = {name: (ground < level[:, None, :, None]).reshape(GRID - 1, GRID - 1) for name, level in highest.items()}
     cells = {name: _mostly(mask, options.cells) for name, mask in found.items()}
     ranked = sorted((name for name in cells if cells[name].any()), key=lambda name: (-cells[name].sum(), name))
     return {name: cells[name] for name in ranked[: options.liquids]}

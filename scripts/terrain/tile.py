@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ CHUNK_COUNT = CHUNKS * CHUNKS
 ALPHA_BYTES, SHADOW_BYTES = 64 * 64, 64 * 64 // 8
 LIQUID_HEIGHTS = 81
 CATEGORIES = ("m2", "wmo")
+PLACEMENT = ("x", "y", "z", "scale")
 
 
 class TileError(ValueError):
@@ -210,31 +212,49 @@ def read_layers(chunks: Any, textures: int) -> tuple[np.ndarray, np.ndarray, np.
     Raises:
         TileError: there are not 256 chunks, a layer names no texture, or its alpha map is not 64 × 64 bytes.
     """
-    shares, layers, blended = np.zeros(textures), np.zeros(CHUNK_COUNT, int), np.zeros(CHUNK_COUNT, bool)
     if not chunks:
-        return shares, layers, blended
-    chunks = by_chunk(chunks, "chunk_layers", "layers")
-    texts: list[str] = []
-    places: list[tuple[int, int]] = []
-    for chunk, rows in enumerate(chunks):
-        if not isinstance(rows or [], list):
+        return np.zeros(textures), np.zeros(CHUNK_COUNT, int), np.zeros(CHUNK_COUNT, bool)
+    rows = [chunk or [] for chunk in by_chunk(chunks, "chunk_layers", "layers")]
+    for chunk, given in enumerate(rows):
+        if not isinstance(given, list):
             raise TileError("chunk_layers", f"chunk {chunk}: its layers are no list; export the tile again.")
-        layers[chunk] = len(rows or [])
-        for depth, layer in enumerate(rows or []):
-            _known_texture(layer, textures, chunk)
-            if layer.get("alpha_bits"):
-                texts.append(layer["alpha_bits"])
-                places.append((chunk, depth))
-    alpha = dict(zip(places, decoded(texts, ALPHA_BYTES, "alpha_bits", places) / 255.0, strict=True))
-    for chunk, rows in enumerate(chunks):
-        free = 1.0
-        for depth in range(len(rows or []) - 1, -1, -1):
-            # The mean of each alpha map stands for the map: how two maps of a chunk overlap is left out.
-            seen = free * alpha.get((chunk, depth), 0.0 if depth else 1.0)
-            shares[rows[depth]["tex_id"]] += seen
-            free -= seen
-            blended[chunk] |= (chunk, depth) in alpha
-    return shares / max(shares.sum(), 1e-9), layers, blended
+    flat = list(chain.from_iterable(rows))
+    layers = np.fromiter(map(len, rows), int, CHUNK_COUNT)
+    chunk_of = np.repeat(np.arange(CHUNK_COUNT), layers)
+    depth = np.arange(len(flat)) - (np.cumsum(layers) - layers)[chunk_of]
+    numbers = texture_numbers(flat, textures, chunk_of)
+    texts = [layer.get("alpha_bits") for layer in flat]
+    blends = np.fromiter(map(bool, texts), bool, len(flat))
+    # The mean of each alpha map stands for the map: how two maps of a chunk overlap is left out.
+    alpha = np.where(depth == 0, 1.0, 0.0)
+    places = list(zip(chunk_of[blends].tolist(), depth[blends].tolist(), strict=True))
+    alpha[blends] = decoded([text for text in texts if text], ALPHA_BYTES, "alpha_bits", places) / 255.0
+    free, seen = np.ones(CHUNK_COUNT), np.zeros(len(flat))
+    for level in range(int(layers.max()) - 1, -1, -1):
+        here = depth == level
+        seen[here] = free[chunk_of[here]] * alpha[here]
+        free[chunk_of[here]] -= seen[here]
+    shares = np.bincount(numbers, seen, textures)
+    return shares / max(shares.sum(), 1e-9), layers, np.bincount(chunk_of[blends], minlength=CHUNK_COUNT) > 0
+
+
+def texture_numbers(layers: Sequence[Any], textures: int, chunk_of: np.ndarray) -> np.ndarray:
+    """The number of each layer's texture, int [layers].
+
+    Raises:
+        TileError: a layer names none of the textures.
+    """
+    try:
+        numbers = np.array([layer["tex_id"] for layer in layers] or np.zeros(0, int))
+        if numbers.dtype.kind in "iu" and numbers.min(initial=0) >= 0 and numbers.max(initial=0) < max(textures, 1):
+            return numbers
+    except (KeyError, TypeError, ValueError):
+        pass
+    given = [layer.get("tex_id") if isinstance(layer, dict) else None for layer in layers]
+    known = (type(number) is int and 0 <= number < textures for number in given)
+    at = next((at for at, right in enumerate(known) if not right), 0)
+    message = f"chunk {chunk_of[at]}: a layer's tex_id {given[at]!r} is none of {textures} textures."
+    raise TileError("chunk_layers", message)
 
 
 def by_chunk(rows: Any, field: str, key: str) -> list[Any]:
@@ -259,12 +279,6 @@ def by_chunk(rows: Any, field: str, key: str) -> list[Any]:
     return rows
 
 
-def _known_texture(layer: Any, textures: int, chunk: int) -> None:
-    number = layer.get("tex_id") if isinstance(layer, dict) else None
-    if not isinstance(number, int) or not 0 <= number < textures:
-        raise TileError("chunk_layers", f"chunk {chunk}: a layer's tex_id {number!r} is none of {textures} textures.")
-
-
 def decoded(texts: Sequence[str], size: int, field: str, places: Sequence[Any]) -> np.ndarray:
     """The mean byte of each base64 text of ``size`` bytes.
 
@@ -280,7 +294,7 @@ def decoded(texts: Sequence[str], size: int, field: str, places: Sequence[Any]) 
         rows = [pybase64.b64decode(text, validate=True) for text in texts]
     except (ValueError, base64.binascii.Error) as error:
         raise TileError(field, f"{field} is no base64 ({error}); export the tile again.") from error
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(texts), size).mean(axis=1)
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(texts), size).sum(axis=1, dtype=np.uint32) / size
 
 
 def has_shadows(texts: Any) -> bool:
@@ -320,16 +334,27 @@ def read_objects(rows: Sequence[dict[str, Any]], file: TileFile) -> list[Thing]:
     for row in rows:
         if not isinstance(row.get("name"), str) or row.get("category") not in CATEGORIES:
             raise TileError("objects", f"object {row.get('unique_id')!r} has no name, or is neither m2 nor wmo.")
-        if not all(is_finite(row.get(key)) for key in ("x", "y", "z", "scale")):
-            raise TileError("objects", f"object {row.get('unique_id')!r}: its place or scale is no finite number.")
     if not rows:
         return []
-    places = within_tile(np.array([[row["x"], row["y"], row["z"]] for row in rows], np.float64), file.x, file.y)
+    numbers = _placements(rows)
+    places = within_tile(numbers[:, :3], file.x, file.y)
+    inside = np.flatnonzero(((places >= 0) & (places < 1)).all(axis=1)).tolist()
     return [
-        Thing(row["category"], stem(row["name"]), float(at[0]), float(at[1]), row["scale"] or 1.0)
-        for row, at in zip(rows, places, strict=True)
-        if (at >= 0).all() and (at < 1).all()
+        Thing(rows[at]["category"], stem(rows[at]["name"]), *places[at].tolist(), rows[at]["scale"] or 1.0)
+        for at in inside
     ]
+
+
+def _placements(rows: Sequence[dict[str, Any]]) -> np.ndarray:
+    """x, y, z and scale of objects, float64 [objects, 4]."""
+    try:
+        numbers = np.array([[row[key] for key in PLACEMENT] for row in rows])
+        if numbers.dtype.kind in "iuf" and np.isfinite(numbers).all():
+            return numbers
+    except (KeyError, ValueError):
+        pass
+    wrong = next((row for row in rows if not all(is_finite(row.get(key)) for key in PLACEMENT)), rows[0])
+    raise TileError("objects", f"object {wrong.get('unique_id')!r}: its place or scale is no finite number.")
 
 
 def is_finite(value: Any) -> bool:
