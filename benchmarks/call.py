@@ -79,11 +79,11 @@ def one_side(args: argparse.Namespace) -> dict[str, Any]:
     """Answers all instructions in this process."""
     from scripts.model.logits import let_idle_threads_sleep
     from scripts.tools.server.grammar import rules, written
-    from scripts.tools.server.package import read_package
+    from scripts.tools.server.package import read_packages
     from scripts.tools.server.specialist import Specialist
 
     let_idle_threads_sleep()
-    specialist = Specialist(read_package(args.package))
+    specialist = Specialist(read_packages([args.package])[0])
     asked = instructions(args.records, args.instructions + 1)
     if args.side == "transformers":
         return timed(asked, by_transformers(specialist, args))
@@ -100,7 +100,7 @@ def instructions(records: Path, count: int) -> list[str]:
     """What the user asks first in test records that want calls, drawn evenly, filled up with generated ones."""
     from scripts.lib.records import read_records
     from scripts.lib.sampling import spread
-    from scripts.tools.deploy import first_words
+    from scripts.tools.specialist import first_words
 
     read = read_records(records)
     shown = {tool["function"]["name"] for tool in read[0].tools}

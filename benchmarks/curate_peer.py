@@ -25,7 +25,8 @@ from scripts.lib.files import digest
 from scripts.lib.leakage import clusters, shingles, words
 from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.split import Group, split_groups
-from scripts.tools.pool import SHINGLE, mask
+from scripts.tools.keys import mask
+from scripts.tools.pool import SHINGLE
 from scripts.tools.schema import load_schema
 
 FORMATS = {"0xHHHHHH": r"^0x[0-9A-Fa-f]{1,6}\Z", "hex-bytes": r"^[0-9A-Fa-f]{2}( [0-9A-Fa-f]{2})*\Z"}

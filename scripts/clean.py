@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MADE = (
     "data/curated",
+    "data/exported",
     "data/generated",
     "data/ingested",
     "models",

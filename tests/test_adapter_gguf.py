@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scripts.model.gguf_file import GgufFile
 from scripts.model.llama import Server
 from scripts.tools import share
 from scripts.tools.server.package import read_packages
+from scripts.tools.server.specialist import Engines, Specialist
 
 OPTIONS = {"logit_records": 1, "quant_records": 1}
 
@@ -24,7 +26,7 @@ class Adapted:
     def __init__(self, arch, folder, converter, seed=0):
         self.run = train_and_merge(arch, folder, seed=seed)
         self.f16, self.gguf = folder / "base-f16.gguf", folder / "adapter.gguf"
-        self.quant = folder / "model-Q8_0.gguf"
+        self.quant = folder / "base-Q8_0.gguf"  # model-Q8_0.gguf is the merged one
         stage(convert, "--model", self.run.base, "--out", self.f16, "--converter", converter)
         stage(quantize, "--model", self.f16, "--type", "Q8_0", "--out", self.quant)
         adapter_gguf.convert_adapter(self.run.base, self.run.adapter, self.gguf, converter)
@@ -74,6 +76,18 @@ def test_tampering_is_found(llama, tmp_path, change, named):
     assert read_json(tmp_path / "certificate.failed.json")["passed"] is False
 
 
+def test_another_base_is_found(llama, converter, tmp_path):
+    """A quant of a model of the same shapes is not the base's quant."""
+    other = Adapted("llama", tmp_path / "other", converter, seed=1)
+    out, own = tmp_path / "certificate.json", llama.quant
+    llama.quant = other.quant
+    try:
+        with pytest.raises(UserError, match="values:Q8_0"):
+            llama.certify(out)
+    finally:
+        llama.quant = own
+
+
 def test_what_an_adapter_gguf_cannot_hold_is_refused(llama, converter, tmp_path):
     folder = tmp_path / "adapter"
     shutil.copytree(llama.run.adapter, folder)
@@ -110,15 +124,17 @@ def test_shared_package_states_both_sizes_and_is_served(llama, converter, tmp_pa
     llama.certify(tmp_path / "certificate.json")
     write_json(tmp_path / "base.json", {"name": "tiny", "source": "recipe:tiny", "licence": "apache-2.0"})
     names = ("veran", "nayru")
+    write_json(tmp_path / "gate.json", {"passed": False, "variant": "Q8_0", "why": "No baseline is beaten."})
     for name in names:
         tools = [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {}}}]
         config = {"name": name, "description": "Looks.", "system_prompt": "Look.", "tools": tools, "focus": ["look"]}
-        template = "{{ messages[0]['content'] }}"
+        template = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
         write_json(tmp_path / f"{name}.json", {**config, "chat_template": template, "phrases": [f"{name} look"]})
 
     def make():
         out, merged = tmp_path / "shared", llama.run.quant("Q8_0")
         twice = {"--adapter": llama.gguf, "--certificate": tmp_path / "certificate.json", "--merged": merged}
+        twice |= {"--gate": tmp_path / "gate.json"}
         words = [word for flag, path in twice.items() for word in (flag, path, path)]
         base = ("--base", llama.quant, "--base-json", tmp_path / "base.json")
         stage(share, *base, "--specialist", *(tmp_path / f"{name}.json" for name in names), *words, "--out", out)
@@ -133,6 +149,43 @@ def test_shared_package_states_both_sizes_and_is_served(llama, converter, tmp_pa
     sums = (folder / "SHA256SUMS").read_text()
     make()
     assert (folder / "SHA256SUMS").read_text() == sums
-    write_json(tmp_path / "certificate.json", {"passed": False})
-    with pytest.raises(UserError, match=r"certificate\.json: the certificate did not pass"):
+    card = (folder / "README.md").read_text()
+    assert "- veran: missed by its merged Q8_0 (No baseline is beaten.)" in card
+    certificate = read_json(tmp_path / "certificate.json")
+    write_json(tmp_path / "certificate.json", certificate | {"passed": False})
+    with pytest.raises(UserError, match=r"certificate\.json: the certificate has not passed"):
         make()
+    certificate["files"][-1]["sha256"] = "0" * 64
+    write_json(tmp_path / "certificate.json", certificate)
+    with pytest.raises(UserError, match=r"not about base-Q8_0\.gguf as it is now; nothing ships"):
+        make()
+
+
+def test_specialists_of_one_base_answer_side_by_side_as_alone(llama, tmp_path):
+    """Through the server's own classes: one loaded model, an adapter and a slot each, asked at once from threads."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    shutil.copyfile(llama.quant, folder / "base.gguf")
+    shutil.copyfile(llama.gguf, folder / "adapter-veran.gguf")
+    rewritten(llama.gguf, folder / "adapter-nayru.gguf", lambda values: -values)
+    specialists = {}
+    for name in ("veran", "nayru"):
+        tools = [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {}}}]
+        config = {"name": name, "description": "Looks.", "system_prompt": "Look.", "tools": tools, "focus": ["look"]}
+        template = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
+        more = {"chat_template": template, "phrases": [f"{name} look"], "max_new_tokens": 24}
+        write_json(folder / f"specialist-{name}.json", config | more)
+        specialists[name] = {"adapter": f"adapter-{name}.gguf", "config": f"specialist-{name}.json"}
+    facts = {"default": "base.gguf", "context_length": 256, "specialists": specialists}
+    write_json(folder / "deployment_config.json", facts)
+    engines = Engines()
+    try:
+        one, other = (Specialist(package, engines) for package in read_packages([folder]))
+        asked = ["read the map", "see the door", "look at nothing", "a b c"]
+        alone = [(one.complete(text).text, other.complete(text).text) for text in asked]
+        assert any(first != second for first, second in alone)
+        with ThreadPoolExecutor(2) as pool:  # a thread each: a specialist answers one instruction at a time
+            told = pool.map(lambda who: [who.complete(text).text for text in asked], (one, other))
+            assert list(zip(*told, strict=True)) == alone
+    finally:
+        engines.close()

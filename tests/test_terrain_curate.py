@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from terrain_export import write_export, write_minimap
+from terrain_export import tile_json, write_export, write_minimap
 
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, sha256_file
@@ -60,6 +60,32 @@ def test_decoding_is_the_inverse_of_encoding(seed, cells):
     assert to_text(again) == text
     np.testing.assert_array_equal(again.steps, drawn(seed, options).steps)
     assert len(text.encode()) <= options.longest
+
+
+def test_liquids_stand_where_they_are_above_the_ground(tmp_path):
+    """The fixture rises by 2 a grid step to the south: water at 100 yards floods the first 50 rows of its chunks."""
+    export = write_export(tmp_path / "made", (1, 1))
+    flood = [{"idx": chunk, "min_height": 0, "max_height": 100 + chunk % 16, "type": "Water"} for chunk in range(256)]
+    (export / "dataset/Made_1_1.json").write_text(json.dumps(tile_json(1, 1, liquids=flood, adt_tile="Made_1_1")))
+    (file,), _ = find_tiles(export)
+    tile = read_tile(file, TerrainCheckOptions())
+    ground = describe(tile, AnswerOptions(cells=8))
+    level = 100 + np.arange(256) // 16
+    wet = (tile.field[:-1, :-1] < level).reshape(8, 32, 8, 32).mean(axis=(1, 3)) >= 0.5
+    assert 0 < wet.sum() < 64
+    np.testing.assert_array_equal(ground.liquids["water"], wet)
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 13, 15, 50])
+def test_a_tile_of_one_texture_has_100_percent(tmp_path, step):
+    export = write_export(tmp_path / "made", (1, 1))
+    value = tile_json(1, 1, adt_tile="Made_1_1", chunk_layers=[[{"tex_id": 0}]] * 256)
+    (export / "dataset/Made_1_1.json").write_text(json.dumps(value))
+    (file,), _ = find_tiles(export)
+    options = AnswerOptions(texture_step=step)
+    text = to_text(describe(read_tile(file, TerrainCheckOptions()), options))
+    (share,) = from_text(text, options).textures.values()
+    assert share <= 100
 
 
 def test_the_longest_answer_is_as_long_as_said():

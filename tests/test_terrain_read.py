@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from terrain_export import chunk_heights, slope, tile_json, write_export, write_
 from scripts.lib.cli import UserError
 from scripts.lib.options.terrain import TerrainCheckOptions
 from scripts.terrain import check
-from scripts.terrain.export import Fault, find_exports, find_tiles
+from scripts.terrain.export import Fault, by_name, find_exports, find_tiles, pictures_of, tiles_in
 from scripts.terrain.geometry import CORNER, GRID, TILE, stitch, to_placement, to_world, unstitch, within_tile
 from scripts.terrain.pictures import alike, difference_hash, read_heights, read_picture, resized, write_heights
 from scripts.terrain.tile import Liquid, Thing, TileError, read_tile
@@ -106,6 +107,20 @@ BAD = {
     "another tile": ({"adt_tile": "Made_1_1"}, "says it is 'Made_1_1'"),
     "short alpha": ({"chunk_layers": [[{"tex_id": 0, "alpha_bits": "AAAA"}], *[[]] * 255]}, "holds 3 bytes, not 4096"),
     "no base64": ({"chunk_layers": [[{"tex_id": 0, "alpha_bits": "!" * 5464}], *[[]] * 255]}, "is no base64"),
+    "long alpha": (
+        {"chunk_layers": [[{"tex_id": 0, "alpha_bits": base64.b64encode(bytes(4098)).decode()}], *[[]] * 255]},
+        "holds 4098 bytes, not 4096",
+    ),
+    "long shadow": ({"shadow_bits": [base64.b64encode(bytes(513)).decode(), *[""] * 255]}, "holds 513 bytes, not 512"),
+    "no textures": ({"textures": [], "chunk_layers": [[{"tex_id": 0}], *[[]] * 255]}, "tex_id 0 is none of 0"),
+    "idx is no number": ({"heights": [{"idx": None, "h": [0.0] * 145} for _ in range(256)]}, "each of 0 to 255 once"),
+    "positions are no list": ({"chunk_positions": 5}, "no chunk_positions"),
+    "liquid heights": (
+        {"liquids": [{"idx": 1, "min_height": 0, "max_height": 0, "heights": 12.0}]},
+        "no heights, not 81",
+    ),
+    "order of vertices": ({"is_interleaved": "false"}, "'false', neither true nor false"),
+    "unheard of": ({"liquids": [{"idx": 1, "min_height": [], "max_height": 0}, 7]}, "`liquids` is no list of objects"),
     "unknown texture": ({"chunk_layers": [[{"tex_id": 2}], *[[]] * 255]}, "tex_id 2 is none of 2"),
     "short shadow": ({"shadow_bits": ["AAAA", *[""] * 255]}, "holds 3 bytes, not 512"),
     "wide hole": ({"holes": [65536, *[0] * 255]}, "more than 16 bits"),
@@ -124,6 +139,44 @@ def test_bad_fields_are_told(export, name):
     spoil(export, **changes)
     with pytest.raises(TileError, match=said):
         read(export)
+
+
+def test_all_faults_of_a_tile_are_told(export):
+    spoil(export, holes=[0], liquids=[{"idx": 256, "min_height": 0, "max_height": 0}], textures=None, chunk_layers=None)
+    with pytest.raises(TileError, match="not 256 whole numbers") as caught:
+        read(export)
+    assert [one.kind for one in caught.value.every] == ["holes", "liquids"]
+
+
+def test_outer_vertices_may_come_first(export):
+    heights = [{"idx": chunk, "h": chunk_heights(chunk, interleaved=False)} for chunk in range(256)]
+    spoil(export, is_interleaved=False, heights=heights)
+    np.testing.assert_allclose(read(export).field, ON_GRID)
+    spoil(export, is_interleaved=True, heights=heights)
+    assert np.abs(read(export).field - ON_GRID).max() > 5
+
+
+def test_pictures_are_found_by_tile(tmp_path):
+    export = write_export(tmp_path / "made", (1, 2), (11, 2))
+    (export / "stitched").mkdir()
+    for name in ("Made_1_2_shadow.png", "Made_1_2_alpha_l1.png", "Made_11_2_shadow.png", "other.png"):
+        (export / "stitched" / name).touch()
+    found = {tile: [path.name for path in paths] for tile, paths in pictures_of(export).items()}
+    assert found == {
+        "Made_1_2": ["Made_1_2.png", "Made_1_2_alpha_l1.png", "Made_1_2_shadow.png"],
+        "Made_11_2": ["Made_11_2.png", "Made_11_2_shadow.png"],
+    }
+
+
+def test_maps_of_one_name_and_maps_without_tiles_are_refused(tmp_path):
+    with pytest.raises(UserError, match="have the same name; rename one"):
+        by_name([tmp_path / "a/Made", tmp_path / "b/Made"])
+    export = write_export(tmp_path / "made", (1, 2))
+    (export / "dataset/Made_1_2.json").rename(export / "dataset/odd.json")
+    with pytest.raises(UserError, match=r"no tile .*odd\.json: is not of the form"):
+        tiles_in(export)
+    with pytest.raises(UserError, match="no tile"):
+        check.main(check.parser().parse_args([str(export)]))
 
 
 def test_json_cut_off_is_told(export):

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from terrain_export import write_export
 
-from scripts.lib.files import read_json, write_jsonl
+from scripts.lib.cli import UserError
+from scripts.lib.files import read_json, write_json, write_jsonl
 from scripts.lib.metrics import Bootstrap
 from scripts.lib.options.terrain import AnswerOptions
 from scripts.lib.records import read_records
 from scripts.terrain import curate, score, sheet
+from scripts.terrain import rebuild as rebuild_command
 from scripts.terrain.answer import rebuild, to_text
 from scripts.terrain.baselines import answers
 from scripts.terrain.grounds import cases_of, said_by, thinned
 from scripts.terrain.joined import join
 from scripts.terrain.mesh import obj_text
+from scripts.terrain.pictures import read_heights, write_picture
+from scripts.terrain.question import CONFIG
 from scripts.terrain.shade import error_picture, tile_shade
 
 OPTIONS = AnswerOptions()
@@ -79,7 +84,10 @@ def test_the_true_answer_is_best_and_what_cannot_be_read_is_worst(curated, tmp_p
         "valid_json": 0, "height_correlation": 0, "texture_f1": 0, "hole_f1": 0
     }  # fmt: skip
     trivial = metrics["baselines"]
-    assert worst["height_rmse"]["value"] >= max(trivial[name]["height_rmse"]["value"] for name in ("mean", "nearest"))
+    assert worst["height_rmse"]["value"] >= max(
+        trivial[name]["height_rmse"]["value"] for name in ("mean", "nearest", "flat")
+    )
+    assert trivial["flat"]["height_rmse"]["value"] > 50
     assert "shuffled" in trivial and "shuffled" not in metrics["variants"]
     assert len((tmp_path / "failures.jsonl").read_text().splitlines()) == metrics["cases"]
     assert "RMSE, yards" in capsys.readouterr().out
@@ -137,6 +145,15 @@ def test_the_sheet_has_a_row_a_tile(curated, tmp_path):
     assert (height, width) == (24 + 2 * (192 + 24), 4 * 192 + 5 * 6)
 
 
+def test_the_sheet_shows_the_version_that_ships(curated, tmp_path):
+    files = predict(curated, tmp_path, {"f16": "", "Q8_0": ""})
+    (tmp_path / "gate.json").write_text('{"variant": "Q8_0"}')
+    assert sheet.chosen(list(map(Path, files)), tmp_path / "gate.json").stem == "Q8_0"
+    assert sheet.chosen(list(map(Path, files)), None).stem == "f16"
+    with pytest.raises(UserError, match=r"ships Q8_0, of which --predictions names no Q8_0\.jsonl"):
+        sheet.chosen([Path(files[0])], tmp_path / "gate.json")
+
+
 def test_light_comes_from_the_north_west():
     # a slope that falls to the north-west faces the sun
     facing, away = (sign * np.add.outer(np.arange(33.0), np.arange(33.0)) for sign in (1, -1))
@@ -156,10 +173,65 @@ def test_joining_closes_every_seam():
     assert np.abs(np.diff(whole[:, 240:272], axis=1)).max() < 8  # no step where two tiles meet
     middle = placed[1, 1][128, 128]
     assert whole[256 + 128, 256 + 128] == pytest.approx(middle)
+    # not a full rectangle: the borders of what is there are closed, also where a neighbour has none on that side
+    corner = join({at: placed[at] for at in ((0, 0), (1, 0), (0, 1))})
+    assert np.abs(np.diff(corner[:257, 240:272], axis=1)).max() < 8
+    assert np.abs(np.diff(corner[240:272, :257], axis=0)).max() < 8
     # where neighbours agree nothing moves
     plane = np.add.outer(np.arange(769.0), np.arange(769.0))
     cut = {(x, y): plane[256 * y : 256 * y + 257, 256 * x : 256 * x + 257] for x in range(3) for y in range(3)}
     np.testing.assert_allclose(join(cut), plane)
+
+
+class Parrot:
+    """Stands for the model: says what is written for a picture's name."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, path):
+        return self.said[path.stem]
+
+
+def test_rebuilding_a_folder(curated, tmp_path, monkeypatch, capsys):
+    text = cases(curated)[0].record.messages[-1].text
+    said = {"Made_1_1": text, "Made_2_1": f"```json\n{text}\n```", "Made_1_2": "no answer", "Other_5_5": text}
+    said["Other_70_70"] = text
+    (tmp_path / "in").mkdir()
+    for name in (*said, "Made_1_1_heightmap", "notes"):
+        cv2.imwrite(str(tmp_path / "in" / f"{name}.png"), np.zeros((8, 8, 3), np.uint8))
+    write_json(tmp_path / "package" / CONFIG, {"form": OPTIONS.model_dump()})
+    monkeypatch.setattr(rebuild_command, "Surveyor", lambda *_: Parrot(said))
+    given = ["--model", str(tmp_path / "package"), "--image", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert rebuild_command.main(rebuild_command.parser().parse_args(given)) == 1
+    told = capsys.readouterr().err
+    assert "Made_1_2.png: the answer cannot be read" in told
+    assert "no map of Other: a side of 16,897 pixels is more than 16,384" in told
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    endings = ("_height.png", "_hillshade.png", ".obj", ".json")
+    assert names == {
+        *(f"{tile}{end}" for tile in ("Made_1_1", "Made_2_1", "Other_5_5", "Other_70_70") for end in endings),
+        *(f"Made_map{end}" for end in ("_height.png", "_hillshade.png", ".json")),
+        "Made_1_2.txt",
+    }
+    facts = read_json(tmp_path / "out/Made_1_1.json")
+    assert facts["answer"] == text
+    heights = facts["heights"]
+    field = read_heights(tmp_path / "out/Made_1_1_height.png", heights["yards_at_0"], heights["yards_a_step"])
+    due = rebuild(cases(curated)[0].ground.heights(OPTIONS.levels))
+    np.testing.assert_allclose(field, due, atol=0.01)
+    assert cv2.imread(str(tmp_path / "out/Made_map_height.png"), cv2.IMREAD_UNCHANGED).shape == (257, 513)
+
+
+def test_the_sheet_may_be_a_jpeg(tmp_path):
+    write_picture(tmp_path / "a.jpg", np.full((16, 16, 3), 90, np.uint8))
+    assert (tmp_path / "a.jpg").read_bytes()[:3] == b"\xff\xd8\xff"
 
 
 def test_the_mesh_by_hand():

@@ -56,6 +56,7 @@ def test_specialist_config_says_all_that_serving_needs(package):
 def test_the_card_explains_the_metrics_and_names_no_machine(package, root):
     card = (package / "README.md").read_text(encoding="utf-8")
     assert "exact match" in card and "decline recall" in card
+    assert "python -m scripts.tools.serve THIS_FOLDER" in card
     for path in package.iterdir():
         assert path.suffix == ".gguf" or str(root).encode() not in path.read_bytes(), path.name
 

@@ -32,7 +32,7 @@ from scripts.tools import serve
 from scripts.tools.answers import parse
 from scripts.tools.schema import load_schema
 from scripts.tools.server.execute import OUTPUT_BYTES, read_allowed, run_call, run_calls
-from scripts.tools.server.grammar import grammar, rules, written
+from scripts.tools.server.grammar import grammar, rules, value_rule, written
 from scripts.tools.server.package import read_packages
 from scripts.tools.server.results import Call
 from scripts.tools.server.router import Router, accuracy
@@ -96,7 +96,8 @@ LOOK = tool(
     'Zeigt "Bytes" <&> für 🧀.',
 )
 PAUSE = tool("look.pause", description="Pauses the game.")
-RUN = tool("game.run", {"frames": {"type": "integer", "minimum": 500, "maximum": 501}}, ["frames"], "Runs the game.")
+# The grammar holds whole numbers to their bounds, decimal ones only to their number of digits.
+RUN = tool("game.run", {"frames": {"type": "number", "minimum": 500, "maximum": 501}}, ["frames"], "Runs the game.")
 
 
 @pytest.fixture(scope="module")
@@ -260,14 +261,16 @@ def sample(gguf, seeds, grammar="", max_tokens=1500, prompt=PROMPT):
 
 
 def from_root(tools, root):
-    """The grammar, beginning at another of its rules; short strings."""
-    return written(rules(tools, 12) | {"root": root})
+    """The grammar, beginning at another of its rules; short strings, which a random model would never end."""
+    short = {"string": r'"\"" char{0,12} "\""', "bytes": r'"\"" pair (" " pair){0,8} "\""'}
+    return written(rules(tools) | short | {"root": root})
 
 
 def form_problems(text, tools):
-    """What is wrong with an answer's calls, apart from numbers outside their bounds."""
+    """What is wrong with an answer's calls, apart from a decimal out of bounds, or a whole number beyond 64 bits."""
     answer = parse(text)
-    wrong = [said for call in answer.calls for _, said in call_problems(call, tools) if "outside" not in said]
+    said = [said for call in answer.calls for _, said in call_problems(call, tools)]
+    wrong = [one for one in said if "ratio is" not in one and not re.search(r"free is .*e\+\d", one)]
     return [*wrong, *["broken"] * answer.broken, *["words beside"] * bool(answer.calls and answer.text)]
 
 
@@ -296,6 +299,36 @@ def test_every_kind_of_parameter(gguf, tmp_path):
             assert json.dumps(json.loads(inside), ensure_ascii=False) == inside
         seen |= set(given)
     assert len(finished) > 30 and seen == set(tools['odd "name"'].parameters)
+
+
+BOUNDS = [
+    (None, None),
+    (0, 0),
+    (0, 9),
+    (1, 36),
+    (1, 4096),
+    (7, 7),
+    (19, 203),
+    (95, 1005),
+    (100, 999),
+    (-12, -1),
+    (-130, 47),
+]
+
+
+@pytest.mark.parametrize(("low", "high"), [*BOUNDS, (None, 15), (None, -3), (12, None), (-5, None)])
+def test_whole_numbers_keep_their_bounds(low, high):
+    bounds = {key: value for key, value in {"minimum": low, "maximum": high}.items() if value is not None}
+    form = value_rule({"type": "integer", **bounds})
+    pattern = re.compile(re.sub(r'"([^"]*)"', r"\1", form).replace(" ", ""))
+    for number in range(-1200, 5000):
+        due = (low is None or low <= number) and (high is None or number <= high)
+        assert bool(pattern.fullmatch(str(number))) == due, (number, form)
+    assert not any(pattern.fullmatch(text) for text in ("", "-", "-0", "007", "1.5"))
+
+
+def test_no_value_is_cut_by_the_grammar():
+    assert not re.search(r"\{\d+,\d+\}", "".join(rules({})[name] for name in ("string", "bytes", "list")))
 
 
 def test_text_or_calls_never_both(gguf):
@@ -473,6 +506,9 @@ def test_programs_are_bounded(tmp_path):
     started = time.monotonic()
     late = run_call(Call(name="t", arguments={}), {"t": python(forks)}, timeout=1.5)
     assert time.monotonic() - started < 2.8 and "stopped after 1.5 s" in late.reason and "early" in late.output
+    assert late.exit_code is None  # although the first process had ended well
+    then = run_calls([Call(name="t", arguments={})] * 2, {"t": python("import time; time.sleep(9)")}, 0.3)
+    assert [result.ran for result in then] == [True, False]
     closes = "import os, time; os.close(1); os.close(2); time.sleep(9)"
     assert "stopped" in run_call(Call(name="t", arguments={}), {"t": python(closes)}, timeout=0.5).reason
     loud = run_call(Call(name="t", arguments={}), {"t": python("print('ü' * 10**6); raise SystemExit(3)")})
@@ -577,12 +613,12 @@ def http_server(*words):
     assert out == b""
 
 
-def as_client(server, check):
+def as_client(server, check, **settings):
     """Runs ``check(client)`` against a URL, or a command whose environment a client would clear."""
 
     async def run():
         if isinstance(server, str):
-            await check_in(Client(server))
+            await check_in(Client(server, **settings))
         else:
             await check_in(Client(StdioServerParameters(command=server[0], args=server[1:], cwd=PROJECT)))
 
@@ -651,6 +687,7 @@ def test_over_stdio_with_the_sdks_client(packages):
 def test_over_http_with_the_sdks_client(packages):
     with http_server(*packages) as url:
         as_client(url, answers_everything)
+        as_client(url, answers_everything, mode="legacy")  # the handshake of 2025, which clients of today use
         port = int(re.search(r":(\d+)/", url)[1])
         refused_on_http(port)
         with pytest.raises(ConnectionRefusedError):  # every address of 127/8 is this machine: it listens on one only
@@ -667,6 +704,7 @@ def refused_on_http(port):
         (b"\x00\xff garbage", {}, 400),
         (b'{"jsonrpc": "2.0", "id":', {}, 400),
         (b"[]", {}, 400),
+        (b'{"jsonrpc": "2.0", "id": {"a": 1}, "method": "tools/list"}', {}, 400),
         (body, {"Content-Type": "text/plain"}, 400),
         (body, {"Host": "evil.example"}, 421),
         (body, {"Origin": "http://evil.example"}, 403),
@@ -676,8 +714,11 @@ def refused_on_http(port):
         connection = HTTPConnection("127.0.0.1", port, timeout=10)
         usual = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         connection.request("POST", "/mcp", data, usual | headers)
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        status = answer.status
         assert status == wanted if wanted != 200 else status not in (403, 421), (data[:30], headers, status)
+        if b'"id": {' in data:
+            assert json.loads(answer.read())["error"]["code"] == INVALID_REQUEST
         connection.close()
     with create_connection(("127.0.0.1", port), 5) as raw:
         raw.sendall(b"\x16\x03\x01 no HTTP at all\r\n\r\n")

@@ -360,6 +360,7 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
         assert counts[f"dnd_{rule}"] == dnd
         assert counts[f"tools_{rule}"] == tools
         assert counts[f"terrain_{rule}"] == terrain
+    assert counts["terrain_sheet"] == terrain
     quants = 2 * (dnd + terrain) + (1 if preset == "demo" else 2) * tools
     assert counts["quantize"] == quants
     assert counts["predict"] == 3 * runs + quants + terrain  # those that see are also shown others' pictures

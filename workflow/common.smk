@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
@@ -17,7 +18,13 @@ from scripts.dnd.scenario import find_scenarios
 from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
 from scripts.model.recipes import recipe_of
-from scripts.terrain.export import TileFile, files_of, find_exports, find_tiles
+from scripts.terrain.export import (
+    TileFile,
+    by_name,
+    find_exports,
+    pictures_of,
+    tiles_in,
+)
 from scripts.terrain.places import block, shard_of
 from scripts.tools.examples import find_files
 
@@ -109,15 +116,16 @@ def shares_base():
 
 
 def shared_type():
-    """The type in which the shared base is shipped: the first one built for every specialist."""
-    return quants_of("tools", next(iter(CONFIG.tools.runs)))[0] if shares_base() else ""
+    """The type in which the shared base is shipped: the first one that is built for every specialist."""
+    return checked(CONFIG.shared_quant) if shares_base() else ""
 
 
 def shared_quant():
     """The quantised base that all specialists share."""
-    return (
-        base_quants("tools", next(iter(CONFIG.tools.runs)))[0] if shares_base() else []
-    )
+    if not shares_base():
+        return []
+    folder = Path(base_f16("tools", next(iter(CONFIG.tools.runs)))).parent.as_posix()
+    return f"{folder}/model-{shared_type()}.gguf"
 
 
 def shared_card():
@@ -188,6 +196,7 @@ def packages(system=None):
 def named_targets():
     """Target name to files: a system's name, and five stages of each run."""
     targets = {system: packages(system) for system in CONFIG.systems()}
+    targets |= {"terrain": packages("terrain") + terrain_sheets()} if CONFIG.terrain else {}
     for run in CONFIG.runs():
         here = f"{run.system}/{run.name}"
         stages = {
@@ -267,11 +276,14 @@ def told_of_runs():
         "models/{}/training/training_metadata.json",
         "models/{}/training/loss.jsonl",
     )
-    return [
-        name.format(f"{run.system}/{run.name}")
-        for run in CONFIG.runs()
-        for name in names
-    ]
+    runs = [f"{run.system}/{run.name}" for run in CONFIG.runs()]
+    return [name.format(run) for run in runs for name in names] + terrain_sheets()
+
+
+def terrain_sheets():
+    """The contact sheet of every terrain run."""
+    runs = CONFIG.terrain.runs if CONFIG.terrain else []
+    return [f"reports/terrain/{run}/sheet.jpg" for run in runs]
 
 
 def schema_digest():
@@ -303,50 +315,67 @@ def example_digest():
 
 
 def terrain_exports():
-    """Where maps lie: what the configuration names, or what the generator wrote."""
+    """Where maps lie: what the configuration names, what the user's exporter writes, or what the generator does."""
     if CONFIG.terrain is None:
         return []
     if CONFIG.terrain.exports:
         return checked(find_exports, [Path(path) for path in CONFIG.terrain.exports])
+    if CONFIG.terrain.export_command:
+        maps = CONFIG.terrain.export_maps
+        return [Path(f"data/exported/terrain/{name}") for name in maps]
     return [
         Path(f"data/generated/terrain/{one.map}") for one in CONFIG.terrain.generate
     ]
 
 
-def terrain_tiles(export):
-    """The tiles of an export by shard; those of a generated map are known before it is written."""
-    made = {one.map: one for one in CONFIG.terrain.generate}
-    if CONFIG.terrain.exports:
-        tiles = find_tiles(export)[0]
+TERRAIN_EXPORTS = checked(by_name, terrain_exports())
+
+
+def is_generated():
+    """Whether maps are made by the generator, so that their tiles are known before they are written."""
+    return not (CONFIG.terrain.exports or CONFIG.terrain.export_command)
+
+
+@cache
+def terrain_shards(name):
+    """The tiles of a map by shard; of an exporter's map once it was exported."""
+    export = TERRAIN_EXPORTS[name]
+    if CONFIG.terrain.export_command:
+        checkpoints.terrain_export.get(map=name)
+    if is_generated():
+        made = {one.map: one for one in CONFIG.terrain.generate}
+        places = block(made[name].tiles)
+        tiles = [TileFile(export, export, name, x, y) for x, y in places]
     else:
-        places = block(made[export.name].tiles)
-        tiles = [TileFile(export, export, export.name, x, y) for x, y in places]
+        tiles = checked(tiles_in, export)
     shards = {}
     for tile in tiles:
         shards.setdefault(shard_of(tile.x, tile.y), []).append(tile)
     return shards
 
 
-TERRAIN_EXPORTS = {export.name: export for export in terrain_exports()}
-TERRAIN_SHARDS = {
-    name: terrain_tiles(export) for name, export in TERRAIN_EXPORTS.items()
-}
-
-
 def shard_inputs(wildcards):
     """The files of a shard's tiles, or the list with the hashes of all files of a generated map."""
-    if not CONFIG.terrain.exports:
+    if is_generated():
         return [f"data/generated/terrain/{wildcards.map}/files.json"]
-    tiles = TERRAIN_SHARDS[wildcards.map][wildcards.shard]
-    return [path.as_posix() for tile in tiles for path in files_of(tile)]
+    tiles = terrain_shards(wildcards.map)[wildcards.shard]
+    pictures = terrain_pictures(wildcards.map)
+    files = [[tile.path, *pictures.get(tile.name, [])] for tile in tiles]
+    return [path.as_posix() for paths in files for path in paths]
 
 
-def shard_folders():
-    """Every shard's folder."""
+@cache
+def terrain_pictures(name):
+    """A map's pictures by tile."""
+    return pictures_of(TERRAIN_EXPORTS[name])
+
+
+def shard_manifests(wildcards):
+    """The manifest of every shard of every map."""
     return [
-        f"data/ingested/terrain/{name}/{shard}"
-        for name, shards in TERRAIN_SHARDS.items()
-        for shard in shards
+        f"data/ingested/terrain/{name}/{shard}/manifest.json"
+        for name in TERRAIN_EXPORTS
+        for shard in terrain_shards(name)
     ]
 
 

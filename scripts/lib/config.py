@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -137,6 +137,11 @@ class TerrainOptions(Sections):
 
     exports: list[str] = []
     """folders of map exports, or folders of such; none given: maps are generated"""
+    export_command: str | None = None
+    """your own exporter, run first for each of export_maps: {map} is the map's name, {out} the folder to write"""
+    export_maps: list[Annotated[str, Field(pattern=r"^[^/\\]+$")]] = []
+    export_inputs: list[str] = []
+    """files that the exporter reads: when one changes, it runs again"""
     generate: list[TerrainGenerateOptions] = [TerrainGenerateOptions()]
     """maps made instead of exported ones"""
     check: TerrainCheckOptions = TerrainCheckOptions()
@@ -150,6 +155,18 @@ class TerrainOptions(Sections):
         maps = [one.map for one in self.generate]
         if len(set(maps)) < len(maps):
             raise ValueError("generate: two maps have the same name; name each map once")
+        return self
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TerrainOptions:
+        if self.export_command is None:
+            return self
+        if self.exports:
+            raise ValueError("exports and export_command: name the exports, or the command that writes them, not both")
+        if not self.export_maps or len(set(self.export_maps)) < len(self.export_maps):
+            raise ValueError("export_maps: name each map that export_command is to write, once")
+        if "{out}" not in self.export_command:
+            raise ValueError("export_command: has no {out}, so that it cannot know where to write")
         return self
 
 
@@ -207,6 +224,18 @@ class Config(Options):
             score=self.score,
             **sections | {"train": sections["train"].model_copy(update={"seed": self.seed})},
         )
+
+    def shared_quant(self) -> str:
+        """The type in which the specialists' shared base is shipped: the first one that is built for all of them.
+
+        Raises:
+            UserError: there is none.
+        """
+        first, *others = (self.run("tools", name).export.quants for name in self.tools.runs)  # type: ignore[union-attr]
+        found = [quant for quant in first if all(quant in quants for quants in others)]
+        if not found:
+            raise UserError("tools.adapters: no type of export.quants is built for every specialist; add a common one.")
+        return found[0]
 
     def runs(self) -> list[Run]:
         """All runs of all systems."""

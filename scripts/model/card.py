@@ -32,7 +32,9 @@ def write_card(path: Path, package: Package, metric_words: dict[str, Any]) -> No
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = cell
-    text = environment.get_template("card.md.j2").render(context(package, metric_words))
+    text = environment.get_template("card.md.j2").render(
+        **context(package, metric_words), mcp=(path.parent / "mcp.json").is_file()
+    )
     write_text(path, re.sub(r"\n{3,}", "\n\n", text))
 
 

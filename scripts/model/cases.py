@@ -102,7 +102,7 @@ def with_others_pictures(cases: Sequence[Case]) -> list[Case]:
     """
     rings: dict[tuple[int, int], list[int]] = {}
     for at, case in enumerate(cases):
-        rings.setdefault((len(case.pictures), len(case.ids)), []).append(at)
+        rings.setdefault((case.record.meta.get("set"), len(case.pictures), len(case.ids)), []).append(at)
     other = {at: ring[(place + len(ring) // 2) % len(ring)] for ring in rings.values() for place, at in enumerate(ring)}
     return [replace(case, pictures=cases[other[at]].pictures) for at, case in enumerate(cases)]
 

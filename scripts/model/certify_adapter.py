@@ -1,4 +1,4 @@
-"""Certifies an adapter GGUF: the adapter's own values, and logits beside base and adapter in transformers.
+"""Certifies an adapter GGUF and the base it is added to: values, tokens, and logits beside transformers.
 
 Writes the certificate, then stops with one sentence where an integrity check failed.
 """
@@ -11,10 +11,11 @@ from pathlib import Path
 from scripts.lib.cli import StageParser, run
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import read_records
-from scripts.model.certify import issue, passed
+from scripts.model.certify import issue, passed, sound_quants
 from scripts.model.proof.adapter_gguf import check_pairs, measure_adapter
 from scripts.model.proof.check import Check, attempt, failed
-from scripts.model.proof.weights import check_adapter, check_base
+from scripts.model.proof.text import check_text
+from scripts.model.proof.weights import check_adapter, check_base, check_inventory, check_values
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,9 +50,15 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
     checks = attempt("base", check_base, args.base)
     checks += attempt("adapter", check_adapter, args.adapter)
     checks += attempt("pairs", check_pairs, args.base, args.adapter, args.gguf, args.f16)
+    checks += attempt("inventory:f16", check_inventory, args.base, args.f16)
+    checks += attempt("values:f16", check_values, args.base, args.f16)
+    found, sound = sound_quants(quants, args.f16)
+    checks += found
+    if passed(checks):
+        checks += attempt("tokenizer", check_text, args.base, args.f16, records, options.tokenizer_texts)
     if not passed(checks):
         return [*checks, failed("logits:adapter", "not run, because the files are not in order", "mend that first")]
-    files = (args.base, args.adapter, args.gguf, args.f16, quants)
+    files = (args.base, args.adapter, args.gguf, args.f16, sound)
     return checks + attempt("logits:adapter", measure_adapter, *files, records, options)
 
 

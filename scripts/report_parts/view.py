@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
 from scripts.dnd import words as dnd_words
@@ -45,6 +47,7 @@ def run_view(paths: RunPaths, scope: str | None) -> dict[str, Any]:
         "shipped": shipped,
         "shipped_size": evidence.size(bytes_of([paths.models / "gguf" / f"model-{shipped}.gguf"])),
         "scores": scores_view(paths.system, metrics, gate or {}) if metrics else None,
+        "sheet": data_uri(paths.reports / "sheet.jpg"),
         "quants": quants_view(paths, metrics, gate or {}) if metrics else None,
         "loss": loss_view(optional_rows(paths.models / "training" / "loss.jsonl")),
         "training": training_view(optional_json(paths.models / "training" / "training_metadata.json")),
@@ -57,6 +60,13 @@ def run_view(paths: RunPaths, scope: str | None) -> dict[str, Any]:
         "stages": stages(paths),
         "base": optional_json(paths.base / "base.json" if paths.base else None),
     }
+
+
+def data_uri(picture: Path) -> str | None:
+    """A JPEG as text inside the page; None where there is none."""
+    if not picture.is_file():
+        return None
+    return f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}"
 
 
 def main_metric(metrics: dict[str, Any], gate: dict[str, Any]) -> str:

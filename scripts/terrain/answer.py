@@ -2,8 +2,8 @@
 
 ::
 
-    {"range":[12,187],"heights":["0412233951606870",...],"textures":{"evgrass01":60,"evrock02":30},
-     "liquids":{"water":["00000011",...]},"holes":[],"objects":{"evpine02":[41,["04","15"]]}}
+    {"range":[12,187],"heights":["0412233951606870",...],"textures":{"grass01":60,"rock02":30},
+     "liquids":{"water":["00000011",...]},"holes":[],"objects":{"pine02":[41,["04","15"]]}}
 
 ``range`` is the lowest and the highest height of a cell in whole yards; ``heights`` has a text a row of cells, two
 digits a cell, from 00 at the lowest to levels - 1 at the highest. ``textures`` are percent of the ground. ``liquids``
@@ -102,7 +102,7 @@ def _textures(tile: Tile, options: AnswerOptions) -> dict[str, int]:
     shares: Counter[str] = Counter()
     for path, share in zip(tile.textures, tile.shares.tolist(), strict=True):
         shares[short_name(stem(path), options.name_length)] += share * 100 / options.texture_step
-    rounded = {name: round(share) * options.texture_step for name, share in shares.items()}
+    rounded = {name: min(100, round(share) * options.texture_step) for name, share in shares.items()}
     ranked = sorted((name for name in rounded if rounded[name]), key=lambda name: (-rounded[name], name))
     return {name: rounded[name] for name in ranked[: options.textures]}
 

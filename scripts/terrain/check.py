@@ -16,11 +16,11 @@ from typing import Any
 import orjson
 from tqdm import tqdm
 
-from scripts.lib.cli import StageParser, load_params, run, say
+from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.options.terrain import TerrainCheckOptions
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
 from scripts.terrain.pictures import read_picture
-from scripts.terrain.tile import Tile, TileError, read_tile
+from scripts.terrain.tile import Tile, TileError, faults_in, read_tile
 
 SHOWN = 20
 
@@ -42,24 +42,26 @@ def main(args: argparse.Namespace) -> int:
         tiles, faults = find_tiles(export)
         wrong += faults
         named = {file.path.stem for file in tiles}
-        write_rows([json_row(fault) for fault in faults if fault.tile not in named], args.json)
+        write_rows([json_row([fault]) for fault in faults if fault.tile not in named], args.json)
+        if not tiles:
+            raise UserError(f"{export}: no tile <Map>_<x>_<y>.json in `dataset`; export the map again.")
         for file, found in checked(tiles, options):
             sound += isinstance(found, Tile)
-            wrong += [found] if isinstance(found, Fault) else []
+            wrong += [] if isinstance(found, Tile) else found
             write_rows([json_row(found, file, faults)], args.json)
     if not args.json:
         print_summary(sound, wrong)
     return int(bool(wrong))
 
 
-def checked(tiles: Sequence[TileFile], options: TerrainCheckOptions) -> Iterator[tuple[TileFile, Tile | Fault]]:
-    """Each tile read with its minimap, or what is wrong with it."""
+def checked(tiles: Sequence[TileFile], options: TerrainCheckOptions) -> Iterator[tuple[TileFile, Tile | list[Fault]]]:
+    """Each tile read with its minimap, or all that is wrong with it."""
     for file in tqdm(tiles, desc="check", unit="tile", disable=None):
         try:
             tile = read_tile(file, options)
             read_picture(tile, "minimap", options.image_sizes)
         except TileError as error:
-            yield file, Fault(file.path.as_posix(), file.name, error.kind, str(error))
+            yield file, faults_in(file, error)
             continue
         yield file, tile
 
@@ -69,15 +71,15 @@ def write_rows(rows: Sequence[dict[str, Any]], wanted: bool) -> None:
     sys.stdout.writelines(orjson.dumps(row).decode() + "\n" for row in rows if wanted)
 
 
-def json_row(found: Tile | Fault, file: TileFile | None = None, faults: Sequence[Fault] = ()) -> dict[str, Any]:
+def json_row(found: Tile | list[Fault], file: TileFile | None = None, faults: Sequence[Fault] = ()) -> dict[str, Any]:
     """A tile, what it holds and its problems, of the manifest too; or a fault of what is no tile."""
-    problems = [found] if isinstance(found, Fault) else []
+    problems = [] if isinstance(found, Tile) else list(found)
     row: dict[str, Any] = {"usable": isinstance(found, Tile)}
     if file is not None:
         problems += [fault for fault in faults if fault.tile == file.path.stem]
         row |= {"file": file.path.as_posix(), "tile": file.name}
-    elif isinstance(found, Fault):
-        row |= {"file": found.file, "tile": found.tile}
+    else:
+        row |= {"file": problems[0].file, "tile": problems[0].tile}
     if isinstance(found, Tile):
         row |= {
             "heights": [round(float(found.field.min()), 2), round(float(found.field.max()), 2)],

@@ -18,6 +18,7 @@ from scripts.terrain.places import MAP_TILES
 
 MANIFESTS = ("manifest.json", "ml_dataset_manifest.json")
 NAME = re.compile(r"(?P<map>.+)_(?P<x>\d{1,3})_(?P<y>\d{1,3})")
+STITCHED = re.compile(r"(?P<tile>.+_\d{1,3}_\d{1,3})_")
 NAME_KEYS = ("tile_json_path", "tile", "name", "adt_tile", "id")
 
 
@@ -100,11 +101,42 @@ def tile_file(export: Path, path: Path) -> TileFile | Fault:
     return TileFile(export, path, match["map"], x, y)
 
 
-def files_of(tile: TileFile) -> list[Path]:
-    """The files that a tile is read from, as far as they are there: its JSON, and pictures by their usual names."""
-    minimaps = (tile.export / "images").glob(f"{tile.name}.*")
-    stitched = (tile.export / "stitched").glob(f"{tile.name}_*.png")
-    return [tile.path, *sorted(minimaps), *sorted(stitched)]
+def pictures_of(export: Path) -> dict[str, list[Path]]:
+    """An export's pictures by the name of their tile, by their usual names, sorted."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(export.glob("images/*")):
+        found.setdefault(path.stem, []).append(path)
+    for path in sorted(export.glob("stitched/*.png")):
+        if match := STITCHED.match(path.name):
+            found.setdefault(match["tile"], []).append(path)
+    return found
+
+
+def by_name(exports: Sequence[Path]) -> dict[str, Path]:
+    """Exports by the name of their folder.
+
+    Raises:
+        UserError: two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for export in exports:
+        known = found.setdefault(export.name, export)
+        if known != export:
+            raise UserError(f"terrain.exports: {known} and {export} have the same name; rename one of the folders.")
+    return found
+
+
+def tiles_in(export: Path) -> list[TileFile]:
+    """An export's tiles.
+
+    Raises:
+        UserError: it has none.
+    """
+    tiles, faults = find_tiles(export)
+    if not tiles:
+        said = f" ({faults[0].file}: {faults[0].message})" if faults else ""
+        raise UserError(f"{export}: no tile <Map>_<x>_<y>.json in `dataset`{said}; export the map again.")
+    return tiles
 
 
 def manifest_faults(export: Path, tiles: Sequence[TileFile]) -> Iterator[Fault]:

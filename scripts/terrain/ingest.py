@@ -26,7 +26,7 @@ from scripts.terrain.answer import describe, rebuild, to_text
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
 from scripts.terrain.pictures import difference_hash, read_picture, resized, write_heights, write_picture
 from scripts.terrain.places import shard_of
-from scripts.terrain.tile import Tile, TileError, read_tile
+from scripts.terrain.tile import Tile, TileError, faults_in, read_tile
 from scripts.terrain.worth import riches, worth
 
 
@@ -98,7 +98,7 @@ def write_shard(
         try:
             rows.append(write_tile(out, file, options, check))
         except TileError as error:
-            found.append(Fault(file.path.as_posix(), file.name, error.kind, str(error)))
+            found += faults_in(file, error)
     write_jsonl(out / "tiles.jsonl", rows)
     write_jsonl(out / "quarantine.jsonl", [fault.to_json() for fault in found])
     pictures = [name for row in rows for name in [*row["images"], row["truth"]["file"]]]

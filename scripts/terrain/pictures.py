@@ -13,6 +13,7 @@ from scripts.lib.files import atomic_path, inside
 from scripts.terrain.tile import Tile, TileError
 
 HASH_SIDE = 16
+JPEG_QUALITY = 88
 INPUTS = ("minimap", "shadow", "alpha1", "alpha2", "alpha3", "alpha4")
 STITCHED = {"shadow": "shadow", **{f"alpha{number}": f"alpha_l{number}" for number in range(1, 5)}}
 
@@ -77,8 +78,9 @@ def alike(hashes: np.ndarray, most: int) -> list[tuple[int, int]]:
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Writes a PNG, atomically."""
-    done, data = cv2.imencode(".png", picture)
+    """Writes a picture in the format that its name says, atomically."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
+    done, data = cv2.imencode(path.suffix, picture, quality)
     if not done:
         raise UserError(f"{path}: OpenCV cannot write this picture.")
     with atomic_path(path) as part:

@@ -10,7 +10,6 @@ written ``_height.png`` (16 bits; the JSON says what a step is), ``_hillshade.pn
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from scripts.terrain.answer import AnswerError, from_text, rebuild
 from scripts.terrain.ask import Surveyor
 from scripts.terrain.export import NAME
 from scripts.terrain.geometry import TILE
+from scripts.terrain.grounds import unfenced
 from scripts.terrain.joined import join, pixels_of
 from scripts.terrain.mesh import obj_text
 from scripts.terrain.pictures import write_heights, write_picture
@@ -53,16 +53,16 @@ def main(args: argparse.Namespace) -> int:
         for path in tqdm(pictures(args.image), desc="rebuild", unit="tile"):
             said = surveyor.ask(path)
             try:
-                ground = from_text(said, options)
+                ground = from_text(unfenced(said), options)
             except AnswerError as error:
                 unread.append(path.stem)
                 say(f"{path}: the answer cannot be read ({error}); it stands in {args.out / path.stem}.txt")
                 write_text(args.out / f"{path.stem}.txt", said)
                 continue
-            fields[path.stem] = rebuild(ground.heights(options.levels))
+            fields[path.stem] = rebuild(ground.heights(options.levels)).astype(np.float32)
             write_tile(args.out, path.stem, fields[path.stem], said)
     if args.image.is_dir() and fields:
-        write_map(args.out, fields)
+        write_maps(args.out, fields)
     say(f"{args.out}: {len(fields)} tiles rebuilt" + (f", {len(unread)} not: {', '.join(unread)}" if unread else ""))
     return int(bool(unread))
 
@@ -79,12 +79,13 @@ def read_package(folder: Path) -> dict[str, Any]:
 
 
 def pictures(path: Path) -> list[Path]:
-    """The picture, or the pictures in a folder, sorted.
+    """The picture, or the pictures in a folder, sorted; where some are named as tiles, those and no others.
 
     Raises:
         UserError: there is none.
     """
     found = [path] if path.is_file() else sorted(one for one in path.glob("*") if one.suffix.lower() in PICTURES)
+    found = [one for one in found if NAME.fullmatch(one.stem)] or found
     if not found:
         raise UserError(f"{path}: no picture here; name a minimap, or a folder of them.")
     return found
@@ -99,24 +100,30 @@ def write_tile(out: Path, name: str, field: np.ndarray, said: str) -> None:
     write_json(out / f"{name}.json", {"answer": said, "heights": heights, "yards_a_side": TILE})
 
 
-def write_map(out: Path, fields: dict[str, np.ndarray]) -> None:
-    """The tiles whose names have coordinates as one map; a sentence where it would be too large."""
-    placed = {(int(match["x"]), int(match["y"])): fields[name] for name, match in _placed(fields)}
-    if len(placed) < 2:
+def write_maps(out: Path, fields: dict[str, np.ndarray]) -> None:
+    """The tiles whose names have coordinates as one picture a map; a sentence where it would be too large."""
+    maps: dict[str, dict[tuple[int, int], np.ndarray]] = {}
+    for name, field in fields.items():
+        if match := NAME.fullmatch(name):
+            maps.setdefault(match["map"], {})[int(match["x"]), int(match["y"])] = field
+    if not any(len(placed) > 1 for placed in maps.values()):
         say("no map: name the pictures <Map>_<x>_<y>.png to join them.")
-        return
+    for name, placed in maps.items():
+        if len(placed) > 1:
+            write_map(out, name, placed)
+
+
+def write_map(out: Path, name: str, placed: dict[tuple[int, int], np.ndarray]) -> None:
+    """One map, joined."""
     side = max(pixels_of(placed))
     if side > LARGEST:
-        say(f"no map: a side of {side:,} pixels is more than {LARGEST:,}; join fewer tiles.")
+        say(f"no map of {name}: a side of {side:,} pixels is more than {LARGEST:,}; join fewer tiles.")
         return
     joined = join(placed)
-    low, step = write_heights(out / "map_height.png", joined)
-    write_picture(out / "map_hillshade.png", hillshade(joined, TILE / (len(next(iter(fields.values()))) - 1)))
-    write_json(out / "map.json", {"tiles": len(placed), "yards_at_0": low, "yards_a_step": step})
-
-
-def _placed(fields: dict[str, np.ndarray]) -> Iterator[tuple[str, Any]]:
-    return ((name, match) for name in fields if (match := NAME.fullmatch(name)))
+    low, step = write_heights(out / f"{name}_map_height.png", joined)
+    yards = TILE / (len(next(iter(placed.values()))) - 1)
+    write_picture(out / f"{name}_map_hillshade.png", hillshade(joined, yards))
+    write_json(out / f"{name}_map.json", {"tiles": len(placed), "yards_at_0": low, "yards_a_step": step})
 
 
 if __name__ == "__main__":

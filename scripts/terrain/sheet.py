@@ -1,4 +1,4 @@
-"""A contact sheet of test tiles: minimap, true hillshade, predicted hillshade, error in yards."""
+"""A contact sheet of test tiles, PNG or JPEG: minimap, true hillshade, predicted hillshade, error in yards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from scripts.lib.cli import StageParser, run, say
+from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import below, read_json
 from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
@@ -27,8 +27,9 @@ def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__, params=False)
     stage.add_argument("--records", type=Path, required=True, help="test.jsonl, with stats.json beside it")
-    stage.add_argument("--predictions", type=Path, required=True, help="<variant>.jsonl of the model to show")
-    stage.add_argument("--out", type=Path, required=True, help="the PNG to write")
+    stage.add_argument("--predictions", type=Path, nargs="+", required=True, help="<variant>.jsonl of each version")
+    stage.add_argument("--gate", type=Path, help="gate.json: the version that ships is shown; else the first one")
+    stage.add_argument("--out", type=Path, required=True, help="the picture to write, *.png or *.jpg")
     stage.add_argument("--rows", type=int, default=8, help="tiles, drawn evenly over those predicted")
     return stage
 
@@ -36,12 +37,28 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Draws the sheet."""
     options = options_of(read_json(args.records.parent / "stats.json"))
-    predictions = read_predictions(args.predictions)
+    file = chosen(args.predictions, args.gate)
+    predictions = read_predictions(file)
     every = cases_of(read_records(args.records), args.records.parent, options)
-    cases = spread(predicted_cases(every, {args.predictions.stem: predictions}, args.records), args.rows)
+    cases = spread(predicted_cases(every, {file.stem: predictions}, args.records), args.rows)
     rows = [row_of(case, predictions[case.key]["completion"]) for case in cases]
     write_picture(args.out, stacked([heading(), *rows]))
-    say(f"{args.out}: {len(rows)} tiles, answers of {args.predictions.stem}")
+    say(f"{args.out}: {len(rows)} tiles, answers of {file.stem}")
+
+
+def chosen(files: Sequence[Path], gate: Path | None) -> Path:
+    """The predictions to show.
+
+    Raises:
+        UserError: the version that ships is not among them.
+    """
+    if gate is None:
+        return files[0]
+    shipped = read_json(gate)["variant"]
+    found = [file for file in files if file.stem == shipped]
+    if not found:
+        raise UserError(f"{gate}: ships {shipped}, of which --predictions names no {shipped}.jsonl; add it.")
+    return found[0]
 
 
 def heading() -> np.ndarray:

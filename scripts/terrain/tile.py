@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import orjson
 import pybase64
 
 from scripts.lib.options.terrain import TerrainCheckOptions
-from scripts.terrain.export import TileFile
+from scripts.terrain.export import Fault, TileFile
 from scripts.terrain.geometry import CHUNKS, VERTICES, stitch, within_tile
 
 CHUNK_COUNT = CHUNKS * CHUNKS
@@ -24,11 +24,41 @@ PLACEMENT = ("x", "y", "z", "scale")
 
 
 class TileError(ValueError):
-    """Why a tile cannot be used; its text is a sentence, ``kind`` a word for it."""
+    """Why a tile cannot be used: a sentence, ``kind`` a word for it, ``every`` all that is wrong with the tile."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+        self.every: list[TileError] = [self]
+
+
+def faults_in(file: TileFile, error: TileError) -> list[Fault]:
+    """All that is wrong with a tile."""
+    return [Fault(file.path.as_posix(), file.name, one.kind, str(one)) for one in error.every]
+
+
+class Attempts:
+    """Reads one field after the other and keeps what is wrong with each, so that a tile's faults are told together."""
+
+    def __init__(self) -> None:
+        self.problems: list[TileError] = []
+
+    def __call__(self, field: str, read: Callable[..., Any], *given: Any) -> Any:
+        """What ``read`` makes of what is given; None where it cannot."""
+        try:
+            return read(*given)
+        except TileError as error:
+            self.problems.append(error)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            # No form that anybody thought of: still the tile's fault, and no reason to lose its shard.
+            self.problems.append(TileError(field, f"`{field}` cannot be read ({error}); export the tile again."))
+        return None
+
+    def conclude(self) -> None:
+        """Raises the first `TileError` with all of them, if there is any."""
+        if self.problems:
+            self.problems[0].every = self.problems
+            raise self.problems[0]
 
 
 class Liquid(NamedTuple):
@@ -113,34 +143,73 @@ def parse_json(raw: bytes) -> dict[str, Any]:
 
 
 def tile_of(file: TileFile, value: dict[str, Any], data: dict[str, Any]) -> Tile:
-    """The tile that a file's content describes."""
-    named = data.get("adt_tile")
-    if named is not None and named != file.path.stem:
-        raise TileError("adt_tile", f"says it is {named!r:.60}; file name and content are of different tiles.")
-    image = value.get("image", value.get("image_path"))
-    if not isinstance(image, str) or not image:
-        raise TileError("image", "names no `image`; export the tile again.")
-    heights = read_heights(data.get("heights"))
-    positions = len(data.get("chunk_positions") or [0] * 3 * CHUNK_COUNT)
-    if positions != 3 * CHUNK_COUNT:
-        raise TileError("chunk_positions", f"has {positions} chunk_positions, not {3 * CHUNK_COUNT}.")
-    textures = data.get("textures") or []
-    if not isinstance(textures, list) or not all(isinstance(name, str) for name in textures):
-        raise TileError("textures", "`textures` is no list of paths.")
-    shares, layers, blended = read_layers(data.get("chunk_layers") or [], len(textures))
+    """The tile that a file's content describes.
+
+    Raises:
+        TileError: with everything that is wrong with it.
+    """
+    read = Attempts()
+    read("adt_tile", must_be, data.get("adt_tile"), file)
+    image = read("image", read_image, value)
+    heights = read("heights", read_heights, data.get("heights"))
+    read("chunk_positions", must_be_positions, data.get("chunk_positions") or [])
+    interleaved = read("is_interleaved", read_interleaved, data.get("is_interleaved", True))
+    textures = read("textures", read_textures, data.get("textures") or [])
+    covered = read("chunk_layers", read_layers, data.get("chunk_layers") or [], len(textures or []))
+    holes = read("holes", read_holes, data.get("holes") or [0] * CHUNK_COUNT)
+    shadows = read("shadow_bits", has_shadows, data.get("shadow_bits") or [])
+    liquids = read("liquids", lambda: list(read_liquids(_rows(data, "liquids"))))
+    objects = read("objects", lambda: read_objects(_rows(data, "objects"), file))
+    read.conclude()
+    shares, layers, blended = covered
     return Tile(
         file=file,
-        field=stitch(heights, bool(data.get("is_interleaved", True))),
-        holes=read_holes(data.get("holes") or [0] * CHUNK_COUNT),
+        field=stitch(heights, interleaved),
+        holes=holes,
         textures=textures,
         shares=shares,
         layers=layers,
         blended=blended,
-        shadows=has_shadows(data.get("shadow_bits") or []),
-        liquids=list(read_liquids(_rows(data, "liquids"))),
-        objects=read_objects(_rows(data, "objects"), file),
+        shadows=shadows,
+        liquids=liquids,
+        objects=objects,
         image=image,
     )
+
+
+def must_be(named: Any, file: TileFile) -> None:
+    """Raises a `TileError` where a tile's content names another tile than its file does."""
+    if named is not None and named != file.path.stem:
+        raise TileError("adt_tile", f"says it is {named!r:.60}; file name and content are of different tiles.")
+
+
+def read_image(value: dict[str, Any]) -> str:
+    """The path of the minimap, from the export's folder."""
+    image = value.get("image", value.get("image_path"))
+    if not isinstance(image, str) or not image:
+        raise TileError("image", "names no `image`; export the tile again.")
+    return image
+
+
+def must_be_positions(positions: Any) -> None:
+    """Raises a `TileError` unless there are three numbers a chunk, or none."""
+    if not isinstance(positions, list) or len(positions) not in (0, 3 * CHUNK_COUNT):
+        count = len(positions) if isinstance(positions, list) else "no"
+        raise TileError("chunk_positions", f"has {count} chunk_positions, not {3 * CHUNK_COUNT}.")
+
+
+def read_interleaved(value: Any) -> bool:
+    """In which of the two orders the vertices of a chunk stand."""
+    if not isinstance(value, bool):
+        raise TileError("is_interleaved", f"`is_interleaved` is {value!r:.40}, neither true nor false.")
+    return value
+
+
+def read_textures(textures: Any) -> list[str]:
+    """The paths of the textures."""
+    if not isinstance(textures, list) or not all(isinstance(name, str) for name in textures):
+        raise TileError("textures", "`textures` is no list of paths.")
+    return textures
 
 
 def _rows(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -169,7 +238,7 @@ def read_heights(rows: Any) -> np.ndarray:
     if not np.isfinite(heights).all():
         raise TileError("not_finite", "a height is not finite; export the tile again.")
     if order != list(range(CHUNK_COUNT)):
-        if sorted(order) != list(range(CHUNK_COUNT)):
+        if not all(type(chunk) is int for chunk in order) or sorted(order) != list(range(CHUNK_COUNT)):
             raise TileError("heights", f"`idx` of the heights is not each of 0 to {CHUNK_COUNT - 1} once.")
         heights = heights[np.argsort(order)]
     return heights
@@ -246,7 +315,7 @@ def texture_numbers(layers: Sequence[Any], textures: int, chunk_of: np.ndarray) 
     """
     try:
         numbers = np.array([layer["tex_id"] for layer in layers] or np.zeros(0, int))
-        if numbers.dtype.kind in "iu" and numbers.min(initial=0) >= 0 and numbers.max(initial=0) < max(textures, 1):
+        if numbers.dtype.kind in "iu" and (numbers >= 0).all() and (numbers < textures).all():
             return numbers
     except (KeyError, TypeError, ValueError):
         pass
@@ -294,6 +363,9 @@ def decoded(texts: Sequence[str], size: int, field: str, places: Sequence[Any]) 
         rows = [pybase64.b64decode(text, validate=True) for text in texts]
     except (ValueError, base64.binascii.Error) as error:
         raise TileError(field, f"{field} is no base64 ({error}); export the tile again.") from error
+    for row, place in zip(rows, places, strict=True):
+        if len(row) != size:
+            raise TileError(field, f"{field} of {place} holds {len(row)} bytes, not {size}; export the tile again.")
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(texts), size).sum(axis=1, dtype=np.uint32) / size
 
 
@@ -320,8 +392,9 @@ def read_liquids(rows: Sequence[dict[str, Any]]) -> Iterator[Liquid]:
         if not (is_finite(low) and is_finite(high)):
             raise TileError("liquids", f"the liquid of chunk {chunk} has no min_height and max_height.")
         heights = row.get("heights")
-        if heights and len(heights) != LIQUID_HEIGHTS:
-            raise TileError("liquids", f"the liquid of chunk {chunk} has {len(heights)} heights, not {LIQUID_HEIGHTS}.")
+        if heights and not (isinstance(heights, list) and len(heights) == LIQUID_HEIGHTS):
+            count = len(heights) if isinstance(heights, list) else "no"
+            raise TileError("liquids", f"the liquid of chunk {chunk} has {count} heights, not {LIQUID_HEIGHTS}.")
         yield Liquid(chunk, str(row.get("type", "water")).lower(), low, high)
 
 

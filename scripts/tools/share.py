@@ -13,6 +13,7 @@ from typing import Any
 
 from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import read_json, write_json, write_text
+from scripts.model.gate import integrity_check
 from scripts.model.package import new_folder
 from scripts.packaging.gguf_facts import read_facts
 from scripts.packaging.sums import write_sums
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "specialist": "specialist_config.json of each specialist",
         "adapter": "adapter GGUFs, in the same order",
         "certificate": "their certificates, in the same order",
+        "gate": "gate.json of their merged models, in the same order",
         "merged": "their merged models' GGUFs, whose sizes are stated beside, in the same order",
     }.items():
         stage.add_argument(f"--{name}", type=Path, nargs="+", required=True, help=words)
@@ -39,14 +41,17 @@ def main(args: argparse.Namespace) -> None:
     """Builds and publishes the package.
 
     Raises:
-        UserError: a certificate did not pass, or the files are not as many of each kind.
+        UserError: a certificate did not pass or is about other files, or the files are not as many of each kind.
     """
-    configs = [read_json(path) for path in args.specialist]
-    if not len(configs) == len(args.adapter) == len(args.certificate) == len(args.merged):
-        raise UserError("--specialist, --adapter, --certificate, --merged: name one of each for every specialist.")
-    refused = [path for path in args.certificate if read_json(path).get("passed") is not True]
-    if refused:
-        raise UserError(f"{refused[0]}: the certificate did not pass; nothing ships. Build the adapter's GGUF again.")
+    configs, gates = ([read_json(path) for path in paths] for paths in (args.specialist, args.gate))
+    if len({len(given) for given in (configs, gates, args.adapter, args.certificate, args.merged)}) > 1:
+        raise UserError(
+            "--specialist, --adapter, --certificate, --gate, --merged: name one of each for every specialist."
+        )
+    for path, adapter in zip(args.certificate, args.adapter, strict=True):
+        found = integrity_check(read_json(path), {"adapter": adapter, "base": args.base})
+        if not found["passed"]:
+            raise UserError(f"{path}: {found['detail']}; nothing ships. Build and certify the adapter's GGUF again.")
     names = [config["name"] for config in configs]
     sizes = sizes_of(args.base, dict(zip(names, args.adapter, strict=True)), args.merged)
     with new_folder(args.out) as folder:
@@ -63,6 +68,10 @@ def main(args: argparse.Namespace) -> None:
                 name: {"adapter": f"adapter-{name}.gguf", "config": f"specialist-{name}.json"} for name in names
             },
             "base": {key: read_json(args.base_json).get(key) for key in ("name", "source", "revision", "licence")},
+            "gate": {
+                name: {key: gate.get(key) for key in ("passed", "variant", "why")}
+                for name, gate in zip(names, gates, strict=True)
+            },
             "bytes": sizes,
         }
         write_json(folder / "deployment_config.json", facts)
@@ -87,6 +96,11 @@ def sizes_of(base: Path, adapters: dict[str, Path], merged: list[Path]) -> dict[
 def card(facts: dict[str, Any]) -> str:
     """README.md of the package."""
     sizes = facts["bytes"]
+    verdicts = [
+        f"- {name}: {'kept' if gate['passed'] else 'missed'} by its merged {gate['variant']}"
+        + ("" if gate["passed"] else f" ({gate['why']})")
+        for name, gate in facts["gate"].items()
+    ]
     rows = [f"| adapter-{name}.gguf | {size / 1e6:,.1f} MB |" for name, size in sizes["adapters"].items()]
     lines = [
         "# One base, several specialists",
@@ -103,7 +117,12 @@ def card(facts: dict[str, Any]) -> str:
         f"| together | {sizes['shared'] / 1e6:,.1f} MB |",
         f"| (merged models of the same specialists) | {sizes['merged'] / 1e6:,.1f} MB |",
         "",
+        "The quality limits were tried on the merged models; base and adapter together are certified, not scored:",
+        "",
+        *verdicts,
+        "",
         "    python -m scripts.tools.serve dist/tools/shared",
+        "    python -m scripts.tools.serve dist/tools/shared --mcp-json   # what to paste into a client",
     ]
     return "\n".join(lines) + "\n"
 

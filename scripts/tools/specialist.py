@@ -8,17 +8,22 @@ python -m scripts.tools.specialist --training models/tools/veran/training/traini
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.cli import StageParser, run, say
+from scripts.lib.chat import prompt_text, render, render_text
+from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import read_json, write_json
 from scripts.lib.records import Record, read_records
 from scripts.lib.sampling import spread
 from scripts.lib.tokenizer import Tokenizer
+from scripts.lib.tool_prompt import CALL_CLOSE, CALL_OPEN
+from scripts.tools.answers import parse
 
 PHRASES = 400  # instructions that the router knows a specialist by
-ROOM = 256  # tokens of an answer: five calls
+ROOM = 256  # tokens of an answer, or a quarter more than the longest one in training
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +39,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Runs the stage."""
+    """Writes the file.
+
+    Raises:
+        UserError: the base's template writes calls in a form that the server does not.
+    """
     training, records = read_json(args.training), read_records(args.train)
     config = specialist_config(args.run, args.description, training, records, Tokenizer(args.base_json.parent))
     write_json(args.out, config)
@@ -46,6 +55,8 @@ def specialist_config(
 ) -> dict[str, Any]:
     """What serves the specialist: its prompt, tools and template, how it was trained, what it is asked."""
     asked = [record for record in records if record.expect[0]["kind"] == "calls"]
+    refuse_other_forms(name, asked, tokenizer)
+    longest = max(longest_answer(render(tokenizer, record).mask) for record in records)
     return {
         "name": name,
         "description": description,
@@ -53,12 +64,35 @@ def specialist_config(
         "focus": [tool["function"]["name"] for tool in records[0].tools],
         "tools": records[0].tools,
         "training": training.get("settings", {}),
-        "max_new_tokens": ROOM,
+        "max_new_tokens": max(ROOM, longest * 5 // 4),
         "chat_template": tokenizer.chat_template,
         "bos_token": tokenizer.bos_token or "",
         "eos_token": tokenizer.eos_token or "",
         "phrases": [first_words(record) for record in spread(asked, PHRASES)],
     }
+
+
+def refuse_other_forms(name: str, asked: list[Record], tokenizer: Tokenizer) -> None:
+    """Stops where the template writes calls in a form that the server's grammar would never let the model write.
+
+    Raises:
+        UserError: it names the form.
+    """
+    for record in asked[:1]:
+        at = next(iter(record.answers))
+        prompt = prompt_text(tokenizer, record, at)
+        said = render_text(tokenizer, record.messages[: at + 1], record.tools, prompt=False)[len(prompt) :]
+        due = [tuple(call) for call in record.expect[0]["calls"]]
+        if not said.lstrip().startswith(CALL_OPEN) or list(parse(said.partition(CALL_CLOSE)[0]).calls) != due[:1]:
+            raise UserError(
+                f"tools.runs.{name}.base: its chat template writes a call as {said.strip()[:60]!r}, but the server "
+                f"lets a model write {CALL_OPEN}{{...}}{CALL_CLOSE} only; choose a base with Qwen's form or with none."
+            )
+
+
+def longest_answer(mask: Sequence[int]) -> int:
+    """Tokens of the longest answer in a loss mask."""
+    return max((len(list(run)) for on, run in groupby(mask) if on), default=0)
 
 
 def first_words(record: Record) -> str:

@@ -120,6 +120,7 @@ rule tools_share:
         specialists=of_specialists("models/tools/{}/adapter/specialist_config.json"),
         adapters=of_specialists("models/tools/{}/gguf/adapter.gguf"),
         certificates=of_specialists("models/tools/{}/gguf/adapter-certificate.json"),
+        gates=of_specialists("reports/tools/{}/gate.json"),
         merged=of_specialists(f"models/tools/{{}}/gguf/model-{shared_type()}.gguf"),
     output:
         sums="dist/tools/shared/SHA256SUMS",
@@ -140,4 +141,4 @@ rule tools_share:
     shell:
         "python -m scripts.tools.share --base {input.base:q} --base-json {input.card:q}"
         " --specialist {input.specialists:q} --adapter {input.adapters:q} --certificate {input.certificates:q}"
-        " --merged {input.merged:q} --out {params.folder:q} --log {log:q}"
+        " --gate {input.gates:q} --merged {input.merged:q} --out {params.folder:q} --log {log:q}"

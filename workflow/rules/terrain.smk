@@ -27,6 +27,33 @@ rule terrain_generate:
         "python -m scripts.terrain.generate --out {params.folder:q} --params {params.options:q} --log {log:q}"
 
 
+# The user's own exporter. Which tiles it writes, and so which shards there are, is known only afterwards.
+checkpoint terrain_export:
+    input:
+        TERRAIN.export_inputs if TERRAIN else [],
+    output:
+        files="data/exported/terrain/{map}/files.json",
+    log:
+        "logs/terrain/export-{map}.log",
+    benchmark:
+        "benchmarks/out/terrain/export-{map}.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=600,
+        disk_mb=50000,
+    params:
+        # A function: what looks like a wildcard in a plain text would be taken for one.
+        command=lambda wildcards: TERRAIN.export_command,
+        folder=subpath(output.files, parent=True),
+        code=code("scripts.terrain.exporter"),
+    shell:
+        "python -m scripts.terrain.exporter --map {wildcards.map:q} --command {params.command:q}"
+        " --out {params.folder:q} --log {log:q}"
+
+
 rule terrain_ingest:
     input:
         files=shard_inputs,
@@ -58,7 +85,7 @@ rule terrain_ingest:
 
 rule terrain_curate:
     input:
-        manifests=[f"{folder}/manifest.json" for folder in shard_folders()],
+        manifests=shard_manifests,
     output:
         train="data/curated/terrain/{run}/train.jsonl",
         val="data/curated/terrain/{run}/val.jsonl",
@@ -79,7 +106,7 @@ rule terrain_curate:
         runtime=20,
         disk_mb=1000,
     params:
-        shards=shard_folders(),
+        shards=lambda wildcards, input: [str(Path(name).parent) for name in input.manifests],
         system_prompt=lambda wildcards: CONFIG.run(
             "terrain", wildcards.run
         ).system_prompt,
@@ -126,6 +153,33 @@ rule terrain_score:
         "python -m scripts.terrain.score --records {input.records:q} --train {input.train:q}"
         " --predictions {input.predictions:q} --run {wildcards.run:q} --scope {params.scope:q}"
         " --out {output.metrics:q} --params {params.options:q} --log {log:q}"
+
+
+rule terrain_sheet:
+    input:
+        records="data/curated/terrain/{run}/test.jsonl",
+        form="data/curated/terrain/{run}/stats.json",
+        pictures="data/curated/terrain/{run}/pictures.json",
+        predictions=lambda wildcards: prediction_files("terrain", wildcards.run),
+        gate="reports/terrain/{run}/gate.json",
+    output:
+        sheet="reports/terrain/{run}/sheet.jpg",
+    log:
+        "logs/terrain/{run}/sheet.log",
+    benchmark:
+        "benchmarks/out/terrain/{run}/sheet.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+        disk_mb=20,
+    params:
+        code=code("scripts.terrain.sheet"),
+    shell:
+        "python -m scripts.terrain.sheet --records {input.records:q} --predictions {input.predictions:q}"
+        " --gate {input.gate:q} --out {output.sheet:q} --log {log:q}"
 
 
 rule terrain_deploy:

@@ -33,14 +33,16 @@ NEUTRAL = 127  # a vertex colour that changes nothing
 
 
 def texture_path(map_name: str, material: int) -> str:
-    """The invented path of a material's texture, such as ``tileset\\eastvale\\eagrass01.blp``."""
-    folder = map_name.lower()
-    return f"tileset\\{folder}\\{folder[:2]}{TEXTURES[MATERIALS[material]]}.blp"
+    """The invented path of a material's texture, such as ``tileset\\eastvale\\grass01.blp``.
+
+    The file's own name is the same on every map: a picture does not show which map it is of.
+    """
+    return f"tileset\\{map_name.lower()}\\{TEXTURES[MATERIALS[material]]}.blp"
 
 
 def object_name(map_name: str, thing: Thing) -> str:
     """The invented path of a thing's model."""
-    folder, name = map_name.lower(), f"{map_name.lower()[:2]}{thing.kind}{thing.variant + 1:02d}"
+    folder, name = map_name.lower(), f"{thing.kind}{thing.variant + 1:02d}"
     if thing.kind in BUILDINGS:
         return f"world\\wmo\\{folder}\\buildings\\{name}.wmo"
     return f"world\\{folder}\\passivedoodads\\{'rocks' if thing.kind == 'rock' else 'trees'}\\{name}.m2"

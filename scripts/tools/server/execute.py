@@ -108,7 +108,9 @@ def run_call(call: Call, allowed: Mapping[str, Command], timeout: float = TIMEOU
         return Result(name=call.name, ran=False, reason=f"could not be started: {error.strerror or error}")
     output, late = _watch(process, timeout)
     reason = f"stopped after {timeout:g} s" if late else ""
-    return Result(name=call.name, ran=True, exit_code=process.returncode, output=output, reason=reason)
+    # A program that had to be stopped did not succeed, even if the first of its processes ended well before that.
+    code = None if late else process.returncode
+    return Result(name=call.name, ran=True, exit_code=code, output=output, reason=reason)
 
 
 def arguments(command: Command, given: Mapping[str, Any]) -> list[str]:

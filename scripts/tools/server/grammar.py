@@ -3,7 +3,9 @@
 Calls are written exactly as training shows them: JSON with a blank after ``:`` and ``,``, parameters in the schema's
 order, one call after the other, with or without the line breaks that Qwen's template has inside the tags.
 
-What a grammar cannot say in a few rules (a number's exact bounds, a pattern) is checked after the parse.
+A text may be as long as the answer has tokens: a limit of the grammar's own would close it early, and a value that is
+cut would look whole (no float has more than 17 digits that count). What a grammar cannot say in a few rules (the bounds
+of a decimal number, a pattern) is checked after the parse.
 """
 
 from __future__ import annotations
@@ -18,20 +20,17 @@ from scripts.tools.schema import Tool
 from scripts.tools.validate import MAX_CALLS
 from scripts.tools.values import BYTES_FORMAT, hex_digits
 
-STRING_CHARACTERS = 400
-HEX_PAIRS = 256
-NUMBER_DIGITS = 15  # a float holds them all
-
 # Characters are listed by range: control characters, surrogates and whatever else JSON cannot hold stay out.
 ABOVE_ASCII = r"\u00A0-\uD7FF\uE000-\U0010FFFF"
 SHARED = {
     "nl": r'"\n"?',
     "hex": "[0-9A-Fa-f]",
     "pair": "hex hex",
-    "bytes": rf'"\"" pair (" " pair){{0,{HEX_PAIRS - 1}}} "\""',
+    "bytes": r'"\"" pair (" " pair)* "\""',
     "char": rf'[\x20-\x21\x23-\x5B\x5D-\x7E{ABOVE_ASCII}] | "\\" (["\\bfnrt] | "u00" [01] hex)',
     "boolean": '"true" | "false"',
-    "number": '"-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,6})?',
+    "string": r'"\"" char* "\""',
+    "number": '"-"? ("0" | [1-9] [0-9]*) ("." [0-9]{1,17})?',
     "list": '"[" (value (", " value)*)? "]"',
     "object": '"{" (string ": " value (", " string ": " value)*)? "}"',
     "value": 'object | list | string | number | boolean | "null"',
@@ -54,14 +53,13 @@ def written(named: Mapping[str, str]) -> str:
     return "".join(f"{name} ::= {body}\n" for name, body in named.items())
 
 
-def rules(tools: Mapping[str, Tool], longest: int = STRING_CHARACTERS) -> dict[str, str]:
-    """The grammar's rules by name, ``root`` first; ``longest`` bounds the characters of a string."""
+def rules(tools: Mapping[str, Tool]) -> dict[str, str]:
+    """The grammar's rules by name, ``root`` first."""
     names = [f"tool{index}" for index in range(len(tools))]
     found = {
         "root": "calls | text" if tools else "text",
         "calls": f"call (nl call){{0,{MAX_CALLS - 1}}}",
         "call": f"{literal(CALL_OPEN)} nl ({' | '.join(names)}) nl {literal(CALL_CLOSE)}",
-        "string": rf'"\"" char{{0,{longest}}} "\""',
         **SHARED,
     }
     if not tools:
@@ -128,36 +126,59 @@ def _string(rule: dict[str, Any]) -> str:
 
 
 def _integer(rule: dict[str, Any]) -> str:
-    """Digits between the counts of both bounds, without leading zeros."""
+    """Whole numbers from one bound to the other, both included, without leading zeros."""
     low, high = _whole(rule.get("minimum"), math.ceil), _whole(rule.get("maximum"), math.floor)
-    forms = []
-    if (low is None or low <= 0) and (high is None or high >= 0):
-        forms.append('"0"')
-    if high is None or high > 0:
-        forms.append(_digits(_count(low, 1) if low is not None and low > 0 else 1, _count(high, NUMBER_DIGITS)))
+    forms = _span(max(low or 0, 0), high) if high is None or high >= 0 else []
     if low is None or low < 0:
-        least = _count(high, 1) if high is not None and high < 0 else 1
-        forms.append(f'"-" {_digits(least, _count(low, NUMBER_DIGITS))}')
+        least = -high if high is not None and high < 0 else 1
+        forms.append(f'"-" ({" | ".join(_span(least, None if low is None else -low))})')
     return f"({' | '.join(forms)})"
 
 
+def _span(low: int, high: int | None) -> list[str]:
+    """Alternatives for the whole numbers from ``low`` (0 or more) to ``high``; None: without end."""
+    forms = ['"0"'] if low == 0 else []
+    first, last = str(max(low, 1)), None if high is None else str(high)
+    if last is None:
+        return [*forms, _alike(first, "9" * len(first)), f"[1-9] [0-9]{{{len(first)},}}"]
+    for size in range(len(first), len(last) + 1):
+        least = first if size == len(first) else "1" + "0" * (size - 1)
+        most = last if size == len(last) else "9" * size
+        forms += [_alike(least, most)] if least <= most else []
+    return forms
+
+
+def _alike(low: str, high: str) -> str:
+    """The numbers between two of as many digits."""
+    if len(low) == 1:
+        return f"[{low}-{high}]"
+    zeros, nines = "0" * (len(low) - 1), "9" * (len(low) - 1)
+    first, last = int(low[0]), int(high[0])
+    if first == last:
+        return f'"{first}" {_alike(low[1:], high[1:])}'
+    forms = []
+    if low[1:] != zeros:
+        forms.append(f'"{first}" {_alike(low[1:], nines)}')
+        first += 1
+    top = []
+    if high[1:] != nines:
+        top.append(f'"{last}" {_alike(zeros, high[1:])}')
+        last -= 1
+    if first <= last:
+        forms.append(f"[{first}-{last}] [0-9]{{{len(zeros)}}}")
+    return f"({' | '.join(forms + top)})"
+
+
 def _number(rule: dict[str, Any]) -> str:
+    """Decimal numbers with no more digits before the point than the bounds have."""
     low, high = _whole(rule.get("minimum"), math.floor), _whole(rule.get("maximum"), math.ceil)
     sign = '"-"? ' if low is None or low < 0 else ""
-    digits = NUMBER_DIGITS if low is None or high is None else max(_count(low, 1), _count(high, 1))
-    return f'{sign}("0" | {_digits(1, digits)}) ("." [0-9]{{1,6}})?'
+    more = "*" if low is None or high is None else f"{{0,{max(len(str(abs(low))), len(str(abs(high)))) - 1}}}"
+    return f'{sign}("0" | [1-9] [0-9]{more}) ("." [0-9]{{1,17}})?'
 
 
 def _whole(bound: float | None, rounded: Any) -> int | None:
     return None if bound is None else int(rounded(bound))
-
-
-def _count(bound: int | None, otherwise: int) -> int:
-    return otherwise if bound is None else len(str(abs(bound)))
-
-
-def _digits(least: int, most: int) -> str:
-    return f"[1-9] [0-9]{{{least - 1},{most - 1}}}"
 
 
 def literal(text: str) -> str:

@@ -120,7 +120,9 @@ class Specialist:
 def judge(name: str, said: Completion, tools: Mapping[str, Tool]) -> Reply:
     """The answer of specialist ``name`` in what its model said: every call is valid, or none is given."""
     answer = parse(said.text)
-    wrong = [sentence for call in answer.calls for _, sentence in call_problems(call, tools)]
+    calls = [canonical_call(call, tools) for call in answer.calls]
+    # As they were written, and as they leave: the canonical way of writing may be one that an enum does not have.
+    wrong = [said for call in (*answer.calls, *calls) for _, said in call_problems(call, tools)]
     cut = said.finish == "length"
     if answer.declines:
         words = answer.text or "The model said nothing."
@@ -130,9 +132,8 @@ def judge(name: str, said: Completion, tools: Mapping[str, Tool]) -> Reply:
     elif answer.broken:
         reason = "The model wrote a call that is no JSON of a call; say it in other words."
     elif wrong:
-        reason = f"The model's call does not keep the schema: {' '.join(wrong)}"
+        reason = f"The model's call does not keep the schema: {' '.join(dict.fromkeys(wrong))}"
     else:
-        calls = [canonical_call(call, tools) for call in answer.calls]
         return Reply(specialist=name, declined=False, reason=answer.text, calls=[_as_call(*call) for call in calls])
     return Reply(specialist=name, declined=True, reason=reason)
 

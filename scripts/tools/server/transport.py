@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +21,7 @@ from scripts.lib.cli import UserError, say
 LOOPBACK = "127.0.0.1"
 PATH = "/mcp"
 HOSTS = (LOOPBACK, "localhost")
+NO_ID = ErrorData(code=INVALID_REQUEST, message="Invalid request: its id is no text and no integer")
 MAX_BODY = 1 << 20  # bytes of one HTTP request; the longest instruction takes 24 kB as JSON escapes
 
 
@@ -55,7 +57,7 @@ def _error_of(item: SessionMessage | Exception) -> ErrorData | None:
     message = item.message
     # To the SDK a request whose id is neither text nor an integer is a notification, which nobody answers.
     if isinstance(message, JSONRPCNotification) and not message.method.startswith("notifications/"):
-        return ErrorData(code=INVALID_REQUEST, message="Invalid request: its id is no text and no integer")
+        return NO_ID
     return None
 
 
@@ -75,12 +77,63 @@ def serve_http(server: Server[Any], port: int) -> None:
         app = server.streamable_http_app(
             streamable_http_path=PATH, transport_security=security, max_request_body_size=MAX_BODY, host=LOOPBACK
         )
+        app = refusing_odd_ids(app)
         # uvicorn's own logging would write requests to stdout.
         config = uvicorn.Config(
             app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=5
         )
         say(f"listening on {address(listening.getsockname()[1])}")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def refusing_odd_ids(app: Any) -> Any:
+    """The ASGI application behind a door: requests whose id is neither text nor a whole number get an error.
+
+    The SDK takes them for notifications, which nobody answers: their sender would wait for ever.
+    """
+
+    async def door(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await app(scope, receive, send)
+            return
+        held, body = [], b""
+        while len(body) <= MAX_BODY:
+            held.append(await receive())
+            body += held[-1].get("body", b"")
+            if not held[-1].get("more_body"):
+                break
+        if has_odd_id(body):
+            await _refuse(send)
+            return
+        waiting = iter(held)
+        await app(scope, lambda: _next(waiting, receive), send)
+
+    return door
+
+
+async def _next(waiting: Iterator[Any], receive: Any) -> Any:
+    """What was read already, then what comes."""
+    message = next(waiting, None)
+    return await receive() if message is None else message
+
+
+def has_odd_id(body: bytes) -> bool:
+    """Whether a body is a request, and none that could be answered: a call with no id of a kind that JSON-RPC knows."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):  # the SDK says so itself
+        return False
+    if not isinstance(value, dict) or not isinstance(value.get("method"), str):
+        return False
+    known = isinstance(value.get("id"), str | int) and not isinstance(value.get("id"), bool)
+    return not known and not value["method"].startswith("notifications/")
+
+
+async def _refuse(send: Any) -> None:
+    answer = JSONRPCError(jsonrpc="2.0", id=None, error=NO_ID).model_dump_json(exclude_unset=True).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
 
 
 def address(port: int) -> str:
