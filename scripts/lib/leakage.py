@@ -47,14 +47,19 @@ def jaccard(first: Collection, second: Collection) -> float:
 
 
 def near_pairs(
-    texts: Mapping[str, str], threshold: float, width: int = WIDTH, sides: Mapping[str, str] | None = None
+    texts: Mapping[str, str | Sequence[str]],
+    threshold: float,
+    width: int = WIDTH,
+    sides: Mapping[str, str] | None = None,
 ) -> list[Pair]:
     """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact, without comparing all with all.
 
-    With ``sides`` only pairs whose texts lie on different ones: what a proof looks for, and much less to compare.
+    A text is given as such, or as its words. With ``sides`` only pairs whose texts lie on different ones: what a proof
+    looks for, and much less to compare.
     """
     keys = sorted(texts)
-    sets = runs_of([words(texts[key]) for key in keys], width)
+    found = (texts[key] for key in keys)
+    sets = runs_of([words(text) if isinstance(text, str) else text for text in found], width)
     one, other, shares = similar(sets, threshold, sides and _numbers(keys, sides))
     low, high = np.minimum(one, other).tolist(), np.maximum(one, other).tolist()
     return sorted(Pair(keys[a], keys[b], share) for a, b, share in zip(low, high, shares.tolist(), strict=True))
@@ -95,18 +100,18 @@ def exact_pairs(texts: Mapping[str, str]) -> list[Pair]:
 
 def clusters(keys: Iterable[str], pairs: Iterable[Sequence]) -> dict[str, str]:
     """The cluster of each key, named after its smallest member: keys joined by pairs, directly or through others."""
-    parent = {key: key for key in keys}
+    ordered = sorted(set(keys))
+    number = {key: place for place, key in enumerate(ordered)}
+    edges = np.array([(number[pair[0]], number[pair[1]]) for pair in pairs], np.int64).reshape(-1, 2)
+    if not len(edges):
+        return dict(zip(ordered, ordered, strict=True))
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
 
-    def root(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for pair in pairs:
-        low, high = sorted((root(pair[0]), root(pair[1])))
-        parent[high] = low
-    return {key: root(key) for key in sorted(parent)}
+    graph = csr_matrix((np.ones(len(edges), np.int8), edges.T), shape=(len(ordered), len(ordered)))
+    _, labels = connected_components(graph, directed=False)
+    _, smallest = np.unique(labels, return_index=True)
+    return {key: ordered[place] for key, place in zip(ordered, smallest[labels].tolist(), strict=True)}
 
 
 def across(pairs: Iterable[Pair], sides: Mapping[str, str]) -> list[Pair]:

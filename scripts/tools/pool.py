@@ -49,9 +49,14 @@ def make_pool(
         pool.examples[example.id], pool.masked[example.id] = example, masked
     texts = sorted(set(pool.masked.values()))
     apart = start_one_word_pairs(texts, workers)
-    pairs = near_pairs({text: text for text in texts}, min(options.near_threshold, options.drop_threshold), SHINGLE)
+    pairs = near_pairs(said_words(texts), min(options.near_threshold, options.drop_threshold), SHINGLE)
     drop_near(pool, pairs, options.drop_threshold)
     return pool, merged(apart(), [pair for pair in pairs if pair.similarity >= options.near_threshold])
+
+
+def said_words(masked: Iterable[str]) -> dict[str, list[str]]:
+    """The words of masked texts; a masked value is none."""
+    return {text: text.replace("#", " ").split() for text in masked}
 
 
 def start_one_word_pairs(
@@ -73,16 +78,14 @@ def merged(apart: Iterable[Pair], near: Iterable[Pair]) -> list[Pair]:
 
 def drop_near(pool: Pool, pairs: Sequence[Pair], threshold: float) -> None:
     """Drops the later of two examples that call the same and are phrased almost the same."""
-    by_text = _by_text(pool)
     close = [(pair.first, pair.second) for pair in pairs if pair.similarity >= threshold]
-    same = clusters(by_text, close)
+    same = clusters(pool.masked.values(), close)
     members = Counter(same[text] for text in pool.masked.values())
     first: dict[tuple[str, bytes], str] = {}
-    for name in sorted(pool.examples):
+    for name, example in list(pool.examples.items()):
         cluster = same[pool.masked[name]]
         if members[cluster] == 1:
             continue
-        example = pool.examples[name]
         known = first.setdefault((cluster, calls_of(example)), name)
         if known != name:
             message = f"{name} calls the same as {known} and is phrased almost as it is."
@@ -90,25 +93,17 @@ def drop_near(pool: Pool, pairs: Sequence[Pair], threshold: float) -> None:
             del pool.examples[name], pool.masked[name]
 
 
-def _by_text(pool: Pool) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for name, text in pool.masked.items():
-        found[text].append(name)
-    return found
-
-
 def group(pool: Pool, pairs: Sequence[Pair]) -> dict[str, str]:
     """The group of each example: joined are those of one template, of one masked text, and of near texts."""
     texts = set(pool.masked.values())
-    joined = clusters(sorted(texts), [pair for pair in pairs if pair.first in texts and pair.second in texts])
-    templates: dict[str, str] = {}
-    links = []
-    for name, example in sorted(pool.examples.items()):
-        own = joined[pool.masked[name]]
+    links = {(pair.first, pair.second) for pair in pairs if pair.first in texts and pair.second in texts}
+    first: dict[str, str] = {}
+    for name, example in pool.examples.items():
         if example.template is not None:
-            links.append((templates.setdefault(example.template, own), own))
-    whole = clusters(joined.values(), links)
-    return {name: whole[joined[text]] for name, text in pool.masked.items()}
+            text = pool.masked[name]
+            links.add((first.setdefault(example.template, text), text))
+    joined = clusters(texts, links)
+    return {name: joined[text] for name, text in pool.masked.items()}
 
 
 def split(pool: Pool, groups: Mapping[str, str], options: ToolsCurateOptions) -> dict[str, str]:
@@ -150,7 +145,7 @@ def prove(pool: Pool, sides: Mapping[str, str], threshold: float, workers: Worke
         if len({sides[name] for name in names}) > 1:
             leaks["near"] += [(names[0], name) for name in names[1:] if sides[name] != sides[names[0]]]
             leaks["exact"] += exact_leaks(pool, names, sides)  # what is the same throughout has the same masked text
-    near = near_pairs({text: text for text in holders}, threshold, SHINGLE, where)
+    near = near_pairs(said_words(holders), threshold, SHINGLE, where)
     for pair in merged(apart(), near):
         leaks["near"].append((holders[pair.first][0], holders[pair.second][0]))
     if leaks["exact"] or leaks["near"]:

@@ -13,9 +13,11 @@ from scripts.lib.workers import Workers
 from scripts.tools.examples import NO_EXAMPLE, Example, Fault, Register, Source, Step, parsed, row_limit, rows
 from scripts.tools.keys import content_of, mask
 from scripts.tools.schema import Tool
-from scripts.tools.validate import canonical, faults_of, is_plain, plain_tests
+from scripts.tools.validate import PlainTests, canonical, faults_of, is_plain, plain_tests
 
 BATCH = 1 << 20  # bytes of rows that a process works on at a time
+
+Row = tuple[str, int, bytes, int]  # file, number, bytes, and how many there are
 
 
 class Keyed(NamedTuple):
@@ -80,29 +82,39 @@ def _judged(
     found: Iterable[tuple[Source, bytes, int]], tools: Mapping[str, Tool], workers: Workers
 ) -> Iterator[Keyed | Fault]:
     if workers.count == 1:
-        yield from judge(tools, found)
+        for batch in _batches(found):
+            yield from judge(tools, batch)
         return
     for part in workers.each(partial(_packed, tools), _batches(found)):
         yield from _unpacked(part)
 
 
-def judge(tools: Mapping[str, Tool], found: Iterable[tuple[Source, bytes, int]]) -> Iterator[Keyed | Fault]:
-    """Each row read, checked and keyed; ids are not looked at."""
+def judge(tools: Mapping[str, Tool], batch: Sequence[Row]) -> list[Keyed | Fault]:
+    """Each row read, checked and keyed; ids are not looked at.
+
+    One step after the other for all rows, a fifth quicker than row by row: the steps push each other out of the cache.
+    """
     tests = plain_tests(tools)
-    for source, raw, size in found:
-        example = parsed(source, raw, size)
-        if isinstance(example, Fault):
-            yield example
-        elif is_plain(example, tests):
-            yield keyed(example)
-        elif faults_of(example, tools):
-            yield Keyed(example, b"", "")
-        else:
-            yield keyed(canonical(example, tools))
+    read = [parsed(Source(file, row), raw, size) for file, row, raw, size in batch]
+    examples = [row if isinstance(row, Fault) else _checked(row, tools, tests) for row in read]
+    contents = [content_of(row) if isinstance(row, Example) else b"" for row in examples]
+    masks = [mask(row.instruction) if isinstance(row, Example) else "" for row in examples]
+    return [
+        row if isinstance(row, Keyed | Fault) else Keyed(row, content, masked)
+        for row, content, masked in zip(examples, contents, masks, strict=True)
+    ]
 
 
-def _batches(found: Iterable[tuple[Source, bytes, int]]) -> Iterator[list[tuple[str, int, bytes, int]]]:
-    batch, held = [], 0
+def _checked(example: Example, tools: Mapping[str, Tool], tests: PlainTests) -> Example | Keyed:
+    """The example with canonical calls; without keys where it breaks the schema."""
+    if is_plain(example, tests):
+        return example
+    return Keyed(example, b"", "") if faults_of(example, tools) else canonical(example, tools)
+
+
+def _batches(found: Iterable[tuple[Source, bytes, int]]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    held = 0
     for source, raw, size in found:
         batch.append((source.file, source.row, raw, size))
         held += len(raw)
@@ -115,9 +127,8 @@ def _batches(found: Iterable[tuple[Source, bytes, int]]) -> Iterator[list[tuple[
 # Pickling 20,000 examples takes more than a second, as much as reading them; marshal knows plain tuples only.
 
 
-def _packed(tools: Mapping[str, Tool], batch: Sequence[tuple[str, int, bytes, int]]) -> bytes:
-    found = ((Source(file, row), raw, size) for file, row, raw, size in batch)
-    return marshal.dumps([_plain(row) for row in judge(tools, found)])
+def _packed(tools: Mapping[str, Tool], batch: Sequence[Row]) -> bytes:
+    return marshal.dumps([_plain(row) for row in judge(tools, batch)])
 
 
 def _plain(row: Keyed | Fault) -> tuple[Any, ...]:
