@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import random
+import re
 from itertools import combinations
 
 import pytest
 
 from scripts.lib import similar
-from scripts.lib.leakage import Pair, across, clusters, exact_pairs, jaccard, near_pairs, one_word_pairs, shingles
+from scripts.lib.leakage import (
+    Pair,
+    across,
+    clusters,
+    exact_pairs,
+    jaccard,
+    near_pairs,
+    one_word_pairs,
+    shingles,
+    words,
+)
 
 
 def texts_with_near_copies(seed: int) -> dict[str, str]:
@@ -126,3 +137,10 @@ def test_pairs_are_the_same_in_small_blocks_and_with_numbers_that_do_not_fit(mon
     monkeypatch.setattr(similar, "BLOCK", 20)
     monkeypatch.setattr(similar, "LARGEST", 1000)
     assert near_pairs(texts, 0.3) == whole != []
+
+
+@pytest.mark.parametrize(
+    "text", ["It's 9 o'clock_now\x1f!", "a\tb\nc\x0bd\x1ce", "Zähl ÄÖ-ß: 3²", "".join(map(chr, range(300)))]
+)
+def test_words_are_those_of_the_pattern(text):
+    assert words(text) == re.findall(r"\w+", text.lower())

@@ -302,6 +302,7 @@ def example(name, text, **extra):
 def test_masks_hide_values():
     assert mask("Read 16 bytes at $7E:F340, then 0x10!") == "read # bytes at # then #"
     assert mask("Write A9 05 8D at 7EF340") == mask("write FF 00 at 7EF341")
+    assert mask("Put be ad 05 to a$7e:1, add 2.5s of x0x1 – über 3 Räume") == "put # to a # add # of x0x1 über # räume"
 
 
 def test_rows_that_differ_by_one_word_stay_together_and_the_proof_would_notice():

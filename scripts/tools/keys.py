@@ -16,13 +16,16 @@ from scripts.lib.files import canonical_json
 from scripts.lib.leakage import words
 from scripts.tools.examples import Example
 
-VALUE = re.compile(r"\b(?:0x[0-9a-f]+|\d[\w:.]*)|\$[0-9a-f:]+|\b[0-9a-f]{2}(?: [0-9a-f]{2})+\b")  # in lower case
+# In lower case. That a value begins with one of these characters makes the search twice as quick.
+VALUE = re.compile(r"(?=[0-9a-f$])(?:\b(?:0x[0-9a-f]+|\d[\w:.]*|[0-9a-f]{2}(?: [0-9a-f]{2})+\b)|\$[0-9a-f:]+)")
 MASKED = re.compile(r"[\w#]+")
+BLANKED = {code: " " for code in range(128) if not MASKED.match(chr(code))}
 
 
 def mask(text: str) -> str:
     """The words of an instruction in lower case, a ``#`` for every value."""
-    return " ".join(MASKED.findall(VALUE.sub(" # ", text.lower())))
+    low = VALUE.sub(" # ", text.lower())
+    return " ".join(low.translate(BLANKED).split() if low.isascii() else MASKED.findall(low))
 
 
 def content_of(example: Example) -> bytes:
