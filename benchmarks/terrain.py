@@ -125,6 +125,7 @@ def run(side: str, files: list[Path]) -> tuple[int, int]:
 def ours(file: Path | None) -> Any:
     """Read, check, weigh and encode."""
     from scripts.lib.options.terrain import TerrainCheckOptions, TerrainIngestOptions
+    from scripts.lib.system import uncollected
     from scripts.terrain.export import TileFile, tile_file
     from scripts.terrain.ingest import encode_tile
     from scripts.terrain.tile import read_tile
@@ -133,7 +134,8 @@ def ours(file: Path | None) -> Any:
         return None
     found = tile_file(file.parent.parent, file)
     assert isinstance(found, TileFile)
-    return encode_tile(read_tile(found, TerrainCheckOptions()), TerrainIngestOptions())
+    with uncollected():  # as the stage does
+        return encode_tile(read_tile(found, TerrainCheckOptions()), TerrainIngestOptions())
 
 
 def bare(file: Path | None) -> Any:

@@ -16,18 +16,18 @@ from typing import Any
 # A tile's arrays are small: threads of the linear algebra would wait for each other. It reads this once, when loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import numpy as np
 from tqdm import tqdm
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
 from scripts.lib.options.terrain import TerrainCheckOptions, TerrainIngestOptions
+from scripts.lib.system import uncollected
 from scripts.terrain.answer import describe, rebuild, to_text
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
 from scripts.terrain.pictures import difference_hash, read_picture, resized, write_heights, write_picture
 from scripts.terrain.places import shard_of
 from scripts.terrain.tile import Tile, TileError, faults_in, read_tile
-from scripts.terrain.worth import riches, worth
+from scripts.terrain.worth import riches, rms, worth
 
 
 def parser() -> argparse.ArgumentParser:
@@ -96,7 +96,8 @@ def write_shard(
     rows, found = [], list(faults)
     for file in tqdm(files, desc=out.name, unit="tile", disable=None):
         try:
-            rows.append(write_tile(out, file, options, check))
+            with uncollected():
+                rows.append(write_tile(out, file, options, check))
         except TileError as error:
             found += faults_in(file, error)
     write_jsonl(out / "tiles.jsonl", rows)
@@ -151,7 +152,7 @@ def encode_tile(tile: Tile, options: TerrainIngestOptions) -> dict[str, Any]:
         "worth": round(worth(has, options.worth), 4),
         "riches": has._asdict(),
         "answer": to_text(ground),
-        "round_trip_yards": round(float(np.sqrt(np.mean((rebuilt - tile.field) ** 2))), 4),
+        "round_trip_yards": round(rms(rebuilt - tile.field), 4),
     }
 
 

@@ -230,11 +230,13 @@ def read_heights(rows: Any) -> np.ndarray:
         raise TileError("heights", f"has heights of {found} chunks, not {CHUNK_COUNT}; export the tile again.")
     try:
         order = [row["idx"] for row in rows]
-        heights = np.array([row["h"] for row in rows], np.float64)
-    except (KeyError, TypeError, ValueError):
-        raise _wrong_heights(rows) from None
-    if heights.shape != (CHUNK_COUNT, VERTICES):
-        raise _wrong_heights(rows)
+        given = [row["h"] for row in rows]
+        if set(map(len, given)) != {VERTICES}:
+            raise _wrong_heights(rows)
+        heights = np.fromiter(chain.from_iterable(given), np.float64, CHUNK_COUNT * VERTICES)
+    except (KeyError, TypeError, ValueError) as error:
+        raise (error if isinstance(error, TileError) else _wrong_heights(rows)) from None
+    heights = heights.reshape(CHUNK_COUNT, VERTICES)
     if not np.isfinite(heights).all():
         raise TileError("not_finite", "a height is not finite; export the tile again.")
     if order != list(range(CHUNK_COUNT)):

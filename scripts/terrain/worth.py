@@ -6,6 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from scripts.lib.options.terrain import PickOptions, WorthOptions
 from scripts.terrain.tile import CHUNK_COUNT, Tile
 
@@ -36,7 +38,7 @@ def riches(tile: Tile) -> Riches:
     """Counts what there is in a tile."""
     holed = tile.holes.reshape(16, 4, 16, 4).any(axis=(1, 3))
     return Riches(
-        relief=float(tile.field.std()),
+        relief=rms(tile.field - tile.field.mean()),
         textures=len(tile.textures),
         layers=float(tile.layers.mean()),
         blended=int(tile.blended.sum()) / CHUNK_COUNT,
@@ -46,6 +48,11 @@ def riches(tile: Tile) -> Riches:
         shadows=tile.shadows,
         holes=int(holed.sum()),
     )
+
+
+def rms(field: np.ndarray) -> float:
+    """The root of the mean square."""
+    return float(np.sqrt(np.vdot(field, field) / field.size))
 
 
 def worth(has: Riches, weights: WorthOptions) -> float:
