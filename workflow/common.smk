@@ -196,7 +196,9 @@ def packages(system=None):
 def named_targets():
     """Target name to files: a system's name, and five stages of each run."""
     targets = {system: packages(system) for system in CONFIG.systems()}
-    targets |= {"terrain": packages("terrain") + terrain_sheets()} if CONFIG.terrain else {}
+    targets |= (
+        {"terrain": packages("terrain") + terrain_sheets()} if CONFIG.terrain else {}
+    )
     for run in CONFIG.runs():
         here = f"{run.system}/{run.name}"
         stages = {

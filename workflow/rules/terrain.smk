@@ -106,7 +106,9 @@ rule terrain_curate:
         runtime=20,
         disk_mb=1000,
     params:
-        shards=lambda wildcards, input: [str(Path(name).parent) for name in input.manifests],
+        shards=lambda wildcards, input: [
+            str(Path(name).parent) for name in input.manifests
+        ],
         system_prompt=lambda wildcards: CONFIG.run(
             "terrain", wildcards.run
         ).system_prompt,
