@@ -66,12 +66,6 @@ def sight(request, sights):
     return sights[request.param]
 
 
-# llama.cpp's logits after a picture are no numbers for a tiny random Qwen2-VL or Qwen2.5-VL, whatever its sizes; not
-# understood yet. Strict: the day it works these tests say so.
-BLIND = pytest.mark.xfail(strict=True, reason="llama.cpp answers NaN after pictures for these two families")
-SEEING = ["qwen3_vl", *(pytest.param(family, marks=BLIND) for family in ("qwen2_vl", "qwen2_5_vl"))]
-
-
 def run_certify(sight: Sight, out: Path, **changes) -> dict:
     folder = sight.folder
     files = {
@@ -83,7 +77,7 @@ def run_certify(sight: Sight, out: Path, **changes) -> dict:
     return {check["name"]: check for check in read_json(out)["checks"]}
 
 
-@pytest.mark.parametrize("family", SEEING)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_certificate_of_a_model_that_sees(sights, family, tmp_path):
     sight = sights[family]
     checks = run_certify(sight, tmp_path / "certificate.json")
@@ -132,7 +126,7 @@ def run_predict(sight: Sight, out: Path, *arguments) -> list[dict]:
     return [row for _, row in read_jsonl(out)]
 
 
-@pytest.mark.parametrize("family", SEEING)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_merged_and_unmerged_answer_alike(sights, family, tmp_path):
     sight = sights[family]
     folder = sight.folder

@@ -37,6 +37,9 @@ def save_tiny_vlm(family: str, folder: Path, seed: int = 0, dtype: str = "float1
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(seed)
     model = AutoModelForImageTextToText.from_config(make_config(family, tokenizer)).to(getattr(torch, dtype))
+    # A fresh model's padding token, here also the end of a turn, is all zeros. No published model's is; and of such a
+    # row llama.cpp's qwen2vl makes NaN.
+    torch.nn.init.normal_(model.get_input_embeddings().weight.data[tokenizer.pad_token_id], std=0.02)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
