@@ -73,9 +73,8 @@ def row_of(case: Case, completion: str) -> np.ndarray:
     minimap = cv2.imread(str(below(case.folder, case.record.images[0])), cv2.IMREAD_COLOR)
     said, error, words = answered(completion, true, case)
     shades = [panel(minimap, SIDE), panel(tile_shade(true), SIDE), panel(said, SIDE), panel(error, SIDE)]
-    where = "unseen style, " if case.unseen else ""
-    told = f"{where}{true.min():.0f} to {true.max():.0f} yards"
-    notes = ["", told, words, ""]
+    told = f"{true.min():.0f} to {true.max():.0f} yards"
+    notes = ["unseen style" if case.unseen else "", told, words, ""]
     return stacked([beside(shades), beside([titled(SIDE, TITLE, note) for note in notes])])
 
 
