@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -188,19 +189,21 @@ def wet_values(field: list[list[float]], liquid: dict[str, Any]) -> int:
 
 def way_back(field: list[list[float]], cells: list[list[float]]) -> float:
     """RMSE between the ground and what its cells say of it: each value a sum over the 8 cells of its column."""
-    from scripts.terrain.answer import _between
-
-    global SPREAD
-    SPREAD = SPREAD or _between(8).tolist()
-    wide = [[sum(a * b for a, b in zip(weights, row, strict=True)) for row in cells] for weights in SPREAD]
+    spread = spread_of(len(cells))
+    wide = [[sum(a * b for a, b in zip(weights, row, strict=True)) for row in cells] for weights in spread]
     total = 0.0
-    for row, weights in zip(field, SPREAD, strict=True):
+    for row, weights in zip(field, spread, strict=True):
         for true, column in zip(row, wide, strict=True):
             total += (sum(a * b for a, b in zip(weights, column, strict=True)) - true) ** 2
     return math.sqrt(total / 257**2)
 
 
-SPREAD: list[list[float]] = []
+@cache
+def spread_of(cells: int) -> list[list[float]]:
+    """What each cell along a side adds to each grid point; ours, made once, since the way there is not compared."""
+    from scripts.terrain.answer import between
+
+    return between(cells).tolist()
 
 
 def cell(field: list[list[float]], row: int, column: int) -> float:

@@ -1,4 +1,4 @@
-"""The whole road with the real stages on a tiny random model: Markdown in, a package that replays its answers out."""
+"""The whole road with the real stages on tiny random models: raw files in, packages that replay their answers out."""
 
 import json
 import os
@@ -18,6 +18,7 @@ scope: road
 jobs_at_once: 2
 bases:
   tiny: {source: "recipe:tiny-llama", licence: apache-2.0, dtype: float16, billions: 0.0001}
+  sketch: {source: "recipe:sketch-vl@0", licence: apache-2.0, dtype: float16, billions: 0.006}
 train: {max_steps: 3, max_tokens: 6000, lora: {r: 4}, learning_rate: 1.0e-2, eval_steps: 3, report_to: []}
 export: {quants: [Q8_0, Q5_0]}
 certify: {max_tokens: 6000, logit_records: 1, quant_records: 1, tokenizer_texts: 20}
@@ -36,6 +37,16 @@ tools:
   train: {batch_size: 2}
   runs:
     all: {base: tiny, description: "Knows every tool.", system_prompt: "Call tools.", focus: FOCUS}
+terrain:
+  generate:
+    - {map: Eastvale, tiles: 36}
+    - {map: Northreach, tiles: 4, seed: 11, style: atlas}
+  ingest: {inputs: [minimap, shadow, alpha1], image_size: 64}
+  curate: {unseen: [Northreach], block: 2, max_per_split: 2}
+  export: {quants: [Q8_0]}
+  train: {batch_size: 2}
+  runs:
+    tile: {base: sketch, system_prompt: "You are a surveyor."}
 """
 CONFIG = ("--configfile", "e2e.yaml")
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
@@ -109,6 +120,18 @@ def test_specialist_is_scored_packaged_and_shares_a_certified_base(built):
     assert "questline-tools" in json.loads(served.stdout)["mcpServers"]
 
 
+def test_a_model_that_is_shown_several_pictures_is_certified_scored_and_packaged(built):
+    rows = [json.loads(line) for line in (built / "data/curated/terrain/tile/test.jsonl").read_text().splitlines()]
+    assert {len(row["images"]) for row in rows} == {3}
+    checks = {check["name"]: check for check in read(built / "models/terrain/tile/gguf/certificate.json")["checks"]}
+    assert checks["logits:pictures"]["passed"]
+    metrics = read(built / "reports/terrain/tile/metrics.json")
+    assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
+    assert set(metrics["baselines"]) == {"mean", "flat", "nearest", "shuffled"} == set(metrics["unseen"]["baselines"])
+    assert (built / "reports/terrain/tile/sheet.jpg").is_file()
+    assert run(built, "scripts.model.verify", "dist/terrain/tile").returncode == 0
+
+
 def test_second_run_has_nothing_to_do(built):
     done = run(built, "snakemake", *CONFIG, "--cores", "2")
     assert "Nothing to be done" in done.stdout + done.stderr
@@ -119,7 +142,7 @@ def test_summary_prints_the_table_and_the_file(built):
     assert done.returncode == 0, done.stderr
     assert "call_f1" in done.stdout
     lines = [line for line in done.stdout.splitlines() if line.startswith("model: ")]
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert all((built / line.split()[1]).is_file() for line in lines)
 
 

@@ -18,6 +18,7 @@ from scripts.terrain.generator.cover import MATERIALS, PIXELS, cover_of, pixels
 from scripts.terrain.generator.ground import INNER, ground_of
 from scripts.terrain.generator.minimap import minimap, shading
 from scripts.terrain.generator.styles import STYLES
+from scripts.terrain.generator.things import things_of
 from scripts.terrain.generator.world import world_of
 from scripts.terrain.geometry import CORNER, TILE, stitch, to_placement, within_tile
 
@@ -230,6 +231,26 @@ def test_snow_lies_high_and_rock_is_steep(block: list[tuple[Any, Any]]) -> None:
     assert snow[0] < 0.01 < 0.4 < snow[3]
     rock = shares[MATERIALS.index("rock")]
     assert rock[slope > 1].mean() > rock[slope < 0.4].mean() + 0.4
+
+
+def test_things_stand_where_they_belong(block: list[tuple[Any, Any]]) -> None:
+    """Trees in forests on dry land, pines where it is colder than where oaks stand, houses in towns off the road."""
+    cold: dict[str, list[float]] = {"pine": [], "oak": []}
+    thick, houses = [], 0
+    for ground, cover in block:
+        for thing in things_of(world_of(SEED), ground, cover):
+            at = round(thing.row) - ground.origin[0], round(thing.column) - ground.origin[1]
+            if thing.kind in cold:
+                assert not ground.water[at]
+                cold[thing.kind].append(ground.heights[at] / 140 - ground.warmth[at])
+                thick.append(cover.forest[at])
+            elif thing.kind in ("house", "inn"):
+                houses += 1
+                assert ground.town[at] > 0.5 and ground.road[at] > 4.5
+                assert ground.heights[at] > ground.surface[at]
+    assert houses > 5 and min(map(len, cold.values())) > 100
+    assert np.mean(cold["pine"]) > np.mean(cold["oak"]) + 0.3
+    assert np.mean(thick) > 2 * np.mean([cover.forest.mean() for _, cover in block])
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -14,7 +14,15 @@ from scripts.lib.options.terrain import TerrainCheckOptions
 from scripts.terrain import check
 from scripts.terrain.export import Fault, by_name, find_exports, find_tiles, pictures_of, tiles_in
 from scripts.terrain.geometry import CORNER, GRID, TILE, stitch, to_placement, to_world, unstitch, within_tile
-from scripts.terrain.pictures import alike, difference_hash, read_heights, read_picture, resized, write_heights
+from scripts.terrain.pictures import (
+    alike,
+    difference_hash,
+    read_heights,
+    read_picture,
+    resized,
+    write_heights,
+    write_picture,
+)
 from scripts.terrain.tile import Liquid, Thing, TileError, read_tile
 
 ON_GRID = np.fromfunction(slope, (GRID, GRID))
@@ -99,6 +107,7 @@ def test_chunks_may_be_objects(export):
 BAD = {
     "chunk beyond": ({"chunk_layers": [{"idx": 256, "layers": []}]}, "an idx 256 that is no chunk"),
     "few chunks": ({"chunk_layers": [[]]}, "has 1 entries, not 256"),
+    "too high": ({"heights": [{"idx": n, "h": [2e4 + n] * 145} for n in range(256)]}, "beyond check.max_height 20000"),
     "144 heights": ({"heights": [{"idx": n, "h": [0.0] * (145 - (n == 3))} for n in range(256)]}, "chunk 3 has 144"),
     "255 chunks": ({"heights": [{"idx": n, "h": [0.0] * 145} for n in range(255)]}, "255 chunks, not 256"),
     "a chunk twice": ({"heights": [{"idx": 0, "h": [0.0] * 145} for _ in range(256)]}, "each of 0 to 255 once"),
@@ -252,6 +261,22 @@ def test_check_command(tmp_path, capsys):
     assert [one["kind"] for one in rows["notes"]["problems"]] == ["name"]
     assert check.main(check.parser().parse_args([str(export)])) == 1
     assert capsys.readouterr().out == "1 tiles can be used; problems: 1 image_missing, 1 name\n"
+
+
+def test_check_looks_at_every_picture_that_is_there_and_at_those_that_are_asked_for(tmp_path, capsys):
+    export = write_export(tmp_path / "made", (1, 2))
+    (export / "stitched").mkdir()
+    (export / "stitched/Made_1_2_alpha_l1.png").write_bytes(b"no picture")
+    assert check.main(check.parser().parse_args([str(export), "--json"])) == 1
+    told = json.loads(capsys.readouterr().out)["problems"]
+    assert [one["message"].split(";")[0] for one in told] == ["Made_1_2_alpha_l1.png cannot be decoded"]
+    write_picture(export / "stitched/Made_1_2_alpha_l1.png", np.zeros((64, 64), np.uint8))
+    assert check.main(check.parser().parse_args([str(export), "--json"])) == 0
+    assert json.loads(capsys.readouterr().out)["usable"]
+    asked = [str(export), "--json", "--inputs", "minimap", "shadow", "alpha1"]
+    assert check.main(check.parser().parse_args(asked)) == 1
+    told = json.loads(capsys.readouterr().out)["problems"]
+    assert [(one["kind"], one["message"].split(" ")[0]) for one in told] == [("image_missing", "Made_1_2_shadow.png")]
 
 
 def test_hashes_tell_pictures_apart():

@@ -201,7 +201,7 @@ class Parrot:
 
 def test_rebuilding_a_folder(curated, tmp_path, monkeypatch, capsys):
     text = cases(curated)[0].record.messages[-1].text
-    said = {"Made_1_1": text, "Made_2_1": f"```json\n{text}\n```", "Made_1_2": "no answer", "Other_5_5": text}
+    said = {"Made_1_1": text, "Made_2_1": text, "Made_1_2": "no answer", "Other_5_5": text}
     said["Other_70_70"] = text
     (tmp_path / "in").mkdir()
     for name in (*said, "Made_1_1_heightmap", "notes"):

@@ -235,18 +235,24 @@ def samples_view(transcript: dict[str, Any] | None) -> list[dict[str, str]]:
 
 
 def failures_view(rows: list[dict[str, Any]], shipped: str) -> dict[str, Any]:
-    """How often the shipped variant's calls were not those due, and the first few such answers."""
+    """How often the shipped variant's answers failed, and the first few such answers.
+
+    Scorers of calls write down which were ``expected``, scorers of pictures ``why`` an answer cannot be read.
+    """
     ours = [row for row in rows if row.get("variant") == shipped]
     shown = [
         {
             "id": row["id"],
             "prompt": tail(row.get("prompt_tail") or row.get("instruction", "")),
-            "expected": " ".join(map(call_text, row.get("expected", []))) or "no call",
+            "wrong": "cannot be read" if "why" in row else "due",
+            "expected": row.get("why") or " ".join(map(call_text, row.get("expected", []))) or "no call",
             "answer": row.get("completion", ""),
         }
         for row in ours[:SAMPLES]
     ]
-    return {"count": len(ours), "rows": shown}
+    unread = any("why" in row for row in ours)
+    what = "that cannot be read" if unread else "whose calls were not those due"
+    return {"count": len(ours), "rows": shown, "what": what}
 
 
 def call_text(call: Any) -> str:

@@ -250,12 +250,12 @@ def _placed(value: Any, cells: int) -> tuple[int, list[tuple[int, int]]]:
 
 def rebuild(heights: np.ndarray) -> np.ndarray:
     """A height field, float64 [257, 257], through the middles of cells of heights [cells, cells], cubic between."""
-    spread = _between(len(heights))
+    spread = between(len(heights))
     return spread @ heights @ spread.T
 
 
 @cache
-def _between(cells: int) -> np.ndarray:
+def between(cells: int) -> np.ndarray:
     """[257, cells]: what each cell along a side adds to each grid point, by cubic splines."""
     from scipy.interpolate import make_interp_spline
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.options.terrain import TerrainCheckOptions
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
-from scripts.terrain.pictures import read_picture
+from scripts.terrain.pictures import INPUTS, picture_path, read_picture
 from scripts.terrain.tile import Tile, TileError, faults_in, read_tile
 
 SHOWN = 20
@@ -30,6 +30,14 @@ def parser() -> argparse.ArgumentParser:
     result = StageParser(__doc__)
     result.add_argument("paths", nargs="+", type=Path, help="map exports, or folders of them")
     result.add_argument("--json", action="store_true", help="one JSON line a tile on stdout")
+    result.add_argument(
+        "--inputs",
+        nargs="+",
+        choices=INPUTS,
+        default=["minimap"],
+        metavar="PICTURE",
+        help=f"pictures that every tile must have, as ingest.inputs names them: {', '.join(INPUTS)}",
+    )
     return result
 
 
@@ -45,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         write_rows([json_row([fault]) for fault in faults if fault.tile not in named], args.json)
         if not tiles:
             raise UserError(f"{export}: no tile <Map>_<x>_<y>.json in `dataset`; export the map again.")
-        for file, found in checked(tiles, options):
+        for file, found in checked(tiles, options, args.inputs):
             sound += isinstance(found, Tile)
             wrong += [] if isinstance(found, Tile) else found
             write_rows([json_row(found, file, faults)], args.json)
@@ -54,16 +62,27 @@ def main(args: argparse.Namespace) -> int:
     return int(bool(wrong))
 
 
-def checked(tiles: Sequence[TileFile], options: TerrainCheckOptions) -> Iterator[tuple[TileFile, Tile | list[Fault]]]:
-    """Each tile read with its minimap, or all that is wrong with it."""
+def checked(
+    tiles: Sequence[TileFile], options: TerrainCheckOptions, needed: Sequence[str]
+) -> Iterator[tuple[TileFile, Tile | list[Fault]]]:
+    """Each tile read with its pictures, or all that is wrong with it."""
     for file in tqdm(tiles, desc="check", unit="tile", disable=None):
         try:
             tile = read_tile(file, options)
-            read_picture(tile, "minimap", options.image_sizes)
         except TileError as error:
             yield file, faults_in(file, error)
             continue
-        yield file, tile
+        yield file, list(picture_faults(tile, options, needed)) or tile
+
+
+def picture_faults(tile: Tile, options: TerrainCheckOptions, needed: Sequence[str]) -> Iterator[Fault]:
+    """What is wrong with a tile's pictures: those ``needed``, and others where they are there."""
+    for which in INPUTS:
+        try:
+            if which in needed or picture_path(tile, which).is_file():
+                read_picture(tile, which, options.image_sizes)
+        except TileError as error:
+            yield from faults_in(tile.file, error)
 
 
 def write_rows(rows: Sequence[dict[str, Any]], wanted: bool) -> None:

@@ -4,7 +4,9 @@
     python -m scripts.terrain.rebuild --model dist/terrain/tile --image minimaps/ --out rebuilt
 
 Of a folder of ``<Map>_<x>_<y>.png`` the tiles are also joined to one map with its seams closed. Of each tile are
-written ``_height.png`` (16 bits; the JSON says what a step is), ``_hillshade.png``, ``.obj`` and ``.json``.
+written ``_height.png`` (16 bits; the JSON says what a step is), ``_hillshade.png``, ``.obj`` and ``.json``. A model
+that was trained with more pictures than the minimap finds them beside it, as ``<Map>_<x>_<y>_shadow.png``, or in the
+export's ``stitched``.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from scripts.terrain.answer import AnswerError, from_text, rebuild
 from scripts.terrain.ask import Surveyor
 from scripts.terrain.export import NAME
 from scripts.terrain.geometry import TILE
-from scripts.terrain.grounds import unfenced
 from scripts.terrain.joined import join, pixels_of
 from scripts.terrain.mesh import obj_text
 from scripts.terrain.pictures import write_heights, write_picture
@@ -53,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
         for path in tqdm(pictures(args.image), desc="rebuild", unit="tile"):
             said = surveyor.ask(path)
             try:
-                ground = from_text(unfenced(said), options)
+                ground = from_text(said, options)
             except AnswerError as error:
                 unread.append(path.stem)
                 say(f"{path}: the answer cannot be read ({error}); it stands in {args.out / path.stem}.txt")

@@ -122,7 +122,7 @@ def read_tile(file: TileFile, options: TerrainCheckOptions) -> Tile:
     data = value.get("terrain_data")
     if not isinstance(data, dict):
         raise TileError("terrain_data", "has no `terrain_data`; export the tile again.")
-    return tile_of(file, value, data)
+    return tile_of(file, value, data, options.max_height)
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
@@ -142,8 +142,8 @@ def parse_json(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def tile_of(file: TileFile, value: dict[str, Any], data: dict[str, Any]) -> Tile:
-    """The tile that a file's content describes.
+def tile_of(file: TileFile, value: dict[str, Any], data: dict[str, Any], max_height: float) -> Tile:
+    """The tile that a file's content describes; ground lies within ``max_height`` yards of 0.
 
     Raises:
         TileError: with everything that is wrong with it.
@@ -151,7 +151,7 @@ def tile_of(file: TileFile, value: dict[str, Any], data: dict[str, Any]) -> Tile
     read = Attempts()
     read("adt_tile", must_be, data.get("adt_tile"), file)
     image = read("image", read_image, value)
-    heights = read("heights", read_heights, data.get("heights"))
+    heights = read("heights", read_heights, data.get("heights"), max_height)
     read("chunk_positions", must_be_positions, data.get("chunk_positions") or [])
     interleaved = read("is_interleaved", read_interleaved, data.get("is_interleaved", True))
     textures = read("textures", read_textures, data.get("textures") or [])
@@ -219,11 +219,12 @@ def _rows(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return rows
 
 
-def read_heights(rows: Any) -> np.ndarray:
+def read_heights(rows: Any, limit: float) -> np.ndarray:
     """Heights in yards, float64 [256, 145], by chunk.
 
     Raises:
-        TileError: a chunk is missing, stands twice, or has another number of heights; a height is no finite number.
+        TileError: a chunk is missing, stands twice, or has another number of heights; a height is no finite number, or
+            further from 0 than the limit.
     """
     if not isinstance(rows, list) or len(rows) != CHUNK_COUNT:
         found = f"{len(rows)}" if isinstance(rows, list) else "no"
@@ -231,14 +232,19 @@ def read_heights(rows: Any) -> np.ndarray:
     try:
         order = [row["idx"] for row in rows]
         given = [row["h"] for row in rows]
-        if set(map(len, given)) != {VERTICES}:
-            raise _wrong_heights(rows)
-        heights = np.fromiter(chain.from_iterable(given), np.float64, CHUNK_COUNT * VERTICES)
-    except (KeyError, TypeError, ValueError) as error:
-        raise (error if isinstance(error, TileError) else _wrong_heights(rows)) from None
+        complete = set(map(len, given)) == {VERTICES}
+        heights = np.fromiter(chain.from_iterable(given), np.float64, CHUNK_COUNT * VERTICES) if complete else None
+    except (KeyError, TypeError, ValueError):
+        heights = None
+    if heights is None:
+        raise _wrong_heights(rows)
     heights = heights.reshape(CHUNK_COUNT, VERTICES)
-    if not np.isfinite(heights).all():
+    low, high = float(heights.min()), float(heights.max())
+    if not np.isfinite([low, high]).all():
         raise TileError("not_finite", "a height is not finite; export the tile again.")
+    if low < -limit or high > limit:
+        said = f"heights from {low:g} to {high:g} yards, beyond check.max_height {limit:g}"
+        raise TileError("height_range", f"{said}; export the tile again, or raise the limit if they are right.")
     if order != list(range(CHUNK_COUNT)):
         if not all(type(chunk) is int for chunk in order) or sorted(order) != list(range(CHUNK_COUNT)):
             raise TileError("heights", f"`idx` of the heights is not each of 0 to {CHUNK_COUNT - 1} once.")

@@ -17,6 +17,8 @@ class TerrainCheckOptions(Options):
 
     max_file_mb: float = Field(default=16.0, gt=0)
     """a larger tile file is quarantined unread"""
+    max_height: float = Field(default=20_000.0, gt=0)
+    """yards; a tile with ground further from 0 than this is quarantined"""
     image_sizes: list[int] = Field(default=[256, 512, 1024], min_length=1)
     """sides in pixels that a minimap may have"""
     max_bad_share: float = Field(default=0.2, ge=0, le=1)

@@ -122,7 +122,7 @@ def judge(name: str, said: Completion, tools: Mapping[str, Tool]) -> Reply:
     answer = parse(said.text)
     calls = [canonical_call(call, tools) for call in answer.calls]
     # As they were written, and as they leave: the canonical way of writing may be one that an enum does not have.
-    wrong = [said for call in (*answer.calls, *calls) for _, said in call_problems(call, tools)]
+    wrong = [problem for call in (*answer.calls, *calls) for _, problem in call_problems(call, tools)]
     cut = said.finish == "length"
     if answer.declines:
         words = answer.text or "The model said nothing."

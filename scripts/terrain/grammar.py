@@ -1,0 +1,60 @@
+"""The form of an answer as a grammar, so that what a model writes can be read.
+
+In GBNF, the notation of llama.cpp's grammars. It holds everything but that a range rises and that no name stands twice.
+"""
+
+from __future__ import annotations
+
+from scripts.lib.options.terrain import HIGHEST, MOST, AnswerOptions
+from scripts.terrain.answer import DIGITS
+
+NAME = r'"\"" [a-z0-9_.-]{1,%d} "\""'
+PERCENT = '"100" | [1-9] [0-9]? | "0"'
+
+
+def grammar(options: AnswerOptions) -> str:
+    """The grammar of answers, compact JSON with keys in the order in which `scripts.terrain.answer` writes them."""
+    cells = options.cells
+    rules = {
+        "root": (
+            r'"{\"range\":[" yards "," yards "],\"heights\":" heights ",\"textures\":" textures ",\"liquids\":" liquids'
+            r' ",\"holes\":" holes ",\"objects\":" objects "}"'
+        ),
+        "yards": rf'"-"? ("0" | [1-9] [0-9]{{0,{len(str(HIGHEST)) - 1}}})',
+        "heights": _list_of("steps", cells, cells),
+        "steps": rf'"\"" step{{{cells}}} "\""',
+        "step": _below(options.levels),
+        "textures": _mapping_to("percent", options.textures),
+        "percent": PERCENT,
+        "liquids": _mapping_to("mask", options.liquids),
+        "mask": _list_of("bits", cells, cells),
+        "bits": rf'"\"" [01]{{{cells}}} "\""',
+        "holes": 'mask | "[]"',
+        "objects": _mapping_to("placed", options.kinds),
+        "placed": '"[" count "," places "]"',
+        "count": f'"0" | [1-9] [0-9]{{0,{len(str(MOST)) - 1}}}',
+        "places": _list_of("cell", 0, options.places),
+        "cell": rf'"\"" [{DIGITS[:cells]}]{{2}} "\""',
+        "name": NAME % options.name_length,
+    }
+    return "\n".join(f"{name} ::= {rule}" for name, rule in rules.items())
+
+
+def _below(levels: int) -> str:
+    """Two digits below ``levels``, which is at most 100."""
+    tens, ones = divmod(levels, 10)
+    whole = f"[0-{tens - 1}] [0-9]"
+    return f'{whole} | "{tens}" [0-{ones - 1}]' if ones else whole
+
+
+def _list_of(item: str, least: int, most: int) -> str:
+    inner = f'{item} ("," {item}){{{max(least - 1, 0)},{most - 1}}}'
+    return f'"[" {inner} "]"' if least else f'"[" ({inner})? "]"'
+
+
+def _mapping_to(value: str, most: int) -> str:
+    """A mapping of at most so many names."""
+    if not most:
+        return '"{}"'
+    pair = f'name ":" {value}'
+    return f'"{{" ({pair} ("," {pair}){{0,{most - 1}}})? "}}"'
