@@ -111,7 +111,7 @@ BAD = {
     "144 heights": ({"heights": [{"idx": n, "h": [0.0] * (145 - (n == 3))} for n in range(256)]}, "chunk 3 has 144"),
     "255 chunks": ({"heights": [{"idx": n, "h": [0.0] * 145} for n in range(255)]}, "255 chunks, not 256"),
     "a chunk twice": ({"heights": [{"idx": 0, "h": [0.0] * 145} for _ in range(256)]}, "each of 0 to 255 once"),
-    "no number": ({"heights": [{"idx": n, "h": [None] * 145} for n in range(256)]}, "a height is not finite"),
+    "no number": ({"heights": [{"idx": n, "h": [None] * 145} for n in range(256)]}, "chunk 0: a height is no number"),
     "NaN": ({"heights": [{"idx": n, "h": [float("nan")] * 145} for n in range(256)]}, "holds NaN"),
     "another tile": ({"adt_tile": "Made_1_1"}, "says it is 'Made_1_1'"),
     "short alpha": ({"chunk_layers": [[{"tex_id": 0, "alpha_bits": "AAAA"}], *[[]] * 255]}, "holds 3 bytes, not 4096"),

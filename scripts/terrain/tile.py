@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -17,6 +18,7 @@ from scripts.terrain.export import Fault, TileFile
 from scripts.terrain.geometry import CHUNKS, VERTICES, stitch, within_tile
 
 CHUNK_COUNT = CHUNKS * CHUNKS
+CHUNK_HEIGHTS = struct.Struct(f"{VERTICES}d")
 ALPHA_BYTES, SHADOW_BYTES = 64 * 64, 64 * 64 // 8
 LIQUID_HEIGHTS = 81
 CATEGORIES = ("m2", "wmo")
@@ -232,13 +234,10 @@ def read_heights(rows: Any, limit: float) -> np.ndarray:
     try:
         order = [row["idx"] for row in rows]
         given = [row["h"] for row in rows]
-        complete = set(map(len, given)) == {VERTICES}
-        heights = np.fromiter(chain.from_iterable(given), np.float64, CHUNK_COUNT * VERTICES) if complete else None
-    except (KeyError, TypeError, ValueError):
-        heights = None
-    if heights is None:
-        raise _wrong_heights(rows)
-    heights = heights.reshape(CHUNK_COUNT, VERTICES)
+        packed = b"".join([CHUNK_HEIGHTS.pack(*heights) for heights in given])  # twice as fast as numpy takes lists
+    except (KeyError, TypeError, struct.error):
+        raise _wrong_heights(rows) from None
+    heights = np.frombuffer(packed).reshape(CHUNK_COUNT, VERTICES)
     low, high = float(heights.min()), float(heights.max())
     if not np.isfinite([low, high]).all():
         raise TileError("not_finite", "a height is not finite; export the tile again.")
