@@ -8,7 +8,7 @@ groups are what is drawn again, never single cases. 0/0 is undefined and is None
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,28 @@ def ratio_estimate(
         return Estimate(value, None, None, count)
     low, high = _interval(_divide(*_resampled([tops, bottoms], options)), options.confidence)
     return Estimate(value, low, high, count)
+
+
+def estimate_of(
+    counts: Sequence[np.ndarray],
+    statistic: Callable[[np.ndarray], np.ndarray],
+    groups: Sequence[Hashable],
+    options: Bootstrap,
+) -> Estimate:
+    """Any statistic of sums over cases, with its interval; ``n`` is cases.
+
+    Args:
+        counts: of each sum its terms, [cases].
+        statistic: from totals [sums, draws] to values [draws], NaN where it is undefined.
+    """
+    sums = [group_sums(values, groups) for values in counts]
+    value = float(statistic(np.array([[part.sum()] for part in sums]))[0])
+    if math.isnan(value):
+        return Estimate(None, None, None, len(groups))
+    if len(sums[0]) < 2:
+        return Estimate(value, None, None, len(groups))
+    low, high = _interval(statistic(_resampled(sums, options)), options.confidence)
+    return Estimate(value, low, high, len(groups))
 
 
 def difference_estimate(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from scripts.lib.fence import unfenced
 from scripts.lib.files import below
 from scripts.lib.options.terrain import AnswerOptions
 from scripts.lib.records import Record
@@ -88,13 +89,6 @@ def said_by(completion: str, options: AnswerOptions) -> Said:
     except AnswerError as error:
         return Said(None, None, str(error))
     return Said(thinned(rebuild(ground.heights(options.levels))), ground)
-
-
-def unfenced(text: str) -> str:
-    """The content of a Markdown code fence, or the text itself."""
-    lines = text.strip().splitlines()
-    fenced = len(lines) > 2 and lines[0].startswith("```") and lines[-1] == "```"
-    return "\n".join(lines[1:-1]) if fenced else text.strip()
 
 
 def options_of(stats: Mapping[str, Any]) -> AnswerOptions:

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 
 from scripts.lib.cli import StageParser, UserError, run, say
+from scripts.lib.fence import unfenced
 from scripts.lib.files import below, read_json
 from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
 from scripts.lib.scoring import predicted_cases, read_predictions
 from scripts.terrain.answer import AnswerError, from_text, rebuild
-from scripts.terrain.grounds import Case, cases_of, options_of, unfenced
+from scripts.terrain.grounds import Case, cases_of, options_of
 from scripts.terrain.pictures import read_heights, write_picture
 from scripts.terrain.shade import PAPER, error_picture, panel, tile_shade, titled
 

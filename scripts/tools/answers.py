@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 
+from scripts.lib.fence import unfenced
 from scripts.lib.tool_prompt import CALL_CLOSE, CALL_OPEN
 
 Call = tuple[str, dict[str, Any]]
-FENCED = re.compile(r"```\w*\n(.*?)\n?```", re.DOTALL)
 TAGGED = re.compile(rf"{CALL_OPEN}(.*?)(?:{CALL_CLOSE}|(?={CALL_OPEN})|\Z)", re.DOTALL)
 
 
@@ -46,18 +46,12 @@ def parse(text: str) -> Answer:
     if pieces:
         found = [call for piece in pieces for call in _calls(piece)]
         rest = TAGGED.sub("", text).strip()
-    elif (bare := _unfenced(text)).startswith(("{", "[")):
+    elif (bare := unfenced(text)).startswith(("{", "[")):
         found, rest = _calls(bare), ""
     else:
         found, rest = [], text.strip()
     calls = tuple(call for call in found if call is not None)
     return Answer(calls, len(found) - len(calls), rest)
-
-
-def _unfenced(text: str) -> str:
-    """The content of a Markdown code fence that is the whole answer, or the answer."""
-    match = FENCED.fullmatch(text.strip())
-    return (match[1] if match else text).strip()
 
 
 def _calls(piece: str) -> list[Call | None]:
