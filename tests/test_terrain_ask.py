@@ -11,8 +11,9 @@ import pytest
 from scripts.lib.cli import UserError
 from scripts.lib.options.terrain import AnswerOptions
 from scripts.model.llama import Server
+from scripts.model.viewer import open_picture
 from scripts.terrain.answer import AnswerError, Ground, from_text, to_text
-from scripts.terrain.ask import encoded, picture_of
+from scripts.terrain.ask import picture_of
 from scripts.terrain.grammar import grammar
 
 SMALL = AnswerOptions(cells=2, levels=64, textures=2, liquids=1, kinds=2, places=2, name_length=4)
@@ -91,4 +92,4 @@ def test_the_other_pictures_of_a_tile_are_found_beside_it_or_in_its_export(tmp_p
         found.touch()
         assert picture_of(minimap, "alpha3") == found
     with pytest.raises(UserError, match="cannot be read as a picture"):
-        encoded(found, 32)
+        open_picture(found)

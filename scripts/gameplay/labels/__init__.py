@@ -1,0 +1,1 @@
+"""Who names the goal of a segment."""
