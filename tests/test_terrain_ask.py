@@ -52,12 +52,14 @@ def ground(dice: np.random.Generator, options: AnswerOptions, full: bool) -> Gro
     )
 
 
-@pytest.mark.parametrize("options", [SMALL, AnswerOptions(), AnswerOptions(levels=60, liquids=0, kinds=0)])
+@pytest.mark.parametrize(
+    "options", [SMALL, AnswerOptions(), AnswerOptions(levels=60, liquids=0, kinds=0), AnswerOptions(levels=10)]
+)
 def test_every_answer_of_the_form_is_in_the_grammar_and_no_other(options):
     form, dice = re.compile(pattern(grammar(options))), np.random.default_rng(0)
     for full in (True, False) * 20:
-        assert form.fullmatch(to_text(ground(dice, options, full)))
-    text = to_text(ground(dice, SMALL, True))
+        assert form.fullmatch(to_text(ground(dice, options, full), options.digits))
+    text = to_text(ground(dice, SMALL, True), SMALL.digits)
     small = re.compile(pattern(grammar(SMALL)))
     assert small.fullmatch(text)
     steps = re.search(r'"heights":\["(\d+)"', text)[1]

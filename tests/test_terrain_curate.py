@@ -55,9 +55,9 @@ def drawn(seed: int, options: AnswerOptions) -> Ground:
 @pytest.mark.parametrize(("seed", "cells"), list(product(range(6), (2, 8, 32))))
 def test_decoding_is_the_inverse_of_encoding(seed, cells):
     options = AnswerOptions(cells=cells)
-    text = to_text(drawn(seed, options))
+    text = to_text(drawn(seed, options), options.digits)
     again = from_text(text, options)
-    assert to_text(again) == text
+    assert to_text(again, options.digits) == text
     np.testing.assert_array_equal(again.steps, drawn(seed, options).steps)
     assert len(text.encode()) <= options.longest
 
@@ -83,7 +83,7 @@ def test_a_tile_of_one_texture_has_100_percent(tmp_path, step):
     (export / "dataset/Made_1_1.json").write_text(json.dumps(value))
     (file,), _ = find_tiles(export)
     options = AnswerOptions(texture_step=step)
-    text = to_text(describe(read_tile(file, TerrainCheckOptions()), options))
+    text = to_text(describe(read_tile(file, TerrainCheckOptions()), options), options.digits)
     (share,) = from_text(text, options).textures.values()
     assert share <= 100
 
@@ -101,7 +101,7 @@ def test_the_longest_answer_is_as_long_as_said():
         holes=full,
         objects={name: (99_999, [(0, 0)] * 5) for name in names[:2]},
     )
-    assert len(to_text(ground)) == options.longest
+    assert len(to_text(ground, options.digits)) == options.longest
 
 
 def test_the_slope_is_described(tile):

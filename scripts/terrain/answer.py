@@ -6,9 +6,10 @@
      "liquids":{"water":["00000011",...]},"holes":[],"objects":{"pine02":[41,["04","15"]]}}
 
 ``range`` is the lowest and the highest height of a cell in whole yards; ``heights`` has a text a row of cells, two
-digits a cell, from 00 at the lowest to levels - 1 at the highest. ``textures`` are percent of the ground. ``liquids``
-and ``holes`` have a digit a cell. Of objects the answer gives how many there are, and the cells (row and column, in
-digits to the base of 36) that hold most of them. How long the longest answer is follows from the options.
+digits a cell (one where there are at most ten levels), from 0 at the lowest to levels - 1 at the highest. ``textures``
+are percent of the ground. ``liquids`` and ``holes`` have a digit a cell. Of objects the answer gives how many there
+are, and the cells (row and column, in digits to the base of 36) that hold most of them. How long the longest answer is
+follows from the options.
 """
 
 from __future__ import annotations
@@ -151,11 +152,11 @@ def _fullest(counts: Counter[tuple[int, int]], most: int) -> list[tuple[int, int
     return sorted(sorted(counts, key=lambda cell: (-counts[cell], cell))[:most])
 
 
-def to_text(ground: Ground) -> str:
-    """The answer, compact JSON."""
+def to_text(ground: Ground, digits: int) -> str:
+    """The answer, compact JSON, with so many digits for the height of a cell (`AnswerOptions.digits`)."""
     form = {
         "range": [ground.low, ground.high],
-        "heights": ["".join(f"{step:02d}" for step in row) for row in ground.steps.tolist()],
+        "heights": ["".join(f"{step:0{digits}d}" for step in row) for row in ground.steps.tolist()],
         "textures": ground.textures,
         "liquids": {name: _bits(mask) for name, mask in ground.liquids.items()},
         "holes": _bits(ground.holes) if ground.holes.any() else [],
@@ -205,10 +206,11 @@ def _range(value: Any) -> tuple[int, int]:
 
 
 def _steps(rows: Any, options: AnswerOptions) -> np.ndarray:
-    width = 2 * options.cells
+    digits = options.digits
+    width = digits * options.cells
     if not _texts(rows, options.cells, width, "0123456789"):
         raise AnswerError(f"`heights` is not {options.cells} rows of {width} digits")
-    steps = np.array([[int(row[at : at + 2]) for at in range(0, width, 2)] for row in rows])
+    steps = np.array([[int(row[at : at + digits]) for at in range(0, width, digits)] for row in rows])
     if steps.max() >= options.levels:
         raise AnswerError(f"`heights` has a step of {steps.max()}, beyond {options.levels - 1}")
     return steps

@@ -41,7 +41,9 @@ def grammar(options: AnswerOptions) -> str:
 
 
 def _below(levels: int) -> str:
-    """Two digits below ``levels``, which is at most 100."""
+    """One or two digits below ``levels``, from 10 to 100."""
+    if levels == 10:
+        return "[0-9]"
     tens, ones = divmod(levels, 10)
     whole = f"[0-{tens - 1}] [0-9]"
     return f'{whole} | "{tens}" [0-{ones - 1}]' if ones else whole

@@ -151,7 +151,7 @@ def encode_tile(tile: Tile, options: TerrainIngestOptions) -> dict[str, Any]:
         "y": tile.file.y,
         "worth": round(worth(has, options.worth), 4),
         "riches": has._asdict(),
-        "answer": to_text(ground),
+        "answer": to_text(ground, options.answer.digits),
         "round_trip_yards": round(rms(rebuilt - tile.field), 4),
     }
 

@@ -82,7 +82,7 @@ class AnswerOptions(Options):
     cells: Literal[2, 4, 8, 16, 32] = 8
     """a side of the grid of heights, liquids and holes"""
     levels: int = Field(default=100, ge=10, le=100)
-    """steps between the tile's lowest and highest cell; two digits each"""
+    """steps between the tile's lowest and highest cell: two digits a cell, one where there are ten"""
     liquids: int = Field(default=2, ge=0, le=4)
     """at most so many types of liquid, those that cover most"""
     textures: int = Field(default=4, ge=1, le=16)
@@ -97,12 +97,17 @@ class AnswerOptions(Options):
     """letters of a texture's or an object's name that are kept"""
 
     @property
+    def digits(self) -> int:
+        """Digits of the height of a cell."""
+        return len(str(self.levels - 1))
+
+    @property
     def longest(self) -> int:
         """Bytes of the longest answer that the form allows: it never has more tokens than bytes."""
         mask = ["1" * self.cells] * self.cells
         form = {
             "range": [LOWEST, LOWEST + 1],
-            "heights": ["00" * self.cells] * self.cells,
+            "heights": ["0" * self.digits * self.cells] * self.cells,
             "textures": dict.fromkeys(self._names(self.textures), 100),
             "liquids": dict.fromkeys(self._names(self.liquids), mask),
             "holes": mask,

@@ -40,18 +40,25 @@ def draw(dice: np.random.Generator) -> Sketch:
 
 
 def surface(dice: np.random.Generator) -> Sketch:
-    """A smooth surface coloured by its height, lit from a side: how high it is in each cell, 00 to 99."""
-    heights = smooth(dice, float(dice.uniform(30, 150)))
+    """A smooth surface coloured by its height, lit from above: how high it is in each cell, 0 to 9.
+
+    Light from below would make a hill of every hollow, and nothing in the picture would tell.
+    """
+    heights = smooth(dice, float(dice.uniform(40, 220)))
     stops = np.sort(np.concatenate([[0, 1], dice.random(3)]))
     colours = dice.integers(30, 230, (5, 3))
+    if dice.random() < 0.5:  # as on many maps, what is higher is brighter
+        colours = colours[np.argsort(colours.sum(axis=1))]
+    if dice.random() < 0.5:  # muted, so that light and shade tell more than colours
+        colours = colours.mean(axis=0) + 0.35 * (colours - colours.mean(axis=0))
     table = np.stack([np.interp(np.linspace(0, 1, 256), stops, colour) for colour in colours.T], axis=-1)
     painted = table.astype(np.float32)[np.rint(heights * 255).astype(np.uint8)]
-    angle, steepness = dice.uniform(0, 2 * np.pi), dice.uniform(20, 60)
+    angle, steepness = dice.uniform(0.15, 0.85) * np.pi, dice.uniform(12, 60)  # from the upper right to the upper left
     down, right = np.gradient(heights * steepness)
     light = np.clip(0.85 + np.cos(angle) * right + np.sin(angle) * down, 0.25, 1.5)
-    picture = painted * light[..., None] + grain(dice, 4)
-    steps = np.rint(cell_means(heights) * 99).astype(int)
-    answer = {"heights": ["".join(f"{step:02d}" for step in row) for row in steps.tolist()]}
+    picture = painted * light[..., None] + grain(dice, float(dice.uniform(2, 10)))
+    steps = np.rint(cell_means(heights) * 9).astype(int)
+    answer = {"heights": ["".join(map(str, row)) for row in steps.tolist()]}
     return Sketch(as_picture(picture), "How high is the surface in each cell?", to_text(answer))
 
 
