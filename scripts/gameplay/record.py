@@ -70,7 +70,8 @@ def record(args: argparse.Namespace, commands: Commands) -> None:
     """Opens screen and keyboard and records until a signal or the end of the time."""
     screen = Screen(args.size, region=args.region, window=args.window, monitor=args.monitor)
     with contextlib.closing(screen), contextlib.closing(Keyboard(lambda name, _: heard(commands, name))) as keyboard:
-        screen.grab()  # what cannot be captured is told before anybody plays
+        screen.grab()  # what cannot be captured, or written, is told before anybody plays
+        args.out.mkdir(parents=True, exist_ok=True)
         changes = args.save == "changes"
         recorder = Recorder(screen, keyboard, commands, args.out, args.rate, changes, args.quality, args.seconds)
         record_all(recorder, at_once=args.start)
@@ -84,6 +85,8 @@ def check(args: argparse.Namespace) -> None:
     """
     if args.out is None and not args.sync_check:
         raise UserError("--out is missing; name the folder that recordings go to, such as --out my/play.")
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise UserError(f"--out {args.out}: this is a file; name a folder for the recordings.")
     if not 0 < args.rate <= FASTEST:
         raise UserError(f"--rate {args.rate:g}: give captures a second, above 0 and at most {FASTEST:g}.")
     if not 1 <= args.quality <= 100:

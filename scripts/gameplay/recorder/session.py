@@ -37,10 +37,11 @@ class Choice:
     def wants(self, keys: Held) -> bool:
         """Whether to save a capture with these keys."""
         self._passed += 1
-        if self.changes and keys == self._keys and self._passed < EVERY:
-            return False
+        return not self.changes or keys != self._keys or self._passed >= EVERY
+
+    def saved(self, keys: Held) -> None:
+        """Notes that the capture was taken for saving."""
         self._keys, self._passed = keys, 0
-        return True
 
 
 @dataclass
@@ -75,8 +76,8 @@ class Recorder:
                 writer.close()
             finally:
                 summary = summary_of(pace, writer, time.monotonic())
-                print(summary_text(folder, summary), flush=True)
                 write_json(folder / SUMMARY, {**self._settings(), "finished": True, **summary})
+                print(summary_text(folder, summary), flush=True)
 
     def _capture(self, pace: Pace, writer: Writer) -> Command:
         choice, status = Choice(self.changes), Status()
@@ -94,8 +95,8 @@ class Recorder:
                 pace.begin(now)
                 keys = self.keyboard.state.take()
                 picture = self.screen.grab()
-                if choice.wants(keys):
-                    writer.offer(Shot(self.clock.stamp(now), keys, picture))
+                if choice.wants(keys) and writer.offer(Shot(self.clock.stamp(now), keys, picture)):
+                    choice.saved(keys)
                 self.keyboard.check()
                 show()
             return "stop"

@@ -123,7 +123,7 @@ def offsets(heard: Sequence[float], captures: Sequence[Capture]) -> list[Offset 
     found: list[Offset | None] = []
     for at, after in pairwise([*heard, float("inf")]):
         shows = next((one for one in edges if at - EARLY <= captures[one].begun < after - EARLY), None)
-        carries = next((one for one in carriers if at <= captures[one].begun < after), None)
+        carries = next((one for one in carriers if at - EARLY <= captures[one].begun < after - EARLY), None)
         if shows is None or carries is None or captures[shows].begun - at > UNSEEN:
             found.append(None)
         else:

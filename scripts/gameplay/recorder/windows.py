@@ -109,8 +109,8 @@ class X11:
 
     def _managed(self) -> list[Any]:
         """The windows that a window manager lists, without the frames that it puts around them; none without one."""
-        listed = self._root.get_full_property(self._display.intern_atom("_NET_CLIENT_LIST"), 0)
-        return [self._display.create_resource_object("window", number) for number in listed.value] if listed else []
+        found = self._root.get_full_property(self._display.intern_atom("_NET_CLIENT_LIST"), 0)
+        return [self._display.create_resource_object("window", number) for number in found.value] if found else []
 
     def _below(self, window: Any) -> Iterator[Any]:
         with _passing_over():

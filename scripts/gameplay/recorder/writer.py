@@ -40,8 +40,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def offer(self, shot: Shot) -> None:
-        """Takes a frame, or refuses it because the disk is too slow.
+    def offer(self, shot: Shot) -> bool:
+        """Takes a frame, or refuses it because the disk is too slow; returns whether it was taken.
 
         Raises:
             OSError: an earlier frame could not be written.
@@ -50,8 +50,9 @@ class Writer:
             raise self._error
         if self._waiting.qsize() >= self.most:
             self.refused += 1
-        else:
-            self._waiting.put(shot)
+            return False
+        self._waiting.put(shot)
+        return True
 
     def close(self) -> None:
         """Writes what waits and ends.
