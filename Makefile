@@ -3,10 +3,10 @@ PY := .venv/bin/python
 SETUP := python3 -m scripts.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo learn test check doctor dag bench clean
+.PHONY: help setup demo learn test test-screen check record-setup doctor dag bench clean
 
 help: ## this list
-	@python3 -c "import re; [print(f'make {m[1]:<8} {m[2]}') for m in re.finditer(r'^(\w+):.*?## (.*)', open('Makefile').read(), re.M)]"
+	@python3 -c "import re; [print(f'make {m[1]:<12} {m[2]}') for m in re.finditer(r'^([\w-]+):.*?## (.*)', open('Makefile').read(), re.M)]"
 
 setup: ## make or update .venv from the pinned files in envs/
 	@$(SETUP)
@@ -20,8 +20,14 @@ learn: setup ## the preset that proves learning: at most an hour a system on 2 c
 test: setup ## all tests
 	@$(PY) -m pytest
 
+test-screen: setup ## the recorder under a virtual display (after make record-setup)
+	@$(PY) -m pytest -m screen -rs tests/test_gameplay_record_screen.py
+
 check: setup ## ruff, snakefmt, snakemake --lint
 	@$(PY) -m scripts.checks
+
+record-setup: setup ## what recording play needs, and the virtual display that its tests use
+	@$(PY) -m scripts.gameplay.record_setup
 
 doctor: setup ## what is there, what is missing, what to type next
 	@$(PY) -m scripts.doctor

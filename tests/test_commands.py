@@ -20,7 +20,7 @@ def pins(name):
     return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "envs" / name).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["demo.txt", "test.txt"])
+@pytest.mark.parametrize("name", ["demo.txt", "test.txt", "record.txt"])
 def test_every_direct_dependency_is_pinned_as_the_lock_has_it(name):
     lock = {key.lower().replace("_", "-"): value for key, value in pins("constraints.txt").items()}
     lines = [line for line in (ROOT / "envs" / name).read_text().splitlines() if line and not line.startswith("#")]
