@@ -11,18 +11,17 @@ from scripts.lib.files import sha256_file
 from scripts.lib.options.labels import LabelOptions
 from scripts.model.viewer import Viewer, open_picture
 
+PIXELS = 640 * 480  # of a frame at most; larger ones than the recorder writes are not ingested
+
 
 class LocalModel:
     """A GGUF file with its projector ``mmproj.gguf`` beside it.
-
-    Args:
-        pixels: of the largest frame, for the room that frames take.
 
     Raises:
         UserError: a file is missing.
     """
 
-    def __init__(self, options: LabelOptions, pixels: int) -> None:
+    def __init__(self, options: LabelOptions) -> None:
         self.options, self.model = options, Path(options.model)
         self.projector = self.model.with_name("mmproj.gguf")
         for path in (self.model, self.projector):
@@ -32,7 +31,7 @@ class LocalModel:
             self.model,
             self.projector,
             pictures=options.frames,
-            pixels=pixels,
+            pixels=PIXELS,
             answer=options.max_tokens,
             room=len(options.prompt),
         )

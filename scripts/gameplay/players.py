@@ -1,0 +1,111 @@
+"""Who chooses keys from pictures: an agent's model, and players that need none, to compare it with."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from scripts.gameplay.answer import SLOTS, Actions, AnswerError, from_text, question
+from scripts.gameplay.keys import Held
+from scripts.model.viewer import Viewer
+
+EXECUTED = 3  # slots of an answer that are played before the next decision
+PERIOD = 0.3  # seconds that these last
+
+
+class Player(Protocol):
+    """Chooses the keys of the next slots from a picture, uint8 [h, w, 3], red first, and a goal."""
+
+    def decide(self, picture: np.ndarray, goal: str) -> Actions: ...
+
+
+class Agent:
+    """A model that was trained to play.
+
+    Args:
+        viewer: the model, open.
+        size: width and height in pixels of the pictures it was trained with.
+        temperature: 0 takes the likeliest token always.
+        seed: of what is drawn at other temperatures.
+    """
+
+    def __init__(self, viewer: Viewer, size: tuple[int, int], temperature: float = 0.0, seed: int = 0) -> None:
+        self.viewer, self.size = viewer, size
+        self.sampling = {"temperature": temperature, "seed": seed} if temperature else {}
+
+    def decide(self, picture: np.ndarray, goal: str) -> Actions:
+        """What the model says.
+
+        Raises:
+            AnswerError: it cannot be read.
+        """
+        shown = fitted(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), self.size)
+        return from_text(self.viewer.ask(question(goal), [shown], **self.sampling).text)
+
+
+def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture as the model was trained to see it; ``size`` is width and height."""
+    if picture.shape[1::-1] == size:
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+class Random:
+    """Draws for each decision one of the words of training, and holds its keys."""
+
+    def __init__(self, words: Sequence[Held], seed: int) -> None:
+        self.words, self.dice = list(words), np.random.default_rng(seed)
+
+    def decide(self, picture: np.ndarray, goal: str) -> Actions:
+        """Any keys."""
+        return (self.words[int(self.dice.integers(len(self.words)))],) * SLOTS
+
+
+class Constant:
+    """Holds the same keys all the time: the commonest of training (majority), or those drawn first (repeat last)."""
+
+    def __init__(self, keys: Held) -> None:
+        self.keys = keys
+
+    def decide(self, picture: np.ndarray, goal: str) -> Actions:
+        """The same keys again."""
+        return (self.keys,) * SLOTS
+
+
+class Hands:
+    """Plays what a player decides, slot by slot, and counts: decisions, those that came late, and unread answers.
+
+    An answer that cannot be read presses no key until the next decision.
+    """
+
+    def __init__(self, player: Player, executed: int = EXECUTED, period: float = PERIOD) -> None:
+        self.player, self.executed, self.period = player, executed, period
+        self.waiting: deque[Held] = deque()
+        self.seconds: list[float] = []
+        self.unread = 0
+
+    def keys(self, picture: np.ndarray, goal: str) -> Held:
+        """The keys of the next slot."""
+        if not self.waiting:
+            self.waiting.extend(self._decide(picture, goal)[: self.executed])
+        return self.waiting.popleft()
+
+    def _decide(self, picture: np.ndarray, goal: str) -> Actions:
+        started = time.perf_counter()
+        try:
+            return self.player.decide(picture, goal)
+        except AnswerError:
+            self.unread += 1
+            return (frozenset(),) * SLOTS
+        finally:
+            self.seconds.append(time.perf_counter() - started)
+
+    @property
+    def late(self) -> int:
+        """Decisions that took longer than the slots that they were for."""
+        return sum(one > self.period for one in self.seconds)
