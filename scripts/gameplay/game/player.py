@@ -1,0 +1,156 @@
+"""A scripted player: it chooses keys from what the game knows, so that a picture and the goal tell what it does.
+
+It turns left until the goal's object is in the picture, walks towards it with small turns, sidesteps what stands in
+the way, lets go in time to slide to a stop, and stands still. Nothing that a picture does not show decides where it
+goes; only small slips (a late reaction, a pause, a jump on the way) come from its seed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from scripts.gameplay.game.arena import Arena, Thing
+from scripts.gameplay.game.catalogue import BY_NAME
+from scripts.gameplay.game.plan import Point
+from scripts.gameplay.keys import Held
+from scripts.lib.options.game import GamePlayerOptions
+
+SLIDE = 9.67  # units that one slides, after letting go, for each unit a tic of speed: friction leaves 0.906 a tic
+MARGIN = 56.0  # map units within reach at which it means to come to a stop
+SLOW = 1.5  # units a tic
+CALM = 160.0  # map units from the object within which it makes no slips
+CIRCLE = 36  # slots of searching after which it has looked everywhere
+AIM = 7.0  # degrees that it lets be: a turn of one slot is 10 to 14
+ASIDE = 30.0  # degrees from which it turns without walking
+AHEAD = 140.0  # map units that it looks ahead for what is in its way
+SHOULDER, BERTH = 24.0, 34.0  # half the width of the way that it needs between walls, and beside objects
+CLOSE = 90.0  # map units from which a wrong object ahead makes it step back
+NARROW = 3  # pixels: an object of which less is seen is not seen
+# Keys beside w, slot by slot; a look up is taken back two slots later, when the slot is as long again.
+FIDGETS = (
+    *(({"space"},), ({"c"}, {"c"}, {"c"}), ({"enter"},)),
+    *(({"up"}, set(), {"down"}), ({"down"}, set(), {"up"})),
+)
+
+
+class ScriptedPlayer:
+    """Chooses the keys of a slot by `keys`; ``done`` once it has stood still at the goal for long enough."""
+
+    def __init__(self, options: GamePlayerOptions, seed: int) -> None:
+        self._options, self._rng = options, np.random.default_rng(seed)
+        self._mode, self._held, self._late = "", frozenset[str](), 0
+        self._searched = 0
+        self._fidgets = itertools.islice(itertools.cycle(FIDGETS), int(self._rng.integers(len(FIDGETS))), None)
+        self._extra: Iterator[Held | None] = iter(())
+        self.begin()
+
+    def begin(self) -> None:
+        """Takes up the goal that the arena has now."""
+        self._stand = self._between(self._options.stand)
+
+    def done(self, arena: Arena) -> bool:
+        """Whether it has stood still at the goal for as long as it means to."""
+        return arena.at_goal and arena.still >= self._stand
+
+    def keys(self, arena: Arena) -> Held:
+        """The keys for the next slot."""
+        mode, wanted = decide(arena)
+        self._searched = self._searched + 1 if mode == "search" else 0
+        if self._searched > CIRCLE:
+            wanted = detour(arena)
+        if mode != self._mode:
+            # It sees the end of its way coming, and is not late for that.
+            late = self._between(self._options.lag) if self._mode and mode != "stand" else 0
+            self._mode, self._late = mode, late
+            self._extra = iter(())
+        if self._late:
+            self._late -= 1
+            return self._held
+        self._held = self._slip(wanted) if wanted == {"w"} and arena.target.distance > CALM else wanted
+        return self._held
+
+    def _slip(self, wanted: Held) -> Held:
+        """What a person does on the way now and then: a pause, a jump, a look up."""
+        extra = next(self._extra, False)
+        if extra is not False:
+            return frozenset() if extra is None else wanted | extra
+        chance = self._rng.random()
+        if chance < self._options.pause:
+            self._extra = iter([None] * self._between((1, 3)))
+        elif chance < self._options.pause + self._options.fidget:
+            self._extra = iter([frozenset(keys) for keys in next(self._fidgets)])
+        return wanted
+
+    def _between(self, bounds: tuple[int, int]) -> int:
+        return int(self._rng.integers(bounds[0], bounds[1] + 1))
+
+
+def decide(arena: Arena) -> tuple[str, Held]:
+    """What the player is at (stand, search or walk), and the keys that follow from the game's state."""
+    target = arena.target
+    if target.taken or (not arena.task.pickup and sees(target) and _arrives(arena, target)):
+        return "stand", frozenset()
+    if not sees(target):
+        near = any(not thing.taken and thing.distance < CLOSE and sees(thing) for thing in arena.objects)
+        return "search", frozenset({"left", "s"} if near else {"left"})
+    return "walk", _towards(arena, (target.x, target.y), _sidestep(arena, target))
+
+
+def detour(arena: Arena) -> Held:
+    """The keys that lead round a corner towards an object that cannot be seen from here."""
+    here = arena.player.x, arena.player.y
+    return _towards(arena, arena.map.plan.next_cell(here, (arena.target.x, arena.target.y)), set())
+
+
+def _towards(arena: Arena, place: Point, beside: set[str]) -> Held:
+    off = bearing(arena, place)
+    turn = {"left"} if off > AIM else {"right"} if off < -AIM else set()
+    return frozenset(turn if abs(off) > ASIDE else {"w"} | turn | beside)
+
+
+def sees(thing: Thing) -> bool:
+    """Whether enough of an object is in the picture."""
+    return thing.box is not None and thing.box[2] - thing.box[0] >= NARROW
+
+
+def bearing(arena: Arena, place: Point) -> float:
+    """Degrees from the direction of sight to a place, to the left positive, within ±180."""
+    body = arena.player
+    direction = math.degrees(math.atan2(place[1] - body.y, place[0] - body.x))
+    return (direction - body.angle + 180) % 360 - 180
+
+
+def _arrives(arena: Arena, target: Thing) -> bool:
+    """Whether the player comes to a stop well within reach of the object if it lets go now."""
+    body, near = arena.player, arena.options.reach - MARGIN
+    way = target.x - body.x, target.y - body.y
+    speed = (way[0] * body.velocity_x + way[1] * body.velocity_y) / max(target.distance, 1.0)
+    # Once slow, it is content with less: else it would take one more step after it has stopped.
+    return target.distance - SLIDE * speed <= (near if speed > SLOW else near + MARGIN / 2)
+
+
+def _sidestep(arena: Arena, target: Thing) -> set[str]:
+    """The key that leads past what stands between the player and the object: a, d, or none."""
+    body = arena.player.x, arena.player.y
+    reach = min(AHEAD, target.distance)
+    share = reach / max(target.distance, 1.0)
+    end = body[0] + share * (target.x - body[0]), body[1] + share * (target.y - body[1])
+    for thing in arena.objects:
+        if not thing.taken and thing.name != target.name:
+            ahead, left = _along(body, end, (thing.x, thing.y))
+            if 0 < ahead < reach and abs(left) < BY_NAME[thing.name].radius + BERTH:
+                return {"d"} if left >= 0 else {"a"}
+    left, right = (not arena.map.plan.clear(body, end, offset) for offset in (SHOULDER, -SHOULDER))
+    return {"d"} if left and not right else {"a"} if right and not left else set()
+
+
+def _along(start: Point, end: Point, place: Point) -> tuple[float, float]:
+    """How far along a line a place lies, and how far to its left."""
+    way, beside = (end[0] - start[0], end[1] - start[1]), (place[0] - start[0], place[1] - start[1])
+    length = max(math.hypot(*way), 1e-6)
+    ahead = (way[0] * beside[0] + way[1] * beside[1]) / length
+    return ahead, (way[0] * beside[1] - way[1] * beside[0]) / length

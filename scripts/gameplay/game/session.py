@@ -1,0 +1,106 @@
+"""A recording session of the scripted player: maps and goals one after the other, and a shot for each slot."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Generator, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scripts.gameplay.game.arena import Arena, Thing
+from scripts.gameplay.game.catalogue import goal_of
+from scripts.gameplay.game.maps import seen
+from scripts.gameplay.game.player import ScriptedPlayer
+from scripts.gameplay.keys import Held
+from scripts.lib.options.game import GameGenerateOptions
+
+EPOCH = 1_767_225_600_000  # 1 January 2026 in ms: the first recording begins then, the others an hour apart
+HOUR = 3_600_000
+SLOT = 100  # ms
+BREAK = 3_000  # ms between two maps, as if the recording had been stopped and started
+EACH = 3  # with save: changes, a frame is saved each third slot at least
+LIMIT = 300  # slots: who has not reached a goal by then goes on to another map
+MAPS = 1_000  # map numbers that a recording may use
+
+
+class Shot(NamedTuple):
+    """A frame: its stamp in ms, the picture [h, w, 3] red first, the keys held from then on, and the game's state."""
+
+    stamp: int
+    picture: np.ndarray
+    keys: Held
+    row: dict[str, Any]
+
+
+def shots(options: GameGenerateOptions, number: int, used: Counter[str]) -> Iterator[Shot]:
+    """The frames of a recording; ``used`` counts each goal's slots, and goes on from recording to recording.
+
+    Raises:
+        UserError: the engine does not run.
+    """
+    rng = np.random.default_rng([options.seed, number])
+    player = ScriptedPlayer(options.player, int(rng.integers(1 << 31)))
+    start, last, since = EPOCH + number * HOUR, None, 0
+    with contextlib.closing(_slots(options, number, used, player)) as slots:
+        for shot in itertools.islice(slots, options.frames):
+            since = since + 1 if last == shot.keys else EACH
+            last = shot.keys
+            stamp = start + shot.stamp + int(rng.integers(0, options.jitter_ms + 1))
+            if options.save == "every" or since == EACH:
+                since = 0
+                yield shot._replace(stamp=stamp, row={"stamp": stamp, **shot.row})
+
+
+def _slots(options: GameGenerateOptions, number: int, used: Counter[str], player: ScriptedPlayer) -> Generator[Shot]:
+    """Slots without end; stamps count from the beginning of the recording."""
+    clock = 0
+    for place in range(MAPS):
+        with Arena(options, (options.seed * 10_000 + number) * MAPS + place) as arena:
+            for turn in range(options.goals_per_map):
+                goal = next_goal(arena, used, fresh=turn == 0)
+                if goal is None:
+                    break
+                arena.aim(goal)
+                player.begin()
+                while not player.done(arena) and arena.slot < LIMIT:
+                    keys = player.keys(arena)
+                    used[goal] += 1
+                    yield Shot(clock, arena.picture, keys, row_of(arena))
+                    arena.step(keys)
+                    clock += SLOT
+        clock += BREAK
+
+
+def next_goal(arena: Arena, used: Counter[str], *, fresh: bool) -> str | None:
+    """The goal with the fewest slots so far of those whose object is there and can be seen; none is left: None."""
+    there = {thing.name: (thing.x, thing.y) for thing in arena.objects if not thing.taken}
+    here = arena.player.x, arena.player.y
+    open_ = []
+    for goal in arena.goals:
+        name = goal_of(goal).kind.name
+        others = [place for other, place in there.items() if other != name]
+        new = fresh or name != arena.task.kind.name
+        if name in there and new and (fresh or seen(arena.map.plan, here, there[name], others)):
+            open_.append(goal)
+    return min(open_, key=lambda goal: used[goal], default=None)
+
+
+def row_of(arena: Arena) -> dict[str, Any]:
+    """The state that a frame shows, as a row of objects.jsonl."""
+    body = arena.player
+    return {
+        "map": arena.map.name,
+        "goal": arena.goal,
+        "reached": arena.at_goal,
+        "player": {"x": body.x, "y": body.y, "angle": body.angle, "pitch": body.pitch},
+        "target": _object(arena.target),
+        "objects": [_object(thing) for thing in arena.objects if thing.box is not None],
+    }
+
+
+def _object(thing: Thing) -> dict[str, Any]:
+    box = None if thing.box is None else list(thing.box)
+    return {"name": thing.name, "x": thing.x, "y": thing.y, "distance": thing.distance, "box": box}
