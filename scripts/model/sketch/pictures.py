@@ -1,4 +1,4 @@
-"""Pictures with a question and its answer, drawn from a seed: shapes, regions, surfaces."""
+"""Pictures with a question and its answer, drawn from a seed: shapes, regions, surfaces, surfaces with shapes."""
 
 from __future__ import annotations
 
@@ -33,14 +33,43 @@ class Sketch(NamedTuple):
 
 
 def draw(dice: np.random.Generator) -> Sketch:
-    """One picture of any kind; half of them are surfaces, the hardest."""
-    kind = KINDS[int(dice.choice(len(KINDS), p=[0.5, 0.25, 0.25]))]
+    """One picture of any kind; seven of ten show a surface, the hardest."""
+    kind = KINDS[int(dice.choice(len(KINDS), p=[0.35, 0.15, 0.15, 0.35]))]
     sketch = kind(dice)
     return sketch._replace(picture=cv2.cvtColor(sketch.picture, cv2.COLOR_BGR2RGB))
 
 
 def surface(dice: np.random.Generator) -> Sketch:
-    """A smooth surface coloured by its height, lit from above: how high it is in each cell, 0 to 9.
+    """A surface: how high it is in each cell."""
+    picture, heights = lit(dice)
+    return Sketch(as_picture(picture), "How high is the surface in each cell?", to_text({"heights": digits(heights)}))
+
+
+def scene(dice: np.random.Generator) -> Sketch:
+    """A surface with shapes strewn over it: its heights, and of each kind of shape how many and in which cells."""
+    picture, heights = lit(dice)
+    kinds = sorted({(str(dice.choice(list(COLOURS))), str(dice.choice(SHAPES))) for _ in range(int(dice.integers(4)))})
+    taken: set[tuple[int, int]] = set()
+    found = {f"{colour} {shape}": strew(dice, picture, colour, shape, taken) for colour, shape in kinds}
+    answer = {"heights": digits(heights), "shapes": {name: row for name, row in found.items() if row[0]}}
+    return Sketch(as_picture(picture), "How high is the surface, and what lies on it?", to_text(answer))
+
+
+def strew(
+    dice: np.random.Generator, picture: np.ndarray, colour: str, shape: str, taken: set[tuple[int, int]]
+) -> tuple[int, list[str]]:
+    """Draws some of a kind into free cells near each other; returns how many, and the cells of the first four."""
+    middle, count = dice.integers(1, CELLS - 1, 2), int(dice.integers(1, 7))
+    places = np.clip(np.rint(middle + dice.normal(0, 1.3, (count, 2))), 0, CELLS - 1).astype(int)
+    cells = sorted({(int(row), int(column)) for row, column in places} - taken)
+    taken.update(cells)
+    for row, column in cells:
+        paint(picture, shape, (column, row), COLOURS[colour])
+    return len(cells), [f"{row}{column}" for row, column in cells[:4]]
+
+
+def lit(dice: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A smooth surface coloured by its height, lit from above: the picture, and heights from 0 to 1, [256, 256].
 
     Light from below would make a hill of every hollow, and nothing in the picture would tell.
     """
@@ -56,10 +85,12 @@ def surface(dice: np.random.Generator) -> Sketch:
     angle, steepness = dice.uniform(0.15, 0.85) * np.pi, dice.uniform(12, 60)  # from the upper right to the upper left
     down, right = np.gradient(heights * steepness)
     light = np.clip(0.85 + np.cos(angle) * right + np.sin(angle) * down, 0.25, 1.5)
-    picture = painted * light[..., None] + grain(dice, float(dice.uniform(2, 10)))
-    steps = np.rint(cell_means(heights) * 9).astype(int)
-    answer = {"heights": ["".join(map(str, row)) for row in steps.tolist()]}
-    return Sketch(as_picture(picture), "How high is the surface in each cell?", to_text(answer))
+    return painted * light[..., None] + grain(dice, float(dice.uniform(2, 10))), heights
+
+
+def digits(heights: np.ndarray) -> list[str]:
+    """The mean height of each cell as a digit, 0 to 9, a text a row."""
+    return ["".join(map(str, row)) for row in np.rint(cell_means(heights) * 9).astype(int).tolist()]
 
 
 def regions(dice: np.random.Generator) -> Sketch:
@@ -88,7 +119,7 @@ def shapes(dice: np.random.Generator) -> Sketch:
     return Sketch(as_picture(picture), "Which shapes are there?", to_text(answer))
 
 
-KINDS: tuple[Callable[[np.random.Generator], Sketch], ...] = (surface, regions, shapes)
+KINDS: tuple[Callable[[np.random.Generator], Sketch], ...] = (surface, regions, shapes, scene)
 
 
 def smooth(dice: np.random.Generator, width: float) -> np.ndarray:
