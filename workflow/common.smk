@@ -14,7 +14,11 @@ from scripts.lib.config import SEEING, load
 from scripts.lib.environment import prepare_jobs
 from scripts.lib.options.train import NOT_IDENTITY
 from scripts.lib.replaced import notice_replaced
+from scripts.lib.options.game import GameOptions
 from scripts.dnd.scenario import find_scenarios
+from scripts.gameplay.content import recording_digest
+from scripts.gameplay.names import names_of
+from scripts.gameplay.readers.sources import find_recordings, recordings_by_name
 from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
 from scripts.model.recipes import recipe_of
@@ -279,7 +283,10 @@ def told_of_runs():
         "models/{}/training/loss.jsonl",
     )
     runs = [f"{run.system}/{run.name}" for run in CONFIG.runs()]
-    return [name.format(run) for run in runs for name in names] + terrain_sheets()
+    told = [name.format(run) for run in runs for name in names]
+    loops = CONFIG.gameplay.runs if counts_in_game() else []
+    told += [f"reports/gameplay/{run}/loop.json" for run in loops]
+    return told + terrain_sheets() + episode_sheets()
 
 
 def terrain_sheets():
@@ -379,6 +386,82 @@ def shard_manifests(wildcards):
         for name in TERRAIN_EXPORTS
         for shard in terrain_shards(name)
     ]
+
+
+def find_own_recordings():
+    """The recordings that the configuration names, by name; else those that the scripted player makes."""
+    if CONFIG.gameplay is None:
+        return {}
+    if not CONFIG.gameplay.recordings:
+        made = Path("data/generated/gameplay")
+        return {
+            name: made / name for name in names_of(CONFIG.gameplay.generate.recordings)
+        }
+    paths = [Path(path) for path in CONFIG.gameplay.recordings]
+    return checked(recordings_by_name, checked(find_recordings, paths))
+
+
+RECORDINGS = find_own_recordings()
+
+
+def recording_inputs(wildcards):
+    """A recording's files where they are few; of generated ones the list with the hashes of all of them."""
+    if not CONFIG.gameplay.recordings:
+        return ["data/generated/gameplay/files.json"]
+    path = RECORDINGS[wildcards.recording]
+    return (
+        []
+        if path.is_dir()
+        else [one.as_posix() for one in sorted(path.parent.glob(f"{path.stem}.*"))]
+    )
+
+
+def recording_content(name):
+    """The content of a folder of frames, which are too many to be declared one by one."""
+    path = RECORDINGS[name]
+    own = bool(CONFIG.gameplay.recordings)
+    return recording_digest(path) if own and path.is_dir() else ""
+
+
+def label_inputs():
+    """What a labeller reads besides the segments."""
+    label = CONFIG.gameplay.label if CONFIG.gameplay else None
+    if label is None or label.by in ("state", "openai"):
+        return []
+    if label.by == "file":
+        return [label.file]
+    return [label.model, Path(label.model).with_name("mmproj.gguf").as_posix()]
+
+
+def counts_in_game():
+    """Whether the agent is counted in the game: only one that learnt from it could do anything there."""
+    options = CONFIG.gameplay
+    return options is not None and options.loop is not None and not options.recordings
+
+
+def loop_counts(wildcards):
+    """How often the agent reached its goal, where that is counted."""
+    return [f"reports/gameplay/{wildcards.run}/loop.json"] if counts_in_game() else []
+
+
+EPISODE_SHEETS = (1, 2)
+
+
+def episode_sheets():
+    """Pictures of episodes of every agent."""
+    runs = CONFIG.gameplay.runs if counts_in_game() else []
+    return [
+        f"reports/gameplay/{run}/episode{number}.jpg"
+        for run in runs
+        for number in EPISODE_SHEETS
+    ]
+
+
+def game_options():
+    """The game's own part of the options that recordings are made with."""
+    if CONFIG.gameplay is None:
+        return "{}"
+    return as_json(CONFIG.gameplay.generate, include=set(GameOptions.model_fields))
 
 
 def generated_map(wildcards):

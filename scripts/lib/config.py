@@ -24,6 +24,10 @@ from scripts.lib.options.base import BaseOptions
 from scripts.lib.options.deploy import DeployOptions, GateOptions
 from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.options.export import CertifyOptions, ExportOptions
+from scripts.lib.options.game import GameGenerateOptions
+from scripts.lib.options.gameplay import GameplayCheckOptions, GameplayIngestOptions
+from scripts.lib.options.labels import LabelOptions
+from scripts.lib.options.play import GameplayCurateOptions, LoopOptions
 from scripts.lib.options.predict import PredictOptions, ScoreOptions
 from scripts.lib.options.strict import DESCRIBE, Options, deep_merge, merged, overrides_of
 from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
@@ -33,10 +37,10 @@ from scripts.lib.options.train import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path("config/schema.json")
-SYSTEMS = ("dnd", "tools", "terrain")
+SYSTEMS = ("dnd", "tools", "terrain", "gameplay")
 SMALLEST_STEP = 28  # pixels a side that one token of a picture stands for, in the models known here
 ROOM_FOR_QUESTION = 96  # tokens of the question and of what frames the turns
-SEEING = frozenset({"terrain"})  # systems whose records show pictures
+SEEING = frozenset({"terrain", "gameplay"})  # systems whose records show pictures
 
 TrainOverrides = overrides_of(TrainOptions)
 ExportOverrides = overrides_of(ExportOptions)
@@ -170,6 +174,30 @@ class TerrainOptions(Sections):
         return self
 
 
+class GameplayGateOverrides(GateOverrides):  # type: ignore[misc, valid-type]
+    """Quality limits of gameplay."""
+
+    metric: str = "slot_accuracy"
+    beat: list[str] = ["base", "majority", "repeat_last", "shuffled"]
+
+
+class GameplayOptions(Sections):
+    """gameplay: recordings of play to an agent that plays towards a goal."""
+
+    recordings: list[str] = []
+    """recordings, or folders of them; none given: a scripted player records itself in ViZDoom"""
+    generate: GameGenerateOptions = GameGenerateOptions()
+    """the game and its scripted player; the game is also where the agent is counted"""
+    check: GameplayCheckOptions = GameplayCheckOptions()
+    ingest: GameplayIngestOptions = GameplayIngestOptions()
+    label: LabelOptions = LabelOptions()
+    curate: GameplayCurateOptions = GameplayCurateOptions()
+    loop: LoopOptions | None = LoopOptions()
+    """null: the agent is not counted in the game, as for recordings of another one"""
+    gate: GameplayGateOverrides = GameplayGateOverrides()
+    runs: dict[str, RunOptions] = {}
+
+
 class Config(Options):
     """One preset, with whatever a second --configfile put over it."""
 
@@ -195,6 +223,7 @@ class Config(Options):
     dnd: DndOptions | None = None
     tools: ToolsOptions | None = None
     terrain: TerrainOptions | None = None
+    gameplay: GameplayOptions | None = None
 
     @field_validator("bases")
     @classmethod

@@ -43,6 +43,13 @@ class Outcome(NamedTuple):
         """Whether the goal was reached."""
         return self.steps is not None
 
+    @property
+    def words(self) -> str:
+        """How it went, for a person."""
+        if self.steps is not None:
+            return f"reached after {self.steps / SECOND:.1f} s" + (", and stood still there" if self.stood else "")
+        return f"not reached in {self.slots / SECOND:.0f} s" + (f"; went to the {self.wrong}" if self.wrong else "")
+
 
 def episodes(options: GameOptions, maps: MapSet, count: int, first: int = 0) -> list[Episode]:
     """So many episodes on maps from number ``first`` on, one a map, goals in turn as far as the maps hold them."""

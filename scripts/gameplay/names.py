@@ -1,0 +1,6 @@
+"""Names of recordings that the scripted player makes, known before it has made them."""
+
+
+def names_of(count: int) -> list[str]:
+    """``vizdoom_0001`` and so on."""
+    return [f"vizdoom_{number:04}" for number in range(1, count + 1)]
