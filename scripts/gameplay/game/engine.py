@@ -130,7 +130,8 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if before is not None:  # none: it was not Python's to begin with
+            signal.signal(signal.SIGINT, before)
         if masks:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 

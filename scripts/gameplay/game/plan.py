@@ -11,7 +11,7 @@ CELL = 64  # map units a side
 SOLID = -1
 SAMPLE = 8.0  # map units between two looks along a line
 
-Point = tuple[float, float]
+Point = tuple[float, float]  # x (east) and y (north) in map units
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,6 @@ class Plan:
         result = np.ones(len(points), bool)
         result[inside] = self.rooms[rows[inside], columns[inside]] == SOLID
         return result
-
-    def room_at(self, point: Point) -> int:
-        """The room of a point, or `SOLID`."""
-        return int(self.rooms[int(point[1] // CELL), int(point[0] // CELL)])
 
     def free_around(self, point: Point, radius: float) -> bool:
         """Whether a square of this half side around the point touches nothing solid."""

@@ -16,24 +16,25 @@ import numpy as np
 from scripts.gameplay.game.arena import Arena, Thing
 from scripts.gameplay.game.catalogue import BY_NAME
 from scripts.gameplay.game.plan import Point
-from scripts.gameplay.keys import Held
+from scripts.gameplay.keys import NONE, Held
 from scripts.lib.options.game import GamePlayerOptions
 
 SLIDE = 9.67  # units that one slides, after letting go, for each unit a tic of speed: friction leaves 0.906 a tic
-MARGIN = 56.0  # map units within reach at which it means to come to a stop
+SPARE = 8.0  # map units: where it lets go at full pace it is within reach by at least as many
 SLOW = 1.5  # units a tic
-CALM = 160.0  # map units from the object within which it makes no slips
+CALM = 64.0  # map units before reach within which it begins no slip
 CIRCLE = 36  # slots of searching after which it has looked everywhere
 AIM = 7.0  # degrees that it lets be: a turn of one slot is 10 to 14
 ASIDE = 30.0  # degrees from which it turns without walking
 AHEAD = 140.0  # map units that it looks ahead for what is in its way
 SHOULDER, BERTH = 24.0, 34.0  # half the width of the way that it needs between walls, and beside objects
 CLOSE = 90.0  # map units from which a wrong object ahead makes it step back
-NARROW = 3  # pixels: an object of which less is seen is not seen
-# Keys beside w, slot by slot; a look up is taken back two slots later, when the slot is as long again.
-FIDGETS = (
-    *(({"space"},), ({"c"}, {"c"}, {"c"}), ({"enter"},)),
-    *(({"up"}, set(), {"down"}), ({"down"}, set(), {"up"})),
+NARROW = 0.012  # of the picture's width: an object of which less is in view is not seen
+PAUSE = frozenset({NONE})
+# Keys beside the others, slot by slot; a look up is taken back two slots later, when the slot is as long again.
+FIDGETS = tuple(
+    tuple(frozenset(keys.split()) for keys in slots)
+    for slots in (["space"], ["c", "c", "c"], ["enter"], ["up", "", "down"], ["down", "", "up"])
 )
 
 
@@ -42,10 +43,10 @@ class ScriptedPlayer:
 
     def __init__(self, options: GamePlayerOptions, seed: int) -> None:
         self._options, self._rng = options, np.random.default_rng(seed)
-        self._mode, self._held, self._late = "", frozenset[str](), 0
-        self._searched = 0
+        self._mode, self._meaning = "", frozenset[str]()
+        self._late = self._searched = 0
         self._fidgets = itertools.islice(itertools.cycle(FIDGETS), int(self._rng.integers(len(FIDGETS))), None)
-        self._extra: Iterator[Held | None] = iter(())
+        self._slips: Iterator[Held] = iter(())
         self.begin()
 
     def begin(self) -> None:
@@ -58,32 +59,36 @@ class ScriptedPlayer:
 
     def keys(self, arena: Arena) -> Held:
         """The keys for the next slot."""
+        meant = self._meant(arena)
+        slip = next(self._slips, None)
+        if slip is not None:
+            return frozenset() if slip == PAUSE else meant | slip
+        if meant == {"w"} and arena.target.distance > arena.options.reach + CALM:
+            self._slips = self._draw_slips()
+        return meant
+
+    def _meant(self, arena: Arena) -> Held:
+        """What it does for its goal, late where what it sees has changed."""
         mode, wanted = decide(arena)
         self._searched = self._searched + 1 if mode == "search" else 0
         if self._searched > CIRCLE:
             wanted = detour(arena)
         if mode != self._mode:
             # It sees the end of its way coming, and is not late for that.
-            late = self._between(self._options.lag) if self._mode and mode != "stand" else 0
-            self._mode, self._late = mode, late
-            self._extra = iter(())
+            self._late = self._between(self._options.lag) if self._mode and mode != "stand" else 0
+            self._mode = mode
         if self._late:
             self._late -= 1
-            return self._held
-        self._held = self._slip(wanted) if wanted == {"w"} and arena.target.distance > CALM else wanted
-        return self._held
+        else:
+            self._meaning = wanted
+        return self._meaning
 
-    def _slip(self, wanted: Held) -> Held:
-        """What a person does on the way now and then: a pause, a jump, a look up."""
-        extra = next(self._extra, False)
-        if extra is not False:
-            return frozenset() if extra is None else wanted | extra
-        chance = self._rng.random()
-        if chance < self._options.pause:
-            self._extra = iter([None] * self._between((1, 3)))
-        elif chance < self._options.pause + self._options.fidget:
-            self._extra = iter([frozenset(keys) for keys in next(self._fidgets)])
-        return wanted
+    def _draw_slips(self) -> Iterator[Held]:
+        """What a person does on the way now and then, slot by slot; mostly nothing."""
+        chance = self._rng.random() - self._options.pause
+        if chance < 0:
+            return itertools.repeat(PAUSE, self._between((1, 3)))
+        return iter(next(self._fidgets) if chance < self._options.fidget else ())
 
     def _between(self, bounds: tuple[int, int]) -> int:
         return int(self._rng.integers(bounds[0], bounds[1] + 1))
@@ -92,10 +97,10 @@ class ScriptedPlayer:
 def decide(arena: Arena) -> tuple[str, Held]:
     """What the player is at (stand, search or walk), and the keys that follow from the game's state."""
     target = arena.target
-    if target.taken or (not arena.task.pickup and sees(target) and _arrives(arena, target)):
+    if target.taken or (not arena.task.pickup and sees(arena, target) and _arrives(arena, target)):
         return "stand", frozenset()
-    if not sees(target):
-        near = any(not thing.taken and thing.distance < CLOSE and sees(thing) for thing in arena.objects)
+    if not sees(arena, target):
+        near = any(not thing.taken and thing.distance < CLOSE and sees(arena, thing) for thing in arena.objects)
         return "search", frozenset({"left", "s"} if near else {"left"})
     return "walk", _towards(arena, (target.x, target.y), _sidestep(arena, target))
 
@@ -112,9 +117,9 @@ def _towards(arena: Arena, place: Point, beside: set[str]) -> Held:
     return frozenset(turn if abs(off) > ASIDE else {"w"} | turn | beside)
 
 
-def sees(thing: Thing) -> bool:
+def sees(arena: Arena, thing: Thing) -> bool:
     """Whether enough of an object is in the picture."""
-    return thing.box is not None and thing.box[2] - thing.box[0] >= NARROW
+    return thing.box is not None and thing.box[2] - thing.box[0] >= NARROW * arena.picture.shape[1]
 
 
 def bearing(arena: Arena, place: Point) -> float:
@@ -126,11 +131,12 @@ def bearing(arena: Arena, place: Point) -> float:
 
 def _arrives(arena: Arena, target: Thing) -> bool:
     """Whether the player comes to a stop well within reach of the object if it lets go now."""
-    body, near = arena.player, arena.options.reach - MARGIN
+    body, margin = arena.player, arena.options.slide + SPARE
+    near = arena.options.reach - margin
     way = target.x - body.x, target.y - body.y
     speed = (way[0] * body.velocity_x + way[1] * body.velocity_y) / max(target.distance, 1.0)
     # Once slow, it is content with less: else it would take one more step after it has stopped.
-    return target.distance - SLIDE * speed <= (near if speed > SLOW else near + MARGIN / 2)
+    return target.distance - SLIDE * speed <= (near if speed > SLOW else near + margin / 2)
 
 
 def _sidestep(arena: Arena, target: Thing) -> set[str]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from scripts.gameplay.game.arena import Arena, Thing
 from scripts.gameplay.game.catalogue import goal_of
-from scripts.gameplay.game.maps import seen
+from scripts.gameplay.game.episode import LIMIT
+from scripts.gameplay.game.maps import map_of, seen
 from scripts.gameplay.game.player import ScriptedPlayer
 from scripts.gameplay.keys import Held
 from scripts.lib.options.game import GameGenerateOptions
@@ -22,8 +23,7 @@ HOUR = 3_600_000
 SLOT = 100  # ms
 BREAK = 3_000  # ms between two maps, as if the recording had been stopped and started
 EACH = 3  # with save: changes, a frame is saved each third slot at least
-LIMIT = 300  # slots: who has not reached a goal by then goes on to another map
-MAPS = 1_000  # map numbers that a recording may use
+RECORDINGS, MAPS = 10_000, 10_000  # of a seed, and map numbers of a recording
 
 
 class Shot(NamedTuple):
@@ -57,8 +57,8 @@ def shots(options: GameGenerateOptions, number: int, used: Counter[str]) -> Iter
 def _slots(options: GameGenerateOptions, number: int, used: Counter[str], player: ScriptedPlayer) -> Generator[Shot]:
     """Slots without end; stamps count from the beginning of the recording."""
     clock = 0
-    for place in range(MAPS):
-        with Arena(options, (options.seed * 10_000 + number) * MAPS + place) as arena:
+    for game in _maps(options, number, used):
+        with Arena(options, game) as arena:
             for turn in range(options.goals_per_map):
                 goal = next_goal(arena, used, fresh=turn == 0)
                 if goal is None:
@@ -72,6 +72,15 @@ def _slots(options: GameGenerateOptions, number: int, used: Counter[str], player
                     arena.step(keys)
                     clock += SLOT
         clock += BREAK
+
+
+def _maps(options: GameGenerateOptions, number: int, used: Counter[str]) -> Iterator[int]:
+    """Numbers of maps for a recording, each with the goal that has the fewest slots so far; none twice."""
+    first = (options.seed * RECORDINGS + number) * MAPS
+    for game in range(first, first + MAPS):
+        rarest = min(options.goals, key=lambda goal: used[goal])
+        if rarest in map_of("train", game, options.goals).goals(options.goals):
+            yield game
 
 
 def next_goal(arena: Arena, used: Counter[str], *, fresh: bool) -> str | None:

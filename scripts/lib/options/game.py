@@ -61,11 +61,22 @@ class GameOptions(Options):
     goals: list[str] = Field(default=GOALS, min_length=1)
     """each "Go to the <object>" or "Pick up the <object>"; a map holds three or four of the objects"""
     pace: float = Field(default=0.6, ge=0.2, le=1.5)
-    """how fast one walks; 1: the game's own 29 map units a slot, after which one slides on for 80"""
-    reach: float = Field(default=144.0, ge=112, le=240)
+    """how fast one walks; 1: the game's own 29 map units a slot"""
+    reach: float = Field(default=144.0, ge=80, le=240)
     """map units from the middle of an object within which one is there; a player is 32 wide. It leaves room for the
     slide: where a player who walks towards an object lets go, one who stands must be there too, since a picture does
     not tell the two apart"""
+
+    @property
+    def slide(self) -> float:
+        """Map units that one slides on after letting go while walking."""
+        return 80 * self.pace
+
+    @model_validator(mode="after")
+    def _room_for_the_slide(self) -> GameOptions:
+        if self.reach < self.slide + 64:
+            raise ValueError(f"reach must be at least 64 + 80 x pace, here {self.slide + 64:g}")
+        return self
 
     @field_validator("goals")
     @classmethod
