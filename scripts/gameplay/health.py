@@ -65,7 +65,7 @@ def shares(counts: Mapping[str, int], whole: int) -> dict[str, float]:
 
 def ratio(above: int, below: int) -> float | None:
     """A quotient; None where there is nothing to divide by."""
-    return round(above / below, 6) if below else None
+    return above / below if below else None
 
 
 def warnings(counts: Counts, options: HealthOptions) -> list[Warned]:

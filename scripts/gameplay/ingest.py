@@ -96,12 +96,12 @@ def name_of(recording: Recording, shot: int) -> str:
 
 
 def row_of(reading: Reading, segment: Segment, good: set[int], options: GameplayIngestOptions) -> Row | None:
-    """A segment's row; None where none of its pictures is good."""
+    """A segment's row; None where no sample's picture is good."""
     recording = reading.recording
-    assert recording is not None
-    shown = spread([shot for shot in pictures_of(segment, options) if shot in good], options.label_frames)
-    if not shown:
+    samples = [one for one in segment.samples if one.shot in good]
+    if recording is None or not samples:
         return None
+    shown = spread([shot for shot in pictures_of(segment, options) if shot in good], options.label_frames)
     return {
         "id": f"{reading.source.name}/{segment.start}",
         "recording": reading.source.name,
@@ -112,8 +112,7 @@ def row_of(reading: Reading, segment: Segment, good: set[int], options: Gameplay
         "frames": [frame_row(recording, shot) for shot in shown],
         "samples": [
             {"frame": name_of(recording, one.shot), "stamp": one.stamp, "now": one.now, "actions": one.actions}
-            for one in segment.samples
-            if one.shot in good
+            for one in samples
         ],
     }
 

@@ -48,7 +48,7 @@ class Segment:
 
 
 def segments_of(timeline: Timeline, options: GameplayIngestOptions) -> tuple[list[Segment], Counter[str]]:
-    """All segments that have a picture, and how many pictures, and ticks without any, were left out and why."""
+    """All segments with samples, and how many pictures, and ticks without any, were left out and why."""
     segments: list[Segment] = []
     dropped: Counter[str] = Counter()
     seen = 0
@@ -66,7 +66,8 @@ def segments_of(timeline: Timeline, options: GameplayIngestOptions) -> tuple[lis
             kept = segment.samples[-seen % options.stride :: options.stride]
             dropped["pictures between strides"] += len(segment.samples) - len(kept)
             seen += len(segment.samples)
-            segments.append(Segment(segment.start, segment.end, segment.words, segment.shots, kept))
+            if kept:
+                segments.append(Segment(segment.start, segment.end, segment.words, segment.shots, kept))
     return segments, +dropped
 
 
