@@ -157,6 +157,7 @@ def test_a_bad_frame_is_named_and_the_rest_goes_on(folder, tmp_path, capsys, nam
     assert faults == [problem] and made["quarantined"] == {kind: 1} and made["frames"] == frames
     stamps = [one["stamp"] - START for row in segments for one in row["samples"]]
     assert 2000 not in stamps and made["samples"] == len(stamps)
+    assert sum(made["dropped"].values()) + len(stamps) == 59 + (kind == "picture")  # every picture is accounted for
     # where the keys are unknown, windows that would reach there are left out too
     assert (
         stamps[:20]
@@ -173,6 +174,13 @@ def test_time_that_runs_backwards_is_named(folder, tmp_path, capsys):
     assert code == 1 and [one["kind"] for one in row["problems"]] == ["backwards"]
     assert str(START - 60_000) in row["problems"][0]["file"]
     assert (row["frames"], row["gaps"], row["seconds"]) == (59, 1, 5.9)
+
+
+def test_pictures_that_make_no_sample_are_counted_by_reason(tmp_path):
+    twice = [(after + late, word) for after, word in every_tick(30) for late in (0, 20)]
+    made, *_ = run_ingest(write_raw(tmp_path / "play", twice), tmp_path / "out", stride=2)
+    assert (made["frames"], made["samples"]) == (60, 15)
+    assert made["dropped"] == {"pictures beside a nearer one, or of unknown keys": 30, "pictures between strides": 15}
 
 
 @pytest.mark.parametrize(("keys", "ticks"), [("w", 60), ("a", 59)])

@@ -183,6 +183,7 @@ def test_owamcap_that_breaks_off_is_used_as_far_as_it_goes(tmp_path):
     path.write_bytes(path.read_bytes()[:-400])  # index and footer are gone
     reading = reading_of(path)
     assert [kind for kind, _ in told(reading)] == ["mcap"] and len(reading.recording.shots) == 10
+    assert [one.last for one in reading.timeline.stretches] == [False] and reading.timeline.gaps == []
 
 
 def test_owamcap_messages_without_what_they_should_say(tmp_path):
@@ -284,6 +285,12 @@ def test_vpt_bad_lines(tmp_path):
         ("backwards", "line 9"),
     ]
     assert (reading.recording.shots - START).tolist() == [0, 50, 100, 150, 300, 350]
+
+
+def test_vpt_that_breaks_off_has_no_true_end(tmp_path):
+    whole, cut = (reading_of(write_vpt(tmp_path / end, [*lines(9), end])) for end in (vpt_line(START + 450), '{"mou'))
+    assert [one.last for one in whole.timeline.stretches] == [True]
+    assert [one.last for one in cut.timeline.stretches] == [False] and cut.timeline.gaps == []
 
 
 def test_vpt_halves_that_are_alone(tmp_path):

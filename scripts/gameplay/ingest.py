@@ -21,6 +21,7 @@ from scripts.gameplay.readers.recording import Recording, RecordingError
 from scripts.gameplay.readers.sources import recording_at
 from scripts.gameplay.reading import Reading, goal_of, read, summary
 from scripts.gameplay.segments import Segment, pictures_of, segments_of
+from scripts.gameplay.timeline import Timeline
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
 from scripts.lib.options.gameplay import GameplayCheckOptions, GameplayIngestOptions
@@ -48,46 +49,57 @@ def main(args: argparse.Namespace) -> None:
 def write_recording(out: Path, reading: Reading, options: GameplayIngestOptions, check: GameplayCheckOptions) -> Row:
     """All outputs of a recording; the manifest comes last, and is returned."""
     segments, dropped = segments_of(reading.timeline, options)
-    good = write_frames(out, reading, segments, options)
-    if reading.recording is None:  # perhaps only its pictures told
-        segments, dropped = [], Counter()
+    good, bad = write_frames(out, reading, segments, options)
     rows = [row for segment in segments if (row := row_of(reading, segment, good, options))]
-    written = sum(len(row["samples"]) for row in rows)
-    lost = sum(len(segment.samples) for segment in segments) - written
     faults = [fault.to_json() for fault in reading.faults]
     write_jsonl(out / "segments.jsonl", rows)
     write_jsonl(out / "quarantine.jsonl", faults)
-    frames = sorted({name for row in rows for name in names_in(row)})
-    names = ["segments.jsonl", "quarantine.jsonl", *frames]
+    names = ["segments.jsonl", "quarantine.jsonl", *sorted({name for row in rows for name in names_in(row)})]
     remove_others(out, set(names))
+    seen = reading.recording
     value = {
-        **summary(reading, frames_left(reading, good, segments, options), goals_in(rows), check.health),
+        **summary(reading, len(seen.shots) - len(bad) if seen else 0, goals_in(rows), check.health),
         "segments": len(rows),
-        "samples": written,
-        "dropped": dict(sorted((dropped + Counter({"samples whose picture is bad": lost})).items())),
+        "samples": sum(len(row["samples"]) for row in rows),
+        "dropped": dropped_in(seen, reading.timeline, segments, bad, dropped) if seen else {},
         "quarantined": dict(sorted(Counter(fault["kind"] for fault in faults).items())),
-        "recorder": reading.recording.about if reading.recording else {},
+        "recorder": seen.about if seen else {},
         "files": manifest(out, names),
     }
     write_json(out / "manifest.json", value)
     aside = f", {len(faults)} faults (quarantine.jsonl says which)" if faults else ""
-    say(f"{out}: {value['seconds']:.1f} s, {value['gaps']} gaps, {len(rows)} segments, {written} samples{aside}")
+    counts = f"{value['gaps']} gaps, {len(rows)} segments, {value['samples']} samples"
+    say(f"{out}: {value['seconds']:.1f} s, {counts}{aside}")
     return value
 
 
-def write_frames(out: Path, reading: Reading, segments: Sequence[Segment], options: GameplayIngestOptions) -> set[int]:
-    """Writes the pictures that segments need; returns the numbers of those that are good."""
+def write_frames(
+    out: Path, reading: Reading, segments: Sequence[Segment], options: GameplayIngestOptions
+) -> tuple[set[int], set[int]]:
+    """Writes the pictures that segments need; returns the numbers of the good and of the bad."""
     if reading.recording is None:
-        return set()
+        return set(), set()
     form = PictureForm(*options.frame_size, options.jpeg_quality)
     wanted = {shot: out / name_of(reading.recording, shot) for one in segments for shot in pictures_of(one, options)}
     (out / "frames").mkdir(parents=True, exist_ok=True)
     try:
-        good = reading.take(wanted, form)
-        return set(tqdm(good, desc=reading.source.name, total=len(wanted), unit="frame", disable=None))
+        taken = reading.take(wanted, form)
+        good = set(tqdm(taken, desc=reading.source.name, total=len(wanted), unit="frame", disable=None))
     except RecordingError as error:
         reading.refuse(error)
-        return set()
+        return set(), set()
+    return good, wanted.keys() - good
+
+
+def dropped_in(
+    recording: Recording, timeline: Timeline, segments: Sequence[Segment], bad: set[int], dropped: Counter[str]
+) -> dict[str, int]:
+    """How many pictures make no sample, by reason, with those that ``dropped`` has counted."""
+    more = {
+        "pictures beside a nearer one, or of unknown keys": len(recording.shots) - timeline.pictures,
+        "samples whose picture is bad": sum(sample.shot in bad for one in segments for sample in one.samples),
+    }
+    return dict(sorted((dropped + Counter(more)).items()))
 
 
 def name_of(recording: Recording, shot: int) -> str:
@@ -132,14 +144,6 @@ def names_in(row: Row) -> set[str]:
 def goals_in(rows: Sequence[Row]) -> Counter[str]:
     """How many segments have each goal."""
     return Counter(row["goal"] for row in rows if row["goal"])
-
-
-def frames_left(reading: Reading, good: set[int], segments: Sequence[Segment], options: GameplayIngestOptions) -> int:
-    """Frames of the recording without those that turned out bad; pictures that no segment needs were not looked at."""
-    if reading.recording is None:
-        return 0
-    needed = {shot for segment in segments for shot in pictures_of(segment, options)}
-    return len(reading.recording.shots) - len(needed - good)
 
 
 def remove_others(out: Path, keep: set[str]) -> None:

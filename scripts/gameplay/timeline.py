@@ -69,6 +69,11 @@ class Timeline:
         """How long was recorded, gaps left out."""
         return self.ticks * TICK / 1000
 
+    @property
+    def pictures(self) -> int:
+        """Pictures that are the nearest to a tick."""
+        return sum(int((stretch.shots != NO_PICTURE).sum()) for stretch in self.stretches)
+
     def words(self) -> Counter[str]:
         """In how many ticks each word was held."""
         codes, counts = np.unique([code for one in self.stretches for code in one.held.tolist()], return_counts=True)
@@ -128,7 +133,9 @@ def spans_of(recording: Recording, options: TimelineOptions) -> tuple[list[Span]
 
 
 def add_gap(gaps: list[Gap], start: int, end: int, why: str) -> None:
-    """Adds a gap in milliseconds; one that follows on another becomes part of it."""
+    """Adds a gap in milliseconds; one that follows on another becomes part of it, one without time is none."""
+    if end <= start:
+        return
     if gaps and gaps[-1].at + round(1000 * gaps[-1].seconds) == start:
         start, why = gaps[-1].at, gaps[-1].why
         gaps.pop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,9 @@ from scripts.gameplay.readers.order import in_order, runs
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, Turns, states_of
 from scripts.gameplay.readers.screens import screens_of
 from scripts.gameplay.readers.video import Video, must_be_there
-from scripts.gameplay.readers.virtual_keys import name_of
 from scripts.lib.options.gameplay import MouseOptions, VideoOptions
 
 SLACK = 100  # milliseconds; threads of the recorder write a little out of order
-ABSOLUTE = 1  # flag of a raw movement that names a place, as a tablet does
 
 
 def read_owamcap(path: Path, mouse: MouseOptions, limits: VideoOptions) -> Recording:
@@ -40,12 +39,16 @@ def read_owamcap(path: Path, mouse: MouseOptions, limits: VideoOptions) -> Recor
     screens, bad_screens = screens_of(path, kept, limits)
     must_be_there(screens.video)
     states, ignored = states_in(said, chosen.tolist())
+    alive = [one.stamp for one in kept]
+    if any(fault.kind == "mcap" for fault in faults):  # nobody knows what came after: this is no true end
+        alive.append(alive[-1] + 1)
+        states.append((alive[-1], UNKNOWN))
     stamps, codes = states_of(states)
     return Recording(
         "events",
         stamps,
         codes,
-        alive=np.array([one.stamp for one in kept], np.int64),
+        alive=np.array(alive, np.int64),
         shots=screens.stamps,
         pictures=Video(screens.video, screens.match, screens.clock),
         turns=Turns.of(list(turns_in(kept, mouse))),
@@ -79,8 +82,8 @@ def states_in(said: Sequence[Said], chosen: Sequence[bool]) -> tuple[list[tuple[
     for one, kept in zip(said, chosen, strict=True):
         before, down = down, down_after(one, down)
         ignored.update(key for key in down - before if key not in KEYS)
-        if one.kind == "cursor" and one.value.get("pressed"):
-            ignored[f"mouse {one.value.get('button')}"] += 1
+        if one.kind == "click":
+            ignored[one.value] += 1
         if kept:
             code = code_of(down.intersection(KEYS))
             if not known or last is None or states[-1][1] != code:
@@ -95,10 +98,10 @@ def states_in(said: Sequence[Said], chosen: Sequence[bool]) -> tuple[list[tuple[
 def down_after(one: Said, down: frozenset[str]) -> frozenset[str]:
     """The keys that are down after a message."""
     if one.kind == "keys":
-        return frozenset(map(name_of, one.value["buttons"]))
+        return one.value
     if one.kind == "key":
-        key = {name_of(one.value["vk"])}
-        return down | key if one.value["event_type"] == "press" else down - key
+        key, pressed = one.value
+        return down | {key} if pressed else down - {key}
     return down
 
 
@@ -111,10 +114,8 @@ def turns_in(kept: Sequence[Said], mouse: MouseOptions) -> Iterator[tuple[int, f
     kind = mouse.turns
     if kind == "auto":
         kind = "raw" if any(one.kind == "raw" for one in kept) else "cursor"
-    place: tuple[int, int] | None = None
-    for stamp, said, value in kept:
-        if said == kind == "raw" and not value.get("us_flags", 0) & ABSOLUTE:
-            yield stamp, value["last_x"], value["last_y"]
-        elif said == kind == "cursor" and value["event_type"] == "move":
-            before, place = place or (value["x"], value["y"]), (value["x"], value["y"])
-            yield stamp, place[0] - before[0], place[1] - before[1]
+    rows = [(one.stamp, *one.value) for one in kept if one.kind == kind]
+    if kind == "raw":
+        yield from rows
+    for (_, *before), (stamp, *after) in pairwise(rows if kind == "cursor" else []):
+        yield stamp, after[0] - before[0], after[1] - before[1]

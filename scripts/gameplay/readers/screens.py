@@ -9,24 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from scripts.gameplay.raw import Fault
-from scripts.gameplay.readers.mcap_file import Said
+from scripts.gameplay.readers.mcap_file import Reference, Said
 from scripts.gameplay.readers.recording import RecordingError
 from scripts.lib.options.gameplay import VideoOptions
 
 TOLERANCE = 8.0  # milliseconds; half a frame at 60 a second. Containers round to milliseconds.
-
-
-class Reference(NamedTuple):
-    """What a screen message refers to: the video's name, milliseconds in it, milliseconds since 1970."""
-
-    video: str
-    place: float
-    stamp: float
 
 
 class Screens:
@@ -80,7 +71,7 @@ def screens_of(path: Path, kept: Sequence[Said], limits: VideoOptions) -> tuple[
         RecordingError: none refers to a video, or messages and video run at different speeds.
     """
     messages = [one for one in kept if one.kind == "screen"]
-    found = [reference for one in messages if (reference := reference_of(one)) is not None]
+    found: list[Reference] = [one.value for one in messages if one.value is not None]
     if not found:
         raise RecordingError("video", "no screen message refers to a frame of a video; nothing can be seen.")
     name = Counter(one.video for one in found).most_common(1)[0][0]
@@ -99,20 +90,6 @@ def screens_of(path: Path, kept: Sequence[Said], limits: VideoOptions) -> tuple[
     message = f"{others} screen messages refer to no frame of {name}; they are left out."
     faults = [Fault(path.as_posix(), "picture", message)] if others else []
     return Screens(path.parent / name, places, taken, limits), faults
-
-
-def reference_of(one: Said) -> Reference | None:
-    """What a screen message refers to, in either version's words; None where that is no frame of a video."""
-    held: Any = one.value.get("media_ref") or one.value
-    if not isinstance(held, dict):
-        return None
-    uri, place = held.get("uri", held.get("path")), held.get("pts_ns", held.get("pts"))
-    if not isinstance(uri, str) or not isinstance(place, int) or uri.startswith("data:"):
-        return None
-    taken = one.value.get("utc_ns")
-    # Recordings are moved about, their paths are not corrected: the video stands beside the messages.
-    name = uri.replace("\\", "/").rpartition("/")[2]
-    return Reference(name, place / 1e6, one.stamp if taken is None else taken / 1e6) if name else None
 
 
 def drift(places: np.ndarray, stamps: np.ndarray) -> float:

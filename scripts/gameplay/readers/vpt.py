@@ -54,12 +54,13 @@ def read_vpt(video: Path, mouse: MouseOptions, limits: VideoOptions) -> Recordin
     lines = [row for row, kept in zip(sound, chosen.tolist(), strict=True) if kept]
     stamps = np.array([line.stamp for _, line in lines], np.int64)
     numbers = {at: picture for picture, (at, _) in enumerate(lines)}
-    states = list(states_in(lines))
+    states, codes = states_of(list(states_in(lines, len(found))))
     off = mouse.turns == "off"
     return Recording(
         "even",
-        *states_of(states),
-        alive=stamps,
+        states,
+        codes,
+        alive=states,
         shots=stamps,
         pictures=Video(video, lambda at, time, start: numbers.get(at), clock_of(len(found), stamps, limits)),
         turns=Turns.of([] if off else [(line.stamp, line.right, line.down) for _, line in lines]),
@@ -112,10 +113,10 @@ def backwards(path: Path, first: int, last: int) -> Fault:
     return Fault(path.as_posix(), "backwards", message)
 
 
-def states_in(lines: Sequence[tuple[int, Line]]) -> Iterator[tuple[int, int]]:
-    """The keys held from each line on; unknown where lines before the next are left out."""
-    following = [at for at, _ in lines[1:]] + [lines[-1][0] + 1 if lines else 0]
-    for (at, line), after in zip(lines, following, strict=bool(lines)):
+def states_in(lines: Sequence[tuple[int, Line]], total: int) -> Iterator[tuple[int, int]]:
+    """The keys held from each line on; unknown where lines before the next, or before the end, are left out."""
+    following = [*(at for at, _ in lines), total][1:]
+    for (at, line), after in zip(lines, following, strict=True):
         yield line.stamp, code_of(key for key in line.keys if key in KEYS)
         if after > at + 1:
             yield line.stamp + 1, UNKNOWN
