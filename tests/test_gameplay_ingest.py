@@ -194,6 +194,18 @@ def test_a_second_frame_of_the_same_millisecond_is_named(folder, capsys, keys, t
     assert (row["frames"], row["seconds"]) == (60, ticks / 10)
 
 
+def test_links_that_lead_nowhere_are_named(folder, capsys):
+    for ending in (".json", ".jpg"):
+        file_of(folder, 2000, ending).unlink()
+        file_of(folder, 2000, ending).symlink_to("nowhere")
+    file_of(folder, 3000, ".jpg").unlink()
+    file_of(folder, 3000, ".jpg").symlink_to("nowhere")
+    _, (row,) = run_check(capsys, folder)
+    found = [(one["kind"], one["file"]) for one in row["problems"]]
+    names = [str(file_of(folder, 2000)), str(file_of(folder, 3000, ".jpg"))]
+    assert found == [("unreadable", name) for name in names] and row["frames"] == 58
+
+
 def test_names_that_are_no_frames(folder, capsys):
     (folder / "cover.jpg").write_bytes(jpeg())
     (folder / f"{frame_name(START)}.jpeg").write_bytes(jpeg())

@@ -308,6 +308,8 @@ def test_recordings_are_found(tmp_path):
     write_vpt(tmp_path / "c", lines(2))
     write_owamcap(tmp_path, "0.5.1", play("0.5.1"))
     (tmp_path / "notes").mkdir()
+    (tmp_path / "folder.mcap").mkdir()
+    (tmp_path / "folder.mcap/n.txt").write_text("no recording")
     (tmp_path / "notes/n.txt").write_text("no recording")
     found = [("raw", "a"), ("raw", "b"), ("vpt", "c/play.mp4"), ("owamcap", "desk.mcap")]
     assert find_recordings([tmp_path, tmp_path / "b"]) == [Source(kind, tmp_path / name) for kind, name in found]

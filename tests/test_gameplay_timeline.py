@@ -95,6 +95,12 @@ def test_keys_unknown_at_the_end_are_no_true_end():
     assert (words(stretch), stretch.last) == (["w", "w"], False)
 
 
+def test_keys_unknown_before_and_after_a_silence():
+    timeline = built([(0, "w"), (100, OTHER), (5000, OTHER), (5100, "a"), (5200, "a"), (9000, OTHER)])
+    assert [(one.start, words(one)) for one in timeline.stretches] == [(0, ["w"]), (5100, ["a"] * 39)]
+    assert [(gap.at, gap.seconds) for gap in timeline.gaps] == [(100, 5.0)]
+
+
 def test_unknown_keys_beside_a_silence_are_one_gap():
     timeline = built([(0, "w"), (100, OTHER), (5000, "a"), (5100, "a")])
     assert [(gap.at, gap.seconds) for gap in timeline.gaps] == [(100, 4.9)]

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from scripts.gameplay.raw import FrameError
+from scripts.lib.cli import describe_os_error
 from scripts.lib.files import atomic_path
 
 START, END = b"\xff\xd8", b"\xff\xd9"
@@ -31,7 +32,10 @@ def read_jpeg(path: Path) -> bytes:
     Raises:
         FrameError: it is not; a decoder would fill what is missing with grey and say nothing.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FrameError("unreadable", describe_os_error(error)) from error
     if not data.startswith(START):
         what = "is no JPEG" if data else "is empty"
         raise FrameError("picture", f"{what}; remove the frame, or record again.")

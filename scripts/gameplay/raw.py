@@ -22,6 +22,7 @@ from typing import NamedTuple
 import orjson
 
 from scripts.gameplay.keys import MOST, NONE, Held, held
+from scripts.lib.cli import describe_os_error
 from scripts.lib.files import atomic_path
 
 NAME = re.compile(r"\d{8}_\d{6}_(?P<stamp>\d{9,15})")
@@ -109,7 +110,7 @@ def read_saved(folder: Path) -> tuple[list[Saved], list[Fault]]:
     pictures: dict[str, str] = {}
     states: set[str] = set()
     faults: list[Fault] = []
-    for file in sorted(entry.name for entry in os.scandir(folder) if entry.is_file()):
+    for file in sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir()):
         name, _, ending = file.rpartition(".")
         if ending == "json" and NAME.fullmatch(name):
             states.add(name)
@@ -149,6 +150,8 @@ def read_state(path: Path) -> tuple[Held, str, tuple[float, float]]:
         value = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
         raise FrameError("json", f"not valid JSON ({error}); it may be cut off: remove the frame.") from error
+    except OSError as error:
+        raise FrameError("unreadable", describe_os_error(error)) from error
     keys = value.get("action_sequence") if isinstance(value, dict) else None
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise FrameError("json", "has no list `action_sequence` of keys; remove the frame, or correct it.")

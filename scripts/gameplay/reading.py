@@ -14,6 +14,7 @@ from scripts.gameplay.raw import UNLABELED, Fault
 from scripts.gameplay.readers.recording import Recording, RecordingError
 from scripts.gameplay.readers.sources import Source, read_source
 from scripts.gameplay.timeline import Timeline, build
+from scripts.lib.cli import describe_os_error
 from scripts.lib.options.gameplay import GameplayCheckOptions, HealthOptions
 
 
@@ -52,6 +53,9 @@ def read(source: Source, options: GameplayCheckOptions) -> Reading:
         recording = read_source(source, options)
     except RecordingError as error:
         reading.refuse(error)
+        return reading
+    except OSError as error:
+        reading.refuse(RecordingError("unreadable", describe_os_error(error)))
         return reading
     reading.recording = recording
     reading.timeline = build(recording, options.timeline, options.mouse.threshold)

@@ -116,16 +116,17 @@ def spans_of(recording: Recording, options: TimelineOptions) -> tuple[list[Span]
     spans: list[Span] = []
     gaps: list[Gap] = []
     stamps, alive = recording.stamps, recording.alive
-    unknown = [(int(stamps[first]), last + 1) for first, last in runs(recording.held == UNKNOWN)]
+    known = np.append(stamps[1:], alive[-1] + 1)  # when the state after each came
+    unknown = [(int(stamps[first]), int(known[last])) for first, last in runs(recording.held == UNKNOWN)]
     silences, why = silences_of(recording, options)
     starts, ends = np.append(0, silences + 1), np.append(silences, len(alive) - 1)
     for number, (start, end) in enumerate(zip(alive[starts].tolist(), alive[ends].tolist(), strict=True)):
         rest = start
-        for lost, after in unknown:
-            if start <= lost <= end:
+        for lost, found in unknown:
+            if lost <= end and found > rest:
                 spans += [Span(rest, lost - 1, known=False)] if lost > rest else []
-                rest = int(stamps[after]) if after < len(stamps) else end + 1
-                add_gap(gaps, lost, min(rest, end), "keys unknown")
+                add_gap(gaps, max(lost, start), min(found, end), "keys unknown")
+                rest = found
         spans += [Span(rest, end)] if rest <= end else []
         if number < len(why):
             add_gap(gaps, end, int(alive[ends[number] + 1]), why[number])
@@ -145,13 +146,9 @@ def add_gap(gaps: list[Gap], start: int, end: int, why: str) -> None:
 def silences_of(recording: Recording, options: TimelineOptions) -> tuple[np.ndarray, list[str]]:
     """After which signs of life the recorder was silent for longer than it would be, and what it did before that."""
     seconds = np.diff(recording.alive) / 1000
-    if recording.rhythm == "changes":
-        held = recording.held[:-1] > 0
-        silent = seconds > np.where(held, options.max_held_gap, options.max_idle_gap)
-    else:
-        held = np.zeros(len(seconds), bool)
-        silent = seconds > (options.max_idle_gap if recording.rhythm == "even" else options.max_event_gap)
-    places = np.flatnonzero(silent)
+    held = recording.held[:-1] > 0 if recording.rhythm == "changes" else np.zeros(len(seconds), bool)
+    idle = options.max_event_gap if recording.rhythm == "events" else options.max_idle_gap
+    places = np.flatnonzero(seconds > np.where(held, options.max_held_gap, idle))
     return places, ["silent with keys held" if held[at] else "silent" for at in places.tolist()]
 
 

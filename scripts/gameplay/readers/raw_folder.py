@@ -142,6 +142,6 @@ def read_about(path: Path) -> tuple[dict[str, Any], list[Fault]]:
         value = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
         return {}, [Fault(path.as_posix(), "json", f"not valid JSON ({error}); remove it.")]
-    return (
-        (value, []) if isinstance(value, dict) else ({}, [Fault(path.as_posix(), "json", "is no object; remove it.")])
-    )
+    if not isinstance(value, dict):
+        return {}, [Fault(path.as_posix(), "json", "is no JSON object; remove it.")]
+    return value, []

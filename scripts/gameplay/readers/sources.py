@@ -88,7 +88,7 @@ def _sources(path: Path) -> Iterator[Source]:
 
 def _files(paths: Iterable[Path]) -> Iterator[Source]:
     """Those that are recordings; a video beside an .mcap of its name is that one's."""
-    for path in paths:
+    for path in (path for path in paths if not path.is_dir()):
         if path.suffix == ".mcap":
             yield Source("owamcap", path)
         elif path.suffix == ".mp4" and not path.with_suffix(".mcap").exists():
