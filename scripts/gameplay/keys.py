@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 KEYS = ("a", "c", "d", "down", "enter", "left", "right", "s", "space", "up", "w")
+CAMERA = frozenset({"down", "left", "right", "up"})  # keys that turn the view
+MOVEMENT = frozenset({"a", "d", "s", "w"})  # keys that walk
 NONE = "none"
 MOST = 5  # keys that a recorder writes at most
 
@@ -42,3 +45,20 @@ def held(names: Iterable[str]) -> Held:
     if len(set(given)) != len(given):
         raise ValueError(f"a key stands twice in {'+'.join(given)}")
     return frozenset(given)
+
+
+def code_of(keys: Iterable[str]) -> int:
+    """Known keys as a number with a bit for each, in the order of `KEYS`; 0 is none."""
+    return sum(1 << KEYS.index(key) for key in set(keys))
+
+
+@cache
+def keys_of_code(code: int) -> Held:
+    """The keys of a number; the inverse of `code_of`."""
+    return frozenset(key for bit, key in enumerate(KEYS) if code >> bit & 1)
+
+
+@cache
+def word_of_code(code: int) -> str:
+    """The word for the keys of a number."""
+    return word_of(keys_of_code(code))

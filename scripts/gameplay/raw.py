@@ -11,6 +11,8 @@ Keys are sorted, at most five; ``["none"]`` when idle. Frames are not evenly spa
 
 from __future__ import annotations
 
+import math
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -20,6 +22,7 @@ from typing import NamedTuple
 import orjson
 
 from scripts.gameplay.keys import MOST, NONE, Held, held
+from scripts.lib.cli import describe_os_error
 from scripts.lib.files import atomic_path
 
 NAME = re.compile(r"\d{8}_\d{6}_(?P<stamp>\d{9,15})")
@@ -78,39 +81,79 @@ def write_frame(
             part.write_bytes(data)
 
 
+class Saved(NamedTuple):
+    """What a folder holds of one frame; ``keys`` and ``picture`` are None where they are not known or not there."""
+
+    stamp: int
+    name: str
+    keys: Held | None = None
+    picture: Path | None = None
+    goal: str = UNLABELED
+    look: tuple[float, float] = (0.0, 0.0)
+    fault: Fault | None = None
+
+
 def read_frames(folder: Path) -> tuple[list[Frame], list[Fault]]:
     """A recording's frames in the order of their stamps, and what is wrong with files; pictures stay unread."""
-    frames: list[Frame] = []
-    faults: list[Fault] = []
-    pictures = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in PICTURES}
-    states = {path.stem: path for path in folder.iterdir() if path.suffix == ".json" and NAME.fullmatch(path.stem)}
-    for name in sorted(pictures.keys() | states.keys()):
-        try:
-            frames.append(_frame(name, pictures.get(name), states.get(name)))
-        except FrameError as error:
-            path = states.get(name) or pictures[name]
-            faults.append(Fault(path.as_posix(), error.kind, str(error)))
+    saved, faults = read_saved(folder)
+    frames = [
+        Frame(one.stamp, one.keys, one.picture, one.goal, one.look)
+        for one in saved
+        if one.keys is not None and one.picture is not None
+    ]
     frames.sort(key=lambda frame: frame.stamp)
-    return frames, faults
+    return frames, [*faults, *(one.fault for one in saved if one.fault is not None)]
 
 
-def _frame(name: str, picture: Path | None, state: Path | None) -> Frame:
-    match = NAME.fullmatch(name)
-    if match is None:
-        raise FrameError("name", "is not named <date>_<time>_<milliseconds>; rename or remove it.")
-    if state is None or picture is None:
-        missing, ending = ("JSON", ".json") if state is None else ("picture", ".jpg")
-        raise FrameError("alone", f"has no {missing} ({name}{ending}); remove it, or record again.")
+def read_saved(folder: Path) -> tuple[list[Saved], list[Fault]]:
+    """Everything that is left of each frame, in the order of names; and the faults of what is no frame's."""
+    pictures: dict[str, str] = {}
+    states: set[str] = set()
+    faults: list[Fault] = []
+    for file in sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir()):
+        name, _, ending = file.rpartition(".")
+        if ending == "json" and NAME.fullmatch(name):
+            states.add(name)
+        elif f".{ending.lower()}" in PICTURES:
+            if not NAME.fullmatch(name):
+                message = "is not named <date>_<time>_<milliseconds>; rename or remove it."
+                faults.append(Fault((folder / file).as_posix(), "name", message))
+            elif pictures.setdefault(name, file) != file:
+                message = f"{pictures[name]} is the same frame; remove one of the two."
+                faults.append(Fault((folder / file).as_posix(), "duplicate", message))
+    return [_saved(folder, name, pictures.get(name), name in states) for name in sorted(states | set(pictures))], faults
+
+
+def _saved(folder: Path, name: str, picture: str | None, has_state: bool) -> Saved:
+    state = folder / f"{name}.json"
+    found = Saved(int(name.rpartition("_")[2]), name, picture=folder / picture if picture else None)
     try:
-        value = orjson.loads(state.read_bytes())
+        if has_state:
+            keys, goal, look = read_state(state)
+            found = found._replace(keys=keys, goal=goal, look=look)
+        if not has_state or picture is None:
+            missing, ending = ("picture", ".jpg") if has_state else ("JSON", ".json")
+            raise FrameError("alone", f"has no {missing} ({name}{ending}); remove it, or record again.")
+    except FrameError as error:
+        path = state if has_state else folder / str(picture)
+        return found._replace(fault=Fault(path.as_posix(), error.kind, str(error)))
+    return found
+
+
+def read_state(path: Path) -> tuple[Held, str, tuple[float, float]]:
+    """What a frame's JSON says: the keys held, the goal, how far the mouse turned.
+
+    Raises:
+        FrameError: it is no JSON, or not of this form, or names an unknown key.
+    """
+    try:
+        value = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
         raise FrameError("json", f"not valid JSON ({error}); it may be cut off: remove the frame.") from error
-    return Frame(int(match["stamp"]), *_state(value, picture))
-
-
-def _state(value: object, picture: Path) -> tuple[Held, Path, str, tuple[float, float]]:
+    except OSError as error:
+        raise FrameError("unreadable", describe_os_error(error)) from error
     keys = value.get("action_sequence") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise FrameError("json", "has no list `action_sequence` of keys; remove the frame, or correct it.")
     try:
         down = held(keys)
@@ -119,4 +162,7 @@ def _state(value: object, picture: Path) -> tuple[Held, Path, str, tuple[float, 
     goal, look = value.get("goal_prompt", UNLABELED), value.get("mouse_look") or {}
     if not isinstance(goal, str) or not isinstance(look, dict):
         raise FrameError("json", "`goal_prompt` is no text, or `mouse_look` no object; correct or remove the frame.")
-    return down, picture, goal, (float(look.get("x", 0)), float(look.get("y", 0)))
+    turned = [look.get(axis, 0) for axis in ("x", "y")]
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in turned):
+        raise FrameError("json", "`mouse_look` holds no two numbers; correct or remove the frame.")
+    return down, goal, (float(turned[0]), float(turned[1]))

@@ -1,0 +1,92 @@
+"""A recording as every reader hands it over: when keys changed, when pictures were taken, and how to get at these."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from scripts.gameplay.pictures import PictureForm
+from scripts.gameplay.raw import Fault
+
+UNKNOWN = -1  # in place of keys, where they are not known until the next state
+
+# changes: a frame is saved when keys change, so that a held key may be silent; even: every frame is there;
+# events: changes of keys are messages of their own, and others come in between
+Rhythm = Literal["changes", "even", "events"]
+
+
+class RecordingError(ValueError):
+    """Why a recording cannot be used at all: a sentence, ``kind`` a word for it."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Turns(NamedTuple):
+    """Movements of the mouse: milliseconds int64 [n], to the right and down float64 [n]."""
+
+    stamps: np.ndarray
+    right: np.ndarray
+    down: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, float, float]]) -> Turns:
+        """From (milliseconds, right, down); what does not move is left out."""
+        moved = [row for row in rows if row[1] or row[2]]
+        stamps = np.array([row[0] for row in moved], np.int64)
+        return cls(stamps, *(np.array([row[axis] for row in moved], np.float64) for axis in (1, 2)))
+
+
+class Pictures(Protocol):
+    """The pictures of a recording."""
+
+    def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> Iterator[tuple[int, Fault | None]]:
+        """Looks at pictures, by their number, and writes those that have a path in this form.
+
+        Yields each number with what is wrong with its picture.
+
+        Raises:
+            RecordingError: the pictures turn out to be those of another recording.
+        """
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording.
+
+    Attributes:
+        stamps: milliseconds since 1970 at which the keys held became known, int64 [states], never falling.
+        held: the keys from then on, int32 [states], a code of `scripts.gameplay.keys`, or `UNKNOWN`.
+        alive: milliseconds at which the recorder is known to have run, int64, never falling.
+        shots: milliseconds at which each picture was taken, int64 [pictures], never falling.
+        turns: how the mouse moved.
+        goals: what each picture says of its goal, [pictures]; empty where there are none.
+        faults: what is wrong with single files or frames; they are left out.
+        ignored: keys outside the vocabulary, by name, and how often they were pressed.
+        objects: rows of a game's own truth by their stamp.
+        about: the recorder's own summary.
+    """
+
+    rhythm: Rhythm
+    stamps: np.ndarray
+    held: np.ndarray
+    alive: np.ndarray
+    shots: np.ndarray
+    pictures: Pictures
+    turns: Turns = field(default_factory=lambda: Turns.of([]))
+    goals: Sequence[str] = ()
+    faults: Sequence[Fault] = ()
+    ignored: Counter[str] = field(default_factory=Counter)
+    objects: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def states_of(rows: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Stamps and codes as arrays, from (milliseconds, code)."""
+    return np.array([stamp for stamp, _ in rows], np.int64), np.array([code for _, code in rows], np.int32)

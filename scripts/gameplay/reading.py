@@ -1,0 +1,99 @@
+"""A recording read as far as its pictures: its timeline, and all that is wrong with it, of whichever format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.gameplay.health import Counts, figures, warnings
+from scripts.gameplay.pictures import PictureForm
+from scripts.gameplay.raw import UNLABELED, Fault
+from scripts.gameplay.readers.recording import Recording, RecordingError
+from scripts.gameplay.readers.sources import Source, read_source
+from scripts.gameplay.timeline import Timeline, build
+from scripts.lib.cli import describe_os_error
+from scripts.lib.options.gameplay import GameplayCheckOptions, HealthOptions
+
+
+@dataclass
+class Reading:
+    """A recording with its timeline; without either where it cannot be used at all, as ``faults`` then say."""
+
+    source: Source
+    recording: Recording | None
+    timeline: Timeline
+    faults: list[Fault]
+
+    def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> Iterator[int]:
+        """Looks at pictures as `Pictures.take` does; yields the good ones, adds the bad ones to ``faults``.
+
+        Raises:
+            RecordingError: the pictures turn out to be those of another recording.
+        """
+        assert self.recording is not None
+        for number, fault in self.recording.pictures.take(wanted, form):
+            if fault is None:
+                yield number
+            elif fault not in self.faults[-1:]:  # a video says the same of all that it lacks
+                self.faults.append(fault)
+
+    def refuse(self, error: RecordingError) -> None:
+        """Nothing of the recording is used."""
+        self.recording, self.timeline = None, Timeline([], [])
+        self.faults.append(Fault(self.source.path.as_posix(), error.kind, str(error)))
+
+
+def read(source: Source, options: GameplayCheckOptions) -> Reading:
+    """Reads a recording, its pictures unread; whatever is wrong with it becomes a fault."""
+    reading = Reading(source, None, Timeline([], []), [])
+    try:
+        recording = read_source(source, options)
+    except RecordingError as error:
+        reading.refuse(error)
+        return reading
+    except OSError as error:
+        reading.refuse(RecordingError("unreadable", describe_os_error(error)))
+        return reading
+    reading.recording = recording
+    reading.timeline = build(recording, options.timeline, options.mouse.threshold)
+    reading.faults += recording.faults
+    if not len(recording.shots):
+        reading.refuse(RecordingError("empty", "holds no frame that can be used; record again, or remove it."))
+    for gap in reading.timeline.gaps:
+        if gap.seconds > options.timeline.max_pause:
+            message = (
+                f"nothing was recorded for {gap.seconds / 60:.0f} minutes after {gap.at} ms; "
+                "both sides are used as if they were two recordings."
+            )
+            reading.faults.append(Fault(source.path.as_posix(), "gap", message))
+    return reading
+
+
+def summary(reading: Reading, frames: int, goals: Mapping[str, int], health: HealthOptions) -> dict[str, Any]:
+    """What `check` and manifests say of a recording with so many usable frames and segments of each goal."""
+    timeline = reading.timeline
+    counts = Counts(timeline.words(), frames, goals)
+    return {
+        "recording": reading.source.name,
+        "kind": reading.source.kind,
+        "frames": frames,
+        "seconds": round(timeline.seconds, 1),
+        "stretches": len(timeline.stretches),
+        "gaps": len(timeline.gaps),
+        "longest_gap": round(max((gap.seconds for gap in timeline.gaps), default=0.0), 3),
+        **figures(counts),
+        "ticks": dict(sorted(counts.words.items())),
+        "goals": dict(sorted(goals.items())),
+        "warnings": [warned.to_json() for warned in warnings(counts, health)],
+        "ignored_keys": dict(sorted(reading.recording.ignored.items())) if reading.recording else {},
+    }
+
+
+def goal_of(recording: Recording, shots: list[int]) -> str | None:
+    """The goal that most of some pictures name; None where none does."""
+    goals = Counter(recording.goals[shot] for shot in shots if recording.goals)
+    goals.pop(UNLABELED, None)
+    return min(goals, key=lambda goal: (-goals[goal], goal), default=None)
