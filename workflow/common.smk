@@ -18,7 +18,8 @@ from scripts.lib.options.game import GameOptions
 from scripts.dnd.scenario import find_scenarios
 from scripts.gameplay.content import recording_digest
 from scripts.gameplay.names import names_of
-from scripts.gameplay.readers.sources import find_recordings, recordings_by_name
+from scripts.gameplay.readers.sources import by_name as recordings_by_name
+from scripts.gameplay.readers.sources import find_recordings
 from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
 from scripts.model.recipes import recipe_of

@@ -25,4 +25,5 @@ def warning_of(goal: str, known: Iterable[str]) -> str | None:
     goals = list(known)
     if not goals or goal in goals:
         return None
-    return f"warning: the agent was not trained on {goal!r}; the nearest goal that it knows is {nearest_goal(goal, goals)!r}."
+    nearest = nearest_goal(goal, goals)
+    return f"warning: the agent was not trained on {goal!r}; the nearest goal that it knows is {nearest!r}."

@@ -77,7 +77,8 @@ rule gameplay_label:
         disk_mb=50,
     params:
         folder=subpath(input.manifest, parent=True),
-        options=as_json(GAMEPLAY.label) if GAMEPLAY else "{}",
+        # A function: what looks like a wildcard in a plain text would be taken for one.
+        options=lambda wildcards: as_json(GAMEPLAY.label),
         code=code("scripts.gameplay.label"),
     shell:
         "python -m scripts.gameplay.label --ingested {params.folder:q} --out {output.labels:q}"
@@ -92,9 +93,7 @@ rule gameplay_curate:
         segments=expand(
             "data/ingested/gameplay/{recording}/segments.jsonl", recording=RECORDINGS
         ),
-        labels=expand(
-            "data/labelled/gameplay/{recording}.jsonl", recording=RECORDINGS
-        ),
+        labels=expand("data/labelled/gameplay/{recording}.jsonl", recording=RECORDINGS),
     output:
         train="data/curated/gameplay/{run}/train.jsonl",
         val="data/curated/gameplay/{run}/val.jsonl",

@@ -57,6 +57,20 @@ def find_recordings(paths: Sequence[Path]) -> list[Source]:
     return sorted(found, key=lambda source: source.path)
 
 
+def by_name(sources: Sequence[Source]) -> dict[str, Path]:
+    """Paths of recordings by their names.
+
+    Raises:
+        UserError: two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for source in sources:
+        known = found.setdefault(source.name, source.path)
+        if known != source.path:
+            raise UserError(f"{known} and {source.path} have the same name; rename one of the recordings.")
+    return found
+
+
 def recording_at(path: Path) -> Source:
     """The one recording at a path.
 
