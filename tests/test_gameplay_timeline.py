@@ -9,7 +9,7 @@ from gameplay_fixtures import OTHER, every_tick, recording, shown
 from scripts.gameplay.health import Counts, figures, warnings
 from scripts.gameplay.keys import KEYS, code_of, keys_of_code, word_of_code
 from scripts.gameplay.readers.order import in_order, runs
-from scripts.gameplay.segments import cut, pictures_of, segments_of, window_of
+from scripts.gameplay.segments import cut, pictures_of, pieces_of, segments_of, window_of
 from scripts.gameplay.timeline import build
 from scripts.lib.options.gameplay import GameplayIngestOptions, HealthOptions, TimelineOptions
 
@@ -145,6 +145,20 @@ def test_windows_look_ahead_and_are_padded_only_at_the_true_end():
 )
 def test_pieces_of_four_seconds_and_what_is_left(ticks, pieces):
     assert cut(ticks, 40, 10) == pieces
+
+
+@pytest.mark.parametrize(
+    ("held", "pieces"),
+    [
+        ([("w", 30), ("none", 10), ("a", 30)], [(0, 40), (40, 70)]),  # where one stood still, a goal was reached
+        ([("w", 30), ("none", 9), ("a", 30)], [(0, 40), (40, 69)]),  # too short a rest: every four seconds
+        ([("w", 50), ("none", 15), ("a", 5)], [(0, 40), (40, 70)]),  # too little is left for a segment of its own
+        ([("none", 12), ("a", 20), ("none", 20)], [(0, 12), (12, 52)]),  # the rest belongs to what led to it
+    ],
+)
+def test_a_rest_ends_a_segment(held, pieces):
+    words = [word for word, ticks in held for _ in range(ticks)]
+    assert pieces_of(words, GameplayIngestOptions()) == pieces
 
 
 def test_windows_cross_the_borders_of_segments():

@@ -87,7 +87,8 @@ def main(args: argparse.Namespace) -> None:
         for name, player in everyone.items():
             rows[name], speed[name] = counted(name, due, player, game, options, sheets_of(args.out, name))
     rows["scripted"] = scripted(due, game, options)
-    told = {"scope": args.scope, "variant": shipped, "episodes": len(due), "seconds": options.seconds, "players": rows}
+    told = {"scope": args.scope, "variant": shipped, "episodes": len(due), "seconds": options.seconds}
+    told |= {"clear": clear(rows), "players": rows}
     write_json(args.out, told)
     write_json(args.out.with_suffix(".speed.json"), speed["agent"])
     print(report(told, speed["agent"]))
@@ -194,15 +195,15 @@ def report(told: dict[str, Any], speed: dict[str, Any]) -> str:
         rows.append([name, shown(row["success"]), shown(row["stood"]), "n/a" if steps is None else f"{steps:.0f}"])
     made = told["players"]["agent"]["decisions"]
     said = [f"{told['episodes']} episodes on maps that no recording was made on; intervals {CONFIDENCE:.0%} (Wilson)."]
-    said += [aligned(rows), f"clearly better than all players without a model: {', '.join(clear(told)) or 'nowhere'}"]
+    said += [aligned(rows), f"clearly better than all players without a model: {', '.join(told['clear']) or 'nowhere'}"]
     said += [f"{speed['decisions_per_second']} decisions a second, {speed['late']} of {made} late"]
     return "\n".join(said)
 
 
-def clear(told: dict[str, Any]) -> list[str]:
+def clear(players: dict[str, Any]) -> list[str]:
     """The goals ("all" for all episodes) at which the agent's interval lies above those of random and the constants."""
-    agent = told["players"]["agent"]
-    others = [told["players"][name] for name in ("random", "majority", "repeat_last")]
+    agent = players["agent"]
+    others = [players[name] for name in ("random", "majority", "repeat_last")]
     found = ["all"] if all(agent["success"]["low"] > one["success"]["high"] for one in others) else []
     return found + [
         goal for goal, row in agent["goals"].items() if all(row["low"] > one["goals"][goal]["high"] for one in others)

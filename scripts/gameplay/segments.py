@@ -54,7 +54,7 @@ def segments_of(timeline: Timeline, options: GameplayIngestOptions) -> tuple[lis
     seen = 0
     for stretch in timeline.stretches:
         words = [word_of_code(code) for code in stretch.held.tolist()]
-        pieces = cut(len(words), ticks_of(options.segment), ticks_of(options.min_segment))
+        pieces = pieces_of(words, options)
         if not pieces:
             dropped["pictures in stretches too short"] += int((stretch.shots != NO_PICTURE).sum())
         for first, last in pieces:
@@ -69,6 +69,30 @@ def segments_of(timeline: Timeline, options: GameplayIngestOptions) -> tuple[lis
             if kept:
                 segments.append(Segment(segment.start, segment.end, segment.words, segment.shots, kept))
     return segments, +dropped
+
+
+def pieces_of(words: Sequence[str], options: GameplayIngestOptions) -> list[tuple[int, int]]:
+    """First tick and the one after the last of each piece of a stretch: cut after rests, then by length."""
+    least = ticks_of(options.min_segment)
+    borders = [0]
+    for end in rest_ends(words, ticks_of(options.rest)) if options.rest else []:
+        if end - borders[-1] >= least and len(words) - end >= least:
+            borders.append(end)
+    return [
+        (start + first, start + last)
+        for start, end in zip(borders, [*borders[1:], len(words)], strict=True)
+        for first, last in cut(end - start, ticks_of(options.segment), least)
+    ]
+
+
+def rest_ends(words: Sequence[str], least: int) -> list[int]:
+    """The ticks in which a rest of at least so many ticks is over: one that stands still has reached its goal."""
+    ends, still = [], 0
+    for tick, word in enumerate(words):
+        if word != NONE and still >= least:
+            ends.append(tick)
+        still = still + 1 if word == NONE else 0
+    return ends
 
 
 def ticks_of(seconds: float) -> int:

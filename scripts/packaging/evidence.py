@@ -14,6 +14,7 @@ BASELINE_WORDS = {
     "none": "answers with nothing, ever",
     "majority": "always gives the commonest answer of the training data",
     "nearest": "copies the answer of the most similar training case",
+    "repeat_last": "goes on with the keys that are held, which no model is told",
     "mean": "always gives the mean of the training data",
     "flat": "a plane at the true mean height, which no one is told",
     "shuffled": "the tuned model, shown another case's picture: what it still gets right it does not see",

@@ -7,21 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from scripts.dnd import words as dnd_words
+from scripts.gameplay import words as gameplay_words
 from scripts.lib.files import canonical_json
 from scripts.packaging import evidence
 from scripts.packaging.evidence import Row
 from scripts.report_parts import svg
 from scripts.report_parts.lineage import stages
+from scripts.report_parts.loop import episode_files, loop_view
 from scripts.report_parts.sources import RunPaths, bytes_of, optional_json, optional_rows
 from scripts.terrain import words as terrain_words
 from scripts.tools import words as tools_words
 
-WORDS: dict[str, Any] = {"dnd": dnd_words.METRICS, "tools": tools_words.METRICS, "terrain": terrain_words.METRICS}
-COUNT_WORDS: dict[str, Any] = {"dnd": dnd_words.COUNTS, "tools": tools_words.COUNTS, "terrain": terrain_words.COUNTS}
+SYSTEMS: dict[str, Any] = {"dnd": dnd_words, "tools": tools_words, "terrain": terrain_words, "gameplay": gameplay_words}
+WORDS = {name: words.METRICS for name, words in SYSTEMS.items()}
+COUNT_WORDS = {name: words.COUNTS for name, words in SYSTEMS.items()}
 SYSTEM_WORDS = {
     "dnd": "A dungeon master for tabletop scenarios: it narrates, and when a rule is due it writes a tool call such as "
     "[check: stealth, Pip] that a game can carry out.",
     "terrain": "A surveyor that sees a minimap and describes the ground under it: heights, textures, water, objects.",
+    "gameplay": "An agent that sees a frame of a game and presses keys towards a goal.",
     "tools": "A specialist that turns an instruction into exact tool calls, and says so where it cannot.",
 }
 SAMPLES = 3
@@ -48,6 +52,11 @@ def run_view(paths: RunPaths, scope: str | None) -> dict[str, Any]:
         "shipped_size": evidence.size(bytes_of([paths.models / "gguf" / f"model-{shipped}.gguf"])),
         "scores": scores_view(paths.system, metrics, gate or {}) if metrics else None,
         "sheet": data_uri(paths.reports / "sheet.jpg"),
+        "loop": loop_view(
+            optional_json(paths.reports / "loop.json"),
+            optional_json(paths.reports / "loop.speed.json"),
+            [uri for path in episode_files(paths.reports) if (uri := data_uri(path))],
+        ),
         "quants": quants_view(paths, metrics, gate or {}) if metrics else None,
         "loss": loss_view(optional_rows(paths.models / "training" / "loss.jsonl")),
         "training": training_view(optional_json(paths.models / "training" / "training_metadata.json")),

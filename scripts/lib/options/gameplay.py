@@ -73,6 +73,8 @@ class GameplayIngestOptions(Options):
     """seconds of a segment, which gets one goal"""
     min_segment: float = Field(default=1.0, ge=0.1)
     """seconds; a shorter rest joins the segment before it"""
+    rest: float = Field(default=1.0, ge=0)
+    """seconds without any key after which a new segment begins, since a goal was reached; 0: none does"""
     stride: int = Field(default=1, ge=1)
     """every so many samples one is kept"""
     label_frames: int = Field(default=4, ge=1)
