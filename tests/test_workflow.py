@@ -342,10 +342,10 @@ def test_every_stage_of_a_run_is_a_target(original, stage):
 
 
 @pytest.mark.parametrize(
-    ("preset", "dnd", "tools", "terrain", "bases"),
-    [("demo", 1, 3, 1, 2), ("learn", 1, 3, 1, 2), ("full", 2, 3, 2, 5)],
+    ("preset", "dnd", "tools", "terrain", "gameplay", "bases"),
+    [("demo", 1, 3, 1, 1, 2), ("learn", 1, 3, 1, 1, 2), ("full", 2, 3, 2, 1, 6)],
 )
-def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, terrain, bases):
+def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, terrain, gameplay, bases):
     """A fresh checkout plans each rule as often as the preset's runs ask for it."""
     fresh = tmp_path / "fresh"
     fresh.mkdir()
@@ -353,19 +353,25 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     done = checkout.snakemake("-n", "--configfile", f"config/{preset}.yaml")
     table = done.stdout[done.stdout.rindex("job ") :].splitlines()[2:]
     counts = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2}
-    runs = dnd + tools + terrain
+    sighted = terrain + gameplay
+    runs = dnd + tools + sighted
     for rule in ("train", "merge", "convert", "certify", "gate"):
         assert counts[rule] == runs, (rule, counts)
     for rule in ("curate", "score", "deploy"):
         assert counts[f"dnd_{rule}"] == dnd
         assert counts[f"tools_{rule}"] == tools
         assert counts[f"terrain_{rule}"] == terrain
+        assert counts[f"gameplay_{rule}"] == gameplay
     assert counts["terrain_sheet"] == terrain
-    quants = 2 * (dnd + terrain) + (1 if preset == "demo" else 2) * tools
+    assert counts["gameplay_loop"] == gameplay
+    quants = 2 * (dnd + sighted) + (1 if preset == "demo" else 2) * tools
     assert counts["quantize"] == quants
-    assert counts["predict"] == 3 * runs + quants + terrain  # those that see are also shown others' pictures
-    assert counts["project"] == terrain
-    maps = yaml.safe_load((ROOT / "config" / f"{preset}.yaml").read_text())["terrain"]["generate"]
+    assert counts["predict"] == 3 * runs + quants + sighted  # those that see are also shown others' pictures
+    assert counts["project"] == sighted
+    values = yaml.safe_load((ROOT / "config" / f"{preset}.yaml").read_text())
+    recordings = values["gameplay"]["generate"].get("recordings", 12)
+    assert counts["gameplay_ingest"] == counts["gameplay_label"] == recordings
+    maps = values["terrain"]["generate"]
     assert counts["terrain_generate"] == len(maps)
     shards = {(one["map"], shard_of(*place)) for one in maps for place in block(one["tiles"])}
     assert counts["terrain_ingest"] == len(shards)
