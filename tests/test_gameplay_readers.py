@@ -307,6 +307,7 @@ def test_recordings_are_found(tmp_path):
     (tmp_path / "a").mkdir()
     write_vpt(tmp_path / "c", lines(2))
     write_owamcap(tmp_path, "0.5.1", play("0.5.1"))
+    write_raw(tmp_path / ".unfinished", [(0, "w")])
     (tmp_path / "notes").mkdir()
     (tmp_path / "folder.mcap").mkdir()
     (tmp_path / "folder.mcap/n.txt").write_text("no recording")

@@ -93,7 +93,8 @@ def _sources(path: Path) -> Iterator[Source]:
         yield Source("raw", path)
         return
     yield from _files(path.iterdir())
-    for folder in (child for child in path.iterdir() if child.is_dir()):
+    # A name with a dot is that of a recording which is not finished.
+    for folder in (child for child in path.iterdir() if child.is_dir() and not child.name.startswith(".")):
         if _is_raw(folder):
             yield Source("raw", folder)
         else:
