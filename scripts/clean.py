@@ -19,6 +19,7 @@ MADE = (
     "data/exported",
     "data/generated",
     "data/ingested",
+    "data/labelled",
     "models",
     "reports",
     "dist",
