@@ -21,7 +21,7 @@ test: setup ## all tests
 	@$(PY) -m pytest
 
 test-screen: setup ## the recorder under a virtual display (after make record-setup)
-	@$(PY) -m pytest -m screen -rs tests/test_gameplay_record_screen.py
+	@$(PY) -m pytest -m screen -rs tests/test_gameplay_record_screen.py tests/test_gameplay_play_screen.py
 
 check: setup ## ruff, snakefmt, snakemake --lint
 	@$(PY) -m scripts.checks

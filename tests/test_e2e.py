@@ -47,6 +47,15 @@ terrain:
   train: {batch_size: 2}
   runs:
     tile: {base: sketch, system_prompt: "You are a surveyor."}
+gameplay:
+  generate: {recordings: 4, frames: 60, resolution: 160x120}
+  ingest: {frame_size: [128, 96], stride: 3}
+  curate: {max_train: 6, max_per_split: 2}
+  export: {quants: [Q8_0]}
+  train: {batch_size: 2}
+  loop: {episodes: 2, seconds: 1.2}
+  runs:
+    agent: {base: sketch, system_prompt: "You play."}
 """
 CONFIG = ("--configfile", "e2e.yaml")
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
@@ -132,6 +141,29 @@ def test_a_model_that_is_shown_several_pictures_is_certified_scored_and_packaged
     assert run(built, "scripts.model.verify", "dist/terrain/tile").returncode == 0
 
 
+def test_an_agent_is_certified_counted_in_the_game_and_packaged(built):
+    checks = {check["name"]: check for check in read(built / "models/gameplay/agent/gguf/certificate.json")["checks"]}
+    assert checks["logits:pictures"]["passed"]
+    metrics = read(built / "reports/gameplay/agent/metrics.json")
+    assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
+    assert set(metrics["baselines"]) == {"majority", "repeat_last", "shuffled"}
+    counted = read(built / "reports/gameplay/agent/loop.json")
+    assert list(counted["players"]) == ["agent", "random", "majority", "repeat_last", "scripted"]
+    assert all(row["success"]["n"] == counted["episodes"] == 2 for row in counted["players"].values())
+    assert counted["players"]["agent"]["decisions"] == 2 * 4  # random weights write nothing readable, and press nothing
+    assert counted["players"]["agent"]["unread"] == 8
+    assert (built / "dist/gameplay/agent/loop.json").read_bytes() == (
+        built / "reports/gameplay/agent/loop.json"
+    ).read_bytes()
+    assert run(built, "scripts.model.verify", "dist/gameplay/agent").returncode == 0
+    goal = read(built / "dist/gameplay/agent/gameplay_config.json")["goals"]
+    sheet = ("--sheet", "episode.jpg", "--seconds", "0.6", "--temperature", "0")
+    played = run(built, "scripts.gameplay.play", "--model", "dist/gameplay/agent", "--goal", min(goal), *sheet)
+    assert "2 decisions" in played.stdout and (built / "episode.jpg").is_file()
+    page = (built / "reports/index.html").read_text()
+    assert "Does it get there?" in page and page.count("An episode: what the agent saw") == 2
+
+
 def test_second_run_has_nothing_to_do(built):
     done = run(built, "snakemake", *CONFIG, "--cores", "2")
     assert "Nothing to be done" in done.stdout + done.stderr
@@ -142,7 +174,7 @@ def test_summary_prints_the_table_and_the_file(built):
     assert done.returncode == 0, done.stderr
     assert "call_f1" in done.stdout
     lines = [line for line in done.stdout.splitlines() if line.startswith("model: ")]
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert all((built / line.split()[1]).is_file() for line in lines)
 
 

@@ -8,8 +8,12 @@ from collections.abc import Iterable
 from scripts.lib.leakage import words
 
 
-def nearest_goal(goal: str, known: Iterable[str]) -> str | None:
-    """The known goal most like it, by words that they share, then by letters; None where none is known."""
+def nearest_goal(goal: str, known: Iterable[str]) -> str:
+    """The known goal most like it, by words that they share, then by letters.
+
+    Raises:
+        ValueError: none is known.
+    """
     given = set(words(goal))
 
     def likeness(other: str) -> tuple[float, float, str]:
@@ -17,7 +21,7 @@ def nearest_goal(goal: str, known: Iterable[str]) -> str | None:
         shared = len(given & there) / max(1, len(given | there))
         return shared, difflib.SequenceMatcher(None, goal.lower(), other.lower()).ratio(), other
 
-    return max(known, key=likeness, default=None)
+    return max(known, key=likeness)
 
 
 def warning_of(goal: str, known: Iterable[str]) -> str | None:

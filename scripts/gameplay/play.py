@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +24,8 @@ from scripts.gameplay.answer import SLOT_SECONDS, SLOTS
 from scripts.gameplay.film import Film, write_sheet, write_video
 from scripts.gameplay.game.arena import Arena
 from scripts.gameplay.game.episode import Episode, play
-from scripts.gameplay.game.maps import SETS
-from scripts.gameplay.goals import warning_of
+from scripts.gameplay.game.maps import SETS, MapSet, map_of
+from scripts.gameplay.goals import nearest_goal, warning_of
 from scripts.gameplay.keys import Held
 from scripts.gameplay.minds import mind_of
 from scripts.gameplay.players import PERIOD, Hands
@@ -52,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--seconds", type=float, default=30.0, help="of the game at most")
     stage.add_argument("--seed", type=int, default=0)
     stage.add_argument("--game", default="{}", help="ViZDoom: options of the game as JSON, or @file.json")
-    stage.add_argument("--map", type=int, default=0, help="ViZDoom: the number of the map")
+    stage.add_argument(
+        "--map", type=int, help="ViZDoom: the number of the map; the first with such a goal if not given"
+    )
     stage.add_argument("--maps", choices=SETS, default="test", help="ViZDoom: maps that no recording was made on")
     place = stage.add_mutually_exclusive_group()
     place.add_argument("--window", metavar="TITLE", help="play in the window with this title")
@@ -90,21 +93,27 @@ def slots_in(period: float) -> int:
 
 
 def in_game(args: argparse.Namespace, hands: Hands, film: Film) -> Ending:
-    """An episode in ViZDoom, which waits for each decision.
+    """An episode in ViZDoom, which waits for each decision. A goal that the game does not know is judged as the nearest.
 
     Raises:
         UserError: the map has no such goal.
     """
     options = GameOptions.parse(load_params(args.game), "--game")
+    judged = args.goal if args.goal in options.goals else nearest_goal(args.goal, options.goals)
+    number = first_map(args.maps, judged, options) if args.map is None else args.map
 
     def keys(arena: Arena) -> Held:
         chosen = hands.keys(arena.picture, args.goal)
         film.add(arena.picture, chosen)
         return chosen
 
-    episode, limit = Episode(args.maps, args.map, args.goal), round(args.seconds / SLOT_SECONDS)
-    outcome = play(options, episode, keys, limit, sight=False)
-    return Ending(outcome.words, outcome.success)
+    outcome = play(options, Episode(args.maps, number, judged), keys, round(args.seconds / SLOT_SECONDS), sight=False)
+    return Ending(f"{outcome.words} (map {args.maps}/{number})", outcome.success)
+
+
+def first_map(maps: MapSet, goal: str, options: GameOptions) -> int:
+    """The number of the first map that has a goal; each of the game's goals has one soon."""
+    return next(number for number in count() if goal in map_of(maps, number, options.goals).goals(options.goals))
 
 
 def on_desktop(args: argparse.Namespace, hands: Hands, film: Film) -> Ending:
