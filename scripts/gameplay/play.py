@@ -93,7 +93,7 @@ def slots_in(period: float) -> int:
 
 
 def in_game(args: argparse.Namespace, hands: Hands, film: Film) -> Ending:
-    """An episode in ViZDoom, which waits for each decision. A goal that the game does not know is judged as the nearest.
+    """An episode in ViZDoom, which waits for each decision; a goal that the game does not know counts as the nearest.
 
     Raises:
         UserError: the map has no such goal.
