@@ -160,6 +160,18 @@ def test_an_agent_is_certified_counted_in_the_game_and_packaged(built):
     sheet = ("--sheet", "episode.jpg", "--seconds", "0.6", "--temperature", "0")
     played = run(built, "scripts.gameplay.play", "--model", "dist/gameplay/agent", "--goal", min(goal), *sheet)
     assert "2 decisions" in played.stdout and (built / "episode.jpg").is_file()
+    asking = {"by": "vlm", "model": "models/gameplay/agent/gguf/model-Q8_0.gguf", "frames": 2, "max_tokens": 4}
+    ingested = (
+        "--ingested",
+        "data/ingested/gameplay/vizdoom_0001",
+        "--out",
+        "labels.jsonl",
+        "--params",
+        json.dumps(asking),
+    )
+    said = [run(built, "scripts.gameplay.label", *ingested).stderr for _ in range(2)]
+    segments = len((built / "labels.jsonl").read_text().splitlines())
+    assert segments and f"{segments} asked for" in said[0] and ", 0 asked for" in said[1]
     page = (built / "reports/index.html").read_text()
     assert "Does it get there?" in page and page.count("An episode: what the agent saw") == 2
 

@@ -6,15 +6,19 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import numpy as np
 import pytest
 
+from scripts.gameplay import label
 from scripts.gameplay.labels.endpoint import Endpoint
 from scripts.gameplay.labels.labeller import LabelError, Scene, goal_of
 from scripts.gameplay.labels.memory import Memory
 from scripts.gameplay.labels.state import State
 from scripts.gameplay.labels.table import Table, table_text
 from scripts.lib.cli import UserError
+from scripts.lib.files import read_jsonl, write_jsonl
 from scripts.lib.options.labels import LabelOptions
+from scripts.terrain.pictures import write_picture
 
 
 @pytest.fixture
@@ -157,6 +161,66 @@ def test_an_endpoint_that_is_not_there_is_told(scene):
     options = LabelOptions(by="openai", model="seer", url="http://127.0.0.1:9/v1", timeout=2)
     with Endpoint(options) as labeller, pytest.raises(UserError, match=r"cannot be reached .* label\.url"):
         labeller.label(scene)
+
+
+@pytest.fixture
+def ingested(tmp_path):
+    """A recording of two segments as ingesting writes it, the second without a goal of the game."""
+    folder = tmp_path / "one"
+    (folder / "frames").mkdir(parents=True)
+    rows = []
+    for segment in range(2):
+        frames = [{"frame": f"frames/{segment}{at}.jpg", "stamp": at} for at in range(3)]
+        for at, frame in enumerate(frames):
+            write_picture(folder / frame["frame"], np.full((48, 64, 3), 40 * segment + 10 * at, np.uint8))
+            frame |= {"objects": {"goal": "Go to the armor"}} if segment == 0 else {}
+        rows.append({"id": f"one/{segment}", "recording": "one", "frames": frames, "samples": []})
+    write_jsonl(folder / "segments.jsonl", rows)
+    return folder
+
+
+def label_them(*given):
+    label.main(label.parser().parse_args(list(map(str, given))))
+
+
+def test_the_stage_labels_segments_and_says_which_have_no_goal(ingested, tmp_path, capsys):
+    label_them("--ingested", ingested, "--out", tmp_path / "labels.jsonl")
+    rows = [row for _, row in read_jsonl(tmp_path / "labels.jsonl")]
+    assert rows[0] == {"recording": "one", "segment": "one/0", "goal": "Go to the armor"}
+    assert "label by vlm, openai or file" in rows[1]["why"]
+    assert "2 segments, 1 without a goal" in capsys.readouterr().err
+    with pytest.raises(UserError, match="--out is missing"):
+        label_them("--ingested", ingested)
+
+
+def test_a_person_fills_in_a_table_beside_a_page(ingested, tmp_path):
+    sheet = tmp_path / "goals"
+    label_them("--ingested", ingested, "--sheet", sheet)
+    page = (sheet / "goals.html").read_text()
+    assert page.count("<img") == 6 and "one/1" in page and "http" not in page
+    path = sheet / "goals.csv"
+    path.write_text(path.read_text().replace("one/1,", "one/1,Go to the <b>lamp</b>").replace("one/0,", "one/0,Up"))
+    label_them("--ingested", ingested, "--sheet", sheet)  # again: what was written stays
+    assert "Go to the &lt;b&gt;lamp&lt;/b&gt;" in (sheet / "goals.html").read_text()
+    options = json.dumps({"by": "file", "file": str(path)})
+    label_them("--ingested", ingested, "--out", tmp_path / "labels.jsonl", "--params", options)
+    rows = [row for _, row in read_jsonl(tmp_path / "labels.jsonl")]
+    assert "has 3 to 5 words, not 1: 'Up'" in rows[0]["why"]
+    assert "goal" not in rows[1]  # tags make six words of it
+
+
+def test_an_interrupted_run_asks_for_the_rest_only(ingested, tmp_path, endpoint):
+    url, _, heard = endpoint
+    options = json.dumps({"by": "openai", "model": "seer", "url": url, "frames": 2})
+    given = ["--ingested", ingested, "--out", tmp_path / "l.jsonl", "--params", options, "--memory", tmp_path / "m"]
+    label_them(*given)
+    assert len(heard) == 2 and [len(body["messages"][0]["content"]) for *_, body in heard] == [3, 3]
+    write_picture(ingested / "frames/12.jpg", np.full((48, 64, 3), 200, np.uint8))  # not among the two that are shown
+    label_them(*given)
+    assert len(heard) == 2
+    write_picture(ingested / "frames/10.jpg", np.full((48, 64, 3), 200, np.uint8))
+    label_them(*given)
+    assert len(heard) == 3
 
 
 @pytest.mark.parametrize(
