@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     sides = {side: min((run[side] for run in runs), key=lambda found: found["seconds"]) for side in SIDES}
     ratios = {
         "ingest / decoding alone": sides["ingest"]["seconds"] / sides["jpegs"]["seconds"],
+        "ingest / decoding alone, CPU time": sides["ingest"]["cpu_seconds"] / sides["jpegs"]["cpu_seconds"],
         "timeline / decoding alone": sides["timeline"]["seconds"] / sides["jpegs"]["seconds"],
         "timeline, seconds": sides["timeline"]["seconds"],
     }
@@ -92,8 +94,16 @@ def in_process(side: str, folder: Path) -> dict[str, Any]:
 
 
 def one_side(side: str, folder: Path) -> dict[str, Any]:
-    """Seconds, and this process's peak memory."""
-    return {"seconds": round(WORK[side](folder), 2), "peak_bytes": peak_bytes()}
+    """Seconds, CPU seconds of all processes (other work on the machine stretches them less), this one's peak memory."""
+    started = cpu_seconds()
+    seconds = WORK[side](folder)
+    used = cpu_seconds() - started
+    return {"seconds": round(seconds, 2), "cpu_seconds": round(used, 2), "peak_bytes": peak_bytes()}
+
+
+def cpu_seconds() -> float:
+    """What this process and its finished children have used."""
+    return sum(sum(resource.getrusage(which)[:2]) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def ingest(folder: Path) -> float:
