@@ -23,7 +23,7 @@ BLOCKS = (
 class Elements(HTMLParser):
     """Counts elements and keeps their attributes' names; complains about those that do not close."""
 
-    VOID = frozenset({"meta", "link", "br", "line", "circle", "polyline"})
+    VOID = frozenset({"meta", "link", "br", "img", "line", "circle", "polyline"})
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -195,3 +195,29 @@ def test_labels_of_neighbouring_points_do_not_overlap():
     assert len({round(height / svg.LINE) for height in heights}) == 3
     assert min(abs(a - b) for a in heights for b in heights if a != b) >= svg.LINE
     assert places[3] == (391.0, 104.0, "end")
+
+
+@pytest.mark.parametrize("better", [[], ["all", "Go to the armor"]])
+def test_the_page_says_how_often_an_agent_gets_there(root, better):
+    def row(value):
+        score = {"value": value, "low": value / 2, "high": (1 + value) / 2, "n": 4}
+        return {"success": score, "goals": {"Go to the armor": score}, "unread": 1, "decisions": 30}
+
+    players = {name: row(value) for name, value in (("agent", 0.75), ("random", 0.1), ("scripted", 1.0))}
+    folder = root / "reports/dnd/dm"
+    write_json(folder / "loop.json", {"episodes": 4, "seconds": 20, "clear": better, "players": players})
+    write_json(folder / "loop.speed.json", {"decisions_per_second": 3.5, "late": 2})
+    (folder / "episode1.jpg").write_bytes(b"picture")
+    page = build(root)
+    Elements(page)
+    assert ("clearly better than every player without a model at: all, Go to the armor" in page) == bool(better)
+    assert ("at no goal clearly better" in page) != bool(better)
+    assert "it made 3.5 a second here" in page and page.count("An episode: what the agent saw") == 1
+    assert page.count("Does it get there?") == 1 and "Does it get there?" not in build(root_without(folder))
+
+
+def root_without(folder):
+    """The same run without a game."""
+    for path in (*folder.glob("loop*.json"), *folder.glob("episode*.jpg")):
+        path.unlink()
+    return folder.parents[2]

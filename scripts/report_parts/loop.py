@@ -30,7 +30,7 @@ def loop_view(told: dict[str, Any] | None, speed: dict[str, Any] | None, sheets:
         "words": [(name, PLAYERS.get(name, "")) for name in players],
         "names": list(players),
         "goals": [(goal, [cell(row["goals"].get(goal, {})) for row in players.values()]) for goal in agent["goals"]],
-        "clear": told["clear"],
+        "better_at": told["clear"],
         "unread": agent["unread"],
         "decisions": agent["decisions"],
         "speed": speed,
