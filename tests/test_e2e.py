@@ -136,7 +136,7 @@ def test_a_model_that_is_shown_several_pictures_is_certified_scored_and_packaged
     assert checks["logits:pictures"]["passed"]
     metrics = read(built / "reports/terrain/tile/metrics.json")
     assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
-    assert set(metrics["baselines"]) == {"mean", "flat", "nearest", "shuffled"} == set(metrics["unseen"]["baselines"])
+    assert set(metrics["baselines"]) == {"mean", "flat", "nearest", "shuffled"}
     assert (built / "reports/terrain/tile/sheet.jpg").is_file()
     assert run(built, "scripts.model.verify", "dist/terrain/tile").returncode == 0
 

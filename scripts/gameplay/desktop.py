@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from scripts.gameplay.keys import KEYS, Held
@@ -21,7 +22,7 @@ class Fingers:
     def __init__(self) -> None:
         keyboard = pynput_keyboard()
         self._controller = keyboard.Controller()
-        self._named = {name: getattr(keyboard.Key, name, name) for name in KEYS}  # letters are themselves
+        self._named = {name: key_of(name, keyboard) for name in KEYS}
         self.down: Held = frozenset()
 
     def hold(self, keys: Held) -> None:
@@ -37,6 +38,21 @@ class Fingers:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.hold(frozenset())
+
+
+def key_of(name: str, keyboard: ModuleType) -> Any:
+    """pynput's key of a name.
+
+    A letter is named by its key's code where the code follows from the letter: under X11 pynput sends characters to the
+    window that has the focus, as events that games ignore, and only codes as if a key were pressed.
+    """
+    if hasattr(keyboard.Key, name):
+        return getattr(keyboard.Key, name)
+    if sys.platform.startswith("linux"):
+        return keyboard.KeyCode.from_vk(ord(name))  # X11's keysym of a small letter
+    if sys.platform == "win32":
+        return keyboard.KeyCode.from_vk(ord(name.upper()))
+    return keyboard.KeyCode.from_char(name)
 
 
 class EmergencyStop:
