@@ -163,6 +163,12 @@ def test_on_the_desktop_it_ends_where_the_agent_says_that_it_is_there():
     assert [keys for keys in held if keys] == [W] * 3
 
 
+def test_answers_that_cannot_be_read_never_say_that_the_goal_is_reached():
+    ending, held = paced([None], seconds=1.6)
+    assert not ending.good and ending.words.startswith("not there in")
+    assert not any(held)
+
+
 def test_the_emergency_key_lets_go_of_everything():
     ending, held = paced(["w w w w w w w"], stop_after=4)
     assert not ending.good and "stopped by esc" in ending.words

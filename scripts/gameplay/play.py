@@ -161,7 +161,7 @@ def pace(
         keys = chosen.result()
         hold(keys)
         film.add(picture, keys)
-        idle = 0 if keys else idle + 1
+        idle = idle + 1 if not keys and hands.understood else 0  # an answer that cannot be read says nothing
         if idle >= IDLE:
             return Ending(f"there after {(slot + 1) * SLOT_SECONDS:.1f} s, as the agent says", True)
         time.sleep(max(0.0, SLOT_SECONDS - (time.monotonic() - started)))

@@ -80,7 +80,7 @@ class Constant:
 class Hands:
     """Plays what a player decides, slot by slot, and counts: decisions, those that came late, and unread answers.
 
-    An answer that cannot be read presses no key until the next decision.
+    An answer that cannot be read presses no key until the next decision; ``understood`` is then False.
     """
 
     def __init__(self, player: Player, executed: int = EXECUTED, period: float = PERIOD) -> None:
@@ -88,6 +88,7 @@ class Hands:
         self.waiting: deque[Held] = deque()
         self.seconds: list[float] = []
         self.unread = 0
+        self.understood = True  # the answer whose slots are being played
 
     def keys(self, picture: np.ndarray, goal: str) -> Held:
         """The keys of the next slot."""
@@ -97,10 +98,11 @@ class Hands:
 
     def _decide(self, picture: np.ndarray, goal: str) -> Actions:
         started = time.perf_counter()
+        self.understood = True
         try:
             return self.player.decide(picture, goal)
         except AnswerError:
-            self.unread += 1
+            self.unread, self.understood = self.unread + 1, False
             return (frozenset(),) * SLOTS
         finally:
             self.seconds.append(time.perf_counter() - started)
