@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from scripts.gameplay.game.session import shots
+from scripts.gameplay.names import name_of
 from scripts.gameplay.raw import write_frame
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
@@ -57,7 +58,7 @@ def jpeg(picture: np.ndarray, quality: int) -> bytes:
 
 def record(options: GameGenerateOptions, number: int, out: Path, used: Counter[str], bar: tqdm) -> list[str]:
     """Writes a recording, which takes its name when it is whole; returns its files, relative to ``out``."""
-    name = f"vizdoom_{number + 1:04}"
+    name = name_of(number)
     part, rows = out / f".{name}", []
     part.mkdir(parents=True)
     for shot in shots(options, number, used):

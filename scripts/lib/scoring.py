@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -16,6 +17,15 @@ Key = tuple[str, int]  # record id and message index
 Rows = dict[Key, dict[str, Any]]
 Parts = tuple[np.ndarray, np.ndarray]  # a ratio's numerator and denominator, each [cases]
 NOT_TO_BE_QUOTED = "scope road: these scores prove that the road works, nothing about the model; do not quote them."
+
+
+def add_arguments(stage: ArgumentParser) -> None:
+    """What every scorer is told besides its records."""
+    stage.add_argument("--train", type=Path, required=True, help="train.jsonl, for the baselines")
+    stage.add_argument("--predictions", type=Path, nargs="+", required=True, help="<variant>.jsonl files")
+    stage.add_argument("--out", type=Path, required=True, help="metrics.json")
+    stage.add_argument("--run", default="", help="a label")
+    stage.add_argument("--scope", choices=["road", "learning", "real"], help="what the scores prove")
 
 
 class Keyed(Protocol):

@@ -22,6 +22,7 @@ from scripts.lib.scoring import (
     NOT_TO_BE_QUOTED,
     Parts,
     Rows,
+    add_arguments,
     overflow,
     paired,
     perplexity,
@@ -56,12 +57,8 @@ def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
     stage.add_argument("--records", type=Path, required=True, help="test.jsonl")
-    stage.add_argument("--train", type=Path, required=True, help="train.jsonl, for the baselines")
     stage.add_argument("--schema", type=Path, help="the tool schema; the tools that the records show if not given")
-    stage.add_argument("--predictions", type=Path, nargs="+", required=True, help="<variant>.jsonl files")
-    stage.add_argument("--out", type=Path, required=True, help="metrics.json")
-    stage.add_argument("--run", default="", help="a label")
-    stage.add_argument("--scope", choices=["road", "learning", "real"], help="what the scores prove")
+    add_arguments(stage)
     return stage
 
 
