@@ -23,8 +23,8 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, sha256_file, write_json
 from scripts.model import base as stage
 from scripts.model import gguf_base, hub, recipes
+from scripts.model.sketch.lessons import patches_of, seen
 from scripts.model.sketch.pictures import draw
-from scripts.model.sketch.standin import patches_of
 from scripts.model.weights import quantization_of, verify_base
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -331,15 +331,41 @@ def test_a_recipe_is_asked_for_as_it_is_made(reference, said):
 
 
 def test_the_stand_in_that_sees(tmp_path):
-    """A step of training moves it, the same bytes every time; its processor cuts pictures as its trainer does."""
-    first, again, random = (recipes.make(f"sketch-vl@{steps}") for steps in (1, 1, 0))
-    one, other, untrained = (made.model.state_dict() for made in (first, again, random))
+    """Training moves it, first the tower alone, the same bytes every time; its processor cuts pictures alike."""
+    first, again, seeing, random = (recipes.make(f"sketch-vl@{steps}") for steps in (2, 2, 1, 0))
+    one, other, tower, untrained = (made.model.state_dict() for made in (first, again, seeing, random))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert not all(torch.equal(one[name], untrained[name]) for name in one)
-    sketch = draw(np.random.default_rng(3))
+    moved = {name for name in one if not torch.equal(tower[name], untrained[name])}
+    assert moved and all(name.startswith("model.visual.") for name in moved)
+    assert not torch.equal(one["lm_head.weight"], untrained["lm_head.weight"])
+    sketch = draw(np.random.default_rng(3), rows=6)
+    assert sketch.picture.shape == (192, 256, 3)
     write_json(tmp_path / "preprocessor_config.json", first.pictures)
     processor = Qwen2VLImageProcessorPil.from_pretrained(tmp_path)
     cut = processor([Image.fromarray(sketch.picture)], return_tensors="np")["pixel_values"]
     np.testing.assert_allclose(patches_of(sketch.picture), cut, atol=1e-5)
     ids = first.tokenizer(sketch.answer)["input_ids"]
     assert first.tokenizer.decode(ids) == sketch.answer and len(ids) < len(sketch.answer)
+
+
+def test_the_grid_of_a_sketch_is_that_of_its_picture():
+    """The digits of an answer are the brightness that a person would measure in each cell of 32 pixels."""
+    for rows in (8, 6):
+        sketch = draw(np.random.default_rng(rows), rows, light=1.0)
+        grey = np.array(Image.fromarray(sketch.picture).convert("L"), float)
+        said = json.loads(sketch.answer)["light"]
+        assert [len(row) for row in said] == [8] * rows
+        for row, digits in enumerate(said):
+            for column, digit in enumerate(digits):
+                cell = grey[32 * row : 32 * row + 32, 32 * column : 32 * column + 32]
+                assert abs(cell.mean() / 255 * 9 - int(digit)) < 0.55
+
+
+def test_what_the_tower_learns_is_where_it_looks():
+    """Cells come in the order of the features: height and colours first, then one of the rows, one of the columns."""
+    pixels, truth = seen(np.random.default_rng(0), rows=6)
+    assert (pixels.shape, truth.shape) == ((8 * 6 * 8 * 4, 3 * 2 * 16 * 16), (8 * 6 * 8, 4 + 8 + 8))
+    cells = pixels.reshape(8 * 6 * 8, 4, 3, 2, 16, 16).mean(dim=(1, 3, 4, 5))
+    assert torch.allclose(cells + 1, truth[:, 1:4], atol=0.02)
+    place = truth[:48, 4:].reshape(6, 8, 16)
+    assert place[2, 5].nonzero().flatten().tolist() == [2, 8 + 5]

@@ -22,7 +22,7 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import below, digest, manifest, read_json, read_jsonl, write_json, write_jsonl
 from scripts.lib.options.gameplay import HealthOptions
 from scripts.lib.options.play import GameplayCurateOptions
-from scripts.lib.records import Message, Part, Record, text_message, write_records
+from scripts.lib.records import Record, question_message, text_message, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS, Group, split_groups
 
@@ -175,13 +175,12 @@ def record_of(sample: Sample, out: Path, system_prompt: str) -> Record:
     (out / "images").mkdir(parents=True, exist_ok=True)
     if not (out / name).is_file():
         shutil.copyfile(sample.picture, out / name)
-    asked = [Part(type="image"), Part(type="text", text=question(sample.goal))]
     system = [text_message("system", system_prompt)] if system_prompt else []
     answer = to_text([keys_of(word) for word in sample.actions])
     return Record(
         id=f"{sample.recording}/{sample.stamp}",
         group=sample.recording,
-        messages=[*system, Message(role="user", content=asked), text_message("assistant", answer)],
+        messages=[*system, question_message(question(sample.goal), 1), text_message("assistant", answer)],
         images=[name],
         expect=[{"now": sample.now}],
         meta={"goal": sample.goal},

@@ -16,7 +16,7 @@ from scripts.gameplay.players import Agent, Player, fitted
 from scripts.gameplay.question import CONFIG
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
-from scripts.lib.records import Message, Part, Record, text_message
+from scripts.lib.records import Record, question_message, text_message
 
 ANSWER = 96  # tokens: seven words and what stands around them
 SIZE = (256, 192)  # pixels, where nothing says what the model was trained with
@@ -113,8 +113,7 @@ class Trained:
         """The prompt, rendered as for predictions."""
         from scripts.model.cases import draw_cases
 
-        asked = Message(role="user", content=[Part(type="image"), Part(type="text", text=question(goal))])
-        messages = [*self.system, asked, text_message("assistant", "")]
+        messages = [*self.system, question_message(question(goal), 1), text_message("assistant", "")]
         record = Record(id="play", group="play", messages=messages, images=[path.name])
         shown = [path], [self.eyes.features(path)]  # type: ignore[union-attr]
         return draw_cases(

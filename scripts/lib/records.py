@@ -99,6 +99,16 @@ def text_message(role: str, text: str) -> Message:
     return Message(role=role, content=[Part(type="text", text=text)])  # type: ignore[arg-type]
 
 
+def question_message(question: str, pictures: int) -> Message:
+    """A user's question, and placeholders for so many pictures.
+
+    The question comes first: a model reads in order, and so knows what to look for while it reads the pictures; and
+    its answer begins as far from them however long the question is.
+    """
+    parts = [Part(type="text", text=question), *(Part(type="image") for _ in range(pictures))]
+    return Message(role="user", content=parts)
+
+
 def read_records(path: Path) -> list[Record]:
     """All records of a JSONL file.
 

@@ -14,7 +14,7 @@ import numpy as np
 from scripts.lib.chat import render_text
 from scripts.lib.cli import UserError
 from scripts.lib.files import inside, read_json
-from scripts.lib.records import Message, Part, text_message
+from scripts.lib.records import question_message, text_message
 from scripts.lib.tokenizer import TemplateTokenizer
 from scripts.model.llama import Completion, Server
 from scripts.model.vision import beside
@@ -58,9 +58,8 @@ class Viewer:
 
     def prompt(self, question: str, pictures: int) -> str:
         """The rendered prompt, as in training, with a placeholder a picture."""
-        images = [Part(type="image") for _ in range(pictures)]
-        asked = Message(role="user", content=[*images, Part(type="text", text=question)])
-        messages = [*([text_message("system", self.system)] if self.system else []), asked]
+        system = [text_message("system", self.system)] if self.system else []
+        messages = [*system, question_message(question, pictures)]
         return render_text(self.tokenizer, messages, prompt=True)
 
     def ask(self, question: str, pictures: Sequence[np.ndarray], **sampling: Any) -> Completion:

@@ -2,11 +2,12 @@
 
 ::
 
-    {"range":[12,187],"heights":["0412233951606870",...],"textures":{"grass01":60,"rock02":30},
+    {"heights":["0412233951606870",...],"range":[12,187],"textures":{"grass01":60,"rock02":30},
      "liquids":{"water":["00000011",...]},"holes":[],"objects":{"pine02":[41,["04","15"]]}}
 
-``range`` is the lowest and the highest height of a cell in whole yards; ``heights`` has a text a row of cells, two
-digits a cell (one where there are at most ten levels), from 0 at the lowest to levels - 1 at the highest. ``textures``
+``heights`` has a text a row of cells, two digits a cell (one where there are at most ten levels), from 0 at the lowest
+to levels - 1 at the highest. They stand first, so that a digit's place in the answer alone tells its cell: small models
+learn that soon, and nothing else for long. ``range`` is that lowest and highest height in whole yards. ``textures``
 are percent of the ground. ``liquids`` and ``holes`` have a digit a cell. Of objects the answer gives how many there
 are, and the cells (row and column, in digits to the base of 36) that hold most of them. How long the longest answer is
 follows from the options.
@@ -155,8 +156,8 @@ def _fullest(counts: Counter[tuple[int, int]], most: int) -> list[tuple[int, int
 def to_text(ground: Ground, digits: int) -> str:
     """The answer, compact JSON, with so many digits for the height of a cell (`AnswerOptions.digits`)."""
     form = {
-        "range": [ground.low, ground.high],
         "heights": ["".join(f"{step:0{digits}d}" for step in row) for row in ground.steps.tolist()],
+        "range": [ground.low, ground.high],
         "textures": ground.textures,
         "liquids": {name: _bits(mask) for name, mask in ground.liquids.items()},
         "holes": _bits(ground.holes) if ground.holes.any() else [],

@@ -20,7 +20,7 @@ import numpy as np
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import below, manifest, read_jsonl, sha256_file, write_json, write_jsonl
 from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
-from scripts.lib.records import Message, Part, Record, text_message, write_records
+from scripts.lib.records import Record, question_message, text_message, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS
 from scripts.terrain.blocks import Place, block_of, bordering, split_tiles
@@ -167,12 +167,11 @@ def record_of(row: Row, args: argparse.Namespace, options: TerrainCurateOptions,
     """The tile in the one record shape; its pictures and height field are copied under names of their content."""
     images = [stored(args.output, row["folder"], name, "images") for name in row["images"]]
     truth = row["truth"] | {"file": stored(args.output, row["folder"], row["truth"]["file"], "truth")}
-    asked = [*(Part(type="image") for _ in images), Part(type="text", text=QUESTION)]
     system = [text_message("system", args.system_prompt)] if args.system_prompt else []
     return Record(
         id=row["tile"],
         group=block_of(place_of(row), options.block),
-        messages=[*system, Message(role="user", content=asked), text_message("assistant", row["answer"])],
+        messages=[*system, question_message(QUESTION, len(images)), text_message("assistant", row["answer"])],
         images=images,
         expect=[{"truth": truth, "kind": "ground"}],
         meta={"set": kind, "worth": row["worth"]},

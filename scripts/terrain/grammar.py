@@ -17,7 +17,7 @@ def grammar(options: AnswerOptions) -> str:
     cells = options.cells
     rules = {
         "root": (
-            r'"{\"range\":[" yards "," yards "],\"heights\":" heights ",\"textures\":" textures ",\"liquids\":" liquids'
+            r'"{\"heights\":" heights ",\"range\":[" yards "," yards "],\"textures\":" textures ",\"liquids\":" liquids'
             r' ",\"holes\":" holes ",\"objects\":" objects "}"'
         ),
         "yards": rf'"-"? ("0" | [1-9] [0-9]{{0,{len(str(HIGHEST)) - 1}}})',

@@ -1,4 +1,4 @@
-"""Pictures with a question and its answer, drawn from a seed: shapes, regions, surfaces, surfaces with shapes."""
+"""Pictures with a question and its answer, drawn from a seed: surfaces, regions, shapes, surfaces with shapes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import orjson
 
-SIDE = 256  # pixels
-CELLS = 8  # a side of the grids that answers write
+from scripts.model.sketch.surface import CELL, COLUMNS, as_picture, cell_means, grain, lit, smooth
+
+HEIGHTS = (8, 6)  # rows of cells: square pictures, and as wide as screens are
 COLOURS = {
     "red": (60, 60, 210),
     "green": (70, 170, 60),
@@ -22,45 +23,91 @@ COLOURS = {
     "violet": (170, 60, 140),
 }  # blue first, as OpenCV has it
 SHAPES = ("circle", "square", "triangle")
+CHANNELS = ("blue", "green", "red")
+LAYERS = (*CHANNELS, "light", "heights")
+PHRASES = ("Write {}.", "Please write {}.", "Look closely and write {}.", "Write {} of this picture as JSON.")
 
 
 class Sketch(NamedTuple):
-    """A picture, uint8 [256, 256, 3], red first; what is asked of it; and the answer, compact JSON."""
+    """A picture, uint8 [32 · rows, 256, 3], red first; what is asked of it; and the answer, compact JSON."""
 
     picture: np.ndarray
     question: str
     answer: str
 
 
-def draw(dice: np.random.Generator) -> Sketch:
-    """One picture of any kind; seven of ten show a surface, the hardest."""
-    kind = KINDS[int(dice.choice(len(KINDS), p=[0.35, 0.15, 0.15, 0.35]))]
-    sketch = kind(dice)
+Kind = Callable[[np.random.Generator, int], Sketch]
+
+
+def draw(dice: np.random.Generator, rows: int, kind: Kind | None = None) -> Sketch:
+    """One picture, of any kind where none is given, so many cells of 32 pixels high."""
+    chosen = kind or KINDS[int(dice.choice(len(KINDS), p=SHARES))]
+    sketch = chosen(dice, rows)
     return sketch._replace(picture=cv2.cvtColor(sketch.picture, cv2.COLOR_BGR2RGB))
 
 
-def surface(dice: np.random.Generator) -> Sketch:
-    """A surface: how high it is in each cell."""
-    picture, heights = lit(dice)
-    return Sketch(as_picture(picture), "How high is the surface in each cell?", to_text({"heights": digits(heights)}))
+def brightness(dice: np.random.Generator, rows: int) -> Sketch:
+    """How bright each cell is: what can be answered by looking, without knowing anything; always asked alike."""
+    return layer(dice, rows, ("light",))
 
 
-def scene(dice: np.random.Generator) -> Sketch:
+def layer(dice: np.random.Generator, rows: int, names: tuple[str, ...] = LAYERS) -> Sketch:
+    """How bright, coloured or high a surface is in each cell; always asked alike."""
+    values, heights = lit(dice, rows)
+    picture = as_picture(values)
+    name = names[int(dice.integers(len(names)))]
+    known = {**layers(picture), "heights": cell_means(heights)}[name]
+    return Sketch(picture, PHRASES[0].format(name), to_text({name: digits(known)}))
+
+
+def surface(dice: np.random.Generator, rows: int) -> Sketch:
+    """A surface: how high, bright or coloured it is in each cell, one layer or two; sometimes a layer's range."""
+    values, heights = lit(dice, rows)
+    picture = as_picture(values)
+    known = {**layers(picture), "heights": cell_means(heights)}
+    names = [str(name) for name in dice.permutation(LAYERS[:-1])[:2]]
+    names = ["heights", *names] if dice.random() < 0.5 else [*names, "heights"]
+    answer: dict[str, object] = {}
+    for name in names[: 1 + int(dice.random() < 0.4)]:
+        answer[name] = digits(known[name])
+        if name != "heights" and dice.random() < 0.5:
+            answer[f"{name} range"] = [round(float(end) * 255) for end in (known[name].min(), known[name].max())]
+    return Sketch(picture, asking(dice, ", ".join(answer)), to_text(answer))
+
+
+def asking(dice: np.random.Generator, what: str) -> str:
+    """The question, in one of several ways."""
+    return PHRASES[int(dice.integers(len(PHRASES)))].format(what)
+
+
+def layers(picture: np.ndarray) -> dict[str, np.ndarray]:
+    """Means of each cell, from 0 to 1: of the three colours and of brightness."""
+    channels = {name: cell_means(picture[..., at] / 255) for at, name in enumerate(CHANNELS)}
+    return {**channels, "light": cell_means(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) / 255)}
+
+
+def digits(means: np.ndarray) -> list[str]:
+    """Values from 0 to 1 as digits, a text a row."""
+    return ["".join(map(str, row)) for row in np.rint(means * 9).astype(int).tolist()]
+
+
+def scene(dice: np.random.Generator, rows: int) -> Sketch:
     """A surface with shapes strewn over it: its heights, and of each kind of shape how many and in which cells."""
-    picture, heights = lit(dice)
+    picture, heights = lit(dice, rows)
     kinds = sorted({(str(dice.choice(list(COLOURS))), str(dice.choice(SHAPES))) for _ in range(int(dice.integers(4)))})
     taken: set[tuple[int, int]] = set()
     found = {f"{colour} {shape}": strew(dice, picture, colour, shape, taken) for colour, shape in kinds}
-    answer = {"heights": digits(heights), "shapes": {name: row for name, row in found.items() if row[0]}}
-    return Sketch(as_picture(picture), "How high is the surface, and what lies on it?", to_text(answer))
+    answer = {"heights": digits(cell_means(heights)), "shapes": {name: row for name, row in found.items() if row[0]}}
+    return Sketch(as_picture(picture), asking(dice, "heights, shapes"), to_text(answer))
 
 
 def strew(
     dice: np.random.Generator, picture: np.ndarray, colour: str, shape: str, taken: set[tuple[int, int]]
 ) -> tuple[int, list[str]]:
     """Draws some of a kind into free cells near each other; returns how many, and the cells of the first four."""
-    middle, count = dice.integers(1, CELLS - 1, 2), int(dice.integers(1, 7))
-    places = np.clip(np.rint(middle + dice.normal(0, 1.3, (count, 2))), 0, CELLS - 1).astype(int)
+    ends = np.array([len(picture) // CELL, COLUMNS]) - 1
+    middle, count = dice.integers(1, ends), int(dice.integers(1, 7))
+    places = np.clip(np.rint(middle + dice.normal(0, 1.3, (count, 2))), 0, ends).astype(int)
     cells = sorted({(int(row), int(column)) for row, column in places} - taken)
     taken.update(cells)
     for row, column in cells:
@@ -68,92 +115,44 @@ def strew(
     return len(cells), [f"{row}{column}" for row, column in cells[:4]]
 
 
-def lit(dice: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A smooth surface coloured by its height, lit from above: the picture, and heights from 0 to 1, [256, 256].
-
-    Light from below would make a hill of every hollow, and nothing in the picture would tell.
-    """
-    heights = smooth(dice, float(dice.uniform(40, 220)))
-    stops = np.sort(np.concatenate([[0, 1], dice.random(3)]))
-    colours = dice.integers(30, 230, (5, 3))
-    if dice.random() < 0.5:  # as on many maps, what is higher is brighter
-        colours = colours[np.argsort(colours.sum(axis=1))]
-    if dice.random() < 0.5:  # muted, so that light and shade tell more than colours
-        colours = colours.mean(axis=0) + 0.35 * (colours - colours.mean(axis=0))
-    table = np.stack([np.interp(np.linspace(0, 1, 256), stops, colour) for colour in colours.T], axis=-1)
-    painted = table.astype(np.float32)[np.rint(heights * 255).astype(np.uint8)]
-    angle, steepness = dice.uniform(0.15, 0.85) * np.pi, dice.uniform(12, 60)  # from the upper right to the upper left
-    down, right = np.gradient(heights * steepness)
-    light = np.clip(0.85 + np.cos(angle) * right + np.sin(angle) * down, 0.25, 1.5)
-    return painted * light[..., None] + grain(dice, float(dice.uniform(2, 10))), heights
-
-
-def digits(heights: np.ndarray) -> list[str]:
-    """The mean height of each cell as a digit, 0 to 9, a text a row."""
-    return ["".join(map(str, row)) for row in np.rint(cell_means(heights) * 9).astype(int).tolist()]
-
-
-def regions(dice: np.random.Generator) -> Sketch:
+def regions(dice: np.random.Generator, rows: int) -> Sketch:
     """Two to four regions, each of a colour and a grain: their shares in percent, and the cells of the first."""
     names = dice.choice(list(COLOURS), int(dice.integers(2, 5)), replace=False).tolist()
-    levels = np.stack([smooth(dice, 60.0) for _ in names])
-    owner = levels.argmax(axis=0)
-    picture = np.array([COLOURS[name] for name in names], np.float32)[owner] * (1 + grain(dice, 0.12))
+    owner = np.stack([smooth(dice, rows, 60.0) for _ in names]).argmax(axis=0)
+    picture = np.array([COLOURS[name] for name in names], np.float32)[owner] * (1 + grain(dice, rows, 0.12))
     shares = {name: round(float((owner == at).mean()) * 10) * 10 for at, name in enumerate(names)}
     cells = cell_means((owner == 0).astype(float)) >= 0.5
-    answer = {"shares": shares, names[0]: ["".join("01"[bit] for bit in row) for row in cells.astype(int).tolist()]}
-    return Sketch(as_picture(picture), f"Which colours are there, and where is {names[0]}?", to_text(answer))
+    answer = {names[0]: ["".join("01"[bit] for bit in row) for row in cells.astype(int).tolist()], "shares": shares}
+    return Sketch(as_picture(picture), asking(dice, f"{names[0]}, shares"), to_text(answer))
 
 
-def shapes(dice: np.random.Generator) -> Sketch:
+def shapes(dice: np.random.Generator, rows: int) -> Sketch:
     """Up to six shapes on a plain ground: of each kind how many, and in which cells, row and column."""
     names = dice.choice(list(COLOURS), 4, replace=False).tolist()
-    picture = np.full((SIDE, SIDE, 3), COLOURS[names[0]], np.float32) + grain(dice, 6)
+    picture = np.array(COLOURS[names[0]], np.float32) + grain(dice, rows, 6)
     found: dict[str, list[str]] = {}
-    for place in dice.choice(CELLS * CELLS, int(dice.integers(1, 7)), replace=False).tolist():
-        row, column = divmod(place, CELLS)
+    for place in dice.choice(rows * COLUMNS, int(dice.integers(1, 7)), replace=False).tolist():
+        row, column = divmod(place, COLUMNS)
         colour, shape = names[int(dice.integers(1, 4))], SHAPES[int(dice.integers(3))]
         paint(picture, shape, (column, row), COLOURS[colour])
         found.setdefault(f"{colour} {shape}", []).append(f"{row}{column}")
     answer = {"ground": names[0], "shapes": {name: [len(at), sorted(at)] for name, at in sorted(found.items())}}
-    return Sketch(as_picture(picture), "Which shapes are there?", to_text(answer))
+    return Sketch(as_picture(picture), asking(dice, "shapes"), to_text(answer))
 
 
-KINDS: tuple[Callable[[np.random.Generator], Sketch], ...] = (surface, regions, shapes, scene)
-
-
-def smooth(dice: np.random.Generator, width: float) -> np.ndarray:
-    """A field [256, 256] from 0 to 1 without features smaller than about ``width`` pixels."""
-    coarse = int(np.ceil(SIDE / width)) + 3
-    field = cv2.resize(dice.random((coarse, coarse), np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    return (field - field.min()) / (field.max() - field.min())
-
-
-def grain(dice: np.random.Generator, strength: float) -> np.ndarray:
-    """Noise of each pixel, float32 [256, 256, 1]."""
-    return dice.standard_normal((SIDE, SIDE, 1), np.float32) * np.float32(strength)
-
-
-def cell_means(field: np.ndarray) -> np.ndarray:
-    """Means of a field over 8 × 8 cells."""
-    side = SIDE // CELLS
-    return field.reshape(CELLS, side, CELLS, side).mean(axis=(1, 3))
+KINDS: tuple[Kind, ...] = (surface, regions, shapes, scene)
+SHARES = (0.5, 0.15, 0.15, 0.2)
 
 
 def paint(picture: np.ndarray, shape: str, cell: tuple[int, int], colour: tuple[int, int, int]) -> None:
     """Draws a shape into the middle of a cell (column, row)."""
-    x, y = (int((place + 0.5) * SIDE / CELLS) for place in cell)
+    x, y = (int((place + 0.5) * CELL) for place in cell)
     if shape == "circle":
         cv2.circle(picture, (x, y), 12, colour, -1)
     elif shape == "square":
         cv2.rectangle(picture, (x - 11, y - 11), (x + 11, y + 11), colour, -1)
     else:
         cv2.fillPoly(picture, [np.array([(x, y - 13), (x - 13, y + 10), (x + 13, y + 10)])], colour)
-
-
-def as_picture(values: np.ndarray) -> np.ndarray:
-    """Values as uint8."""
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def to_text(answer: dict) -> str:
