@@ -212,7 +212,7 @@ def test_records_show_a_picture_and_no_place(curated):
     for record in read_records(out / "test.jsonl"):
         said = json.dumps([message.model_dump() for message in record.messages]) + record.images[0]
         assert "Made" not in said and not any(f"{x}_{y}" in said for x, y in GRID)
-        assert [part.type for part in record.messages[1].content] == ["image", "text"]
+        assert [part.type for part in record.messages[1].content] == ["text", "image"]
         assert sha256_file(out / record.images[0])[:16] in record.images[0]
         assert from_text(record.messages[-1].text, OPTIONS).textures == {"grass": 100}
 
