@@ -45,7 +45,7 @@ def find_meshes(paths: Sequence[Path]) -> list[Path]:
             found += files
         elif path.is_file():
             if path.suffix.lower() == ".zip":
-                raise UserError(f"{path}: an archive; unpack it by `python -m scripts.aerial.fetch {path} --out DIR`.")
+                raise UserError(f"{path}: an archive; first `python -m scripts.aerial.fetch {path} --out DIR`.")
             if path.suffix.lower() != SUFFIX:
                 raise UserError(f"{path}: not an OBJ file; name OBJ files, or folders of them.")
             found.append(path)

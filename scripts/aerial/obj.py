@@ -23,7 +23,7 @@ REASONS = {
     "short_face": "a face has fewer than three corners; the line may be cut off.",
     "outside": "a face points outside the vertex list; the file may be cut off: export the mesh again.",
     "of_bad_vertex": "a face has a vertex that was set aside; correct that vertex.",
-    "twisted": "a polygon crosses itself; it was divided as a fan, export it as triangles.",
+    "twisted": "a polygon crosses itself; what it was divided into may overlap; export it as triangles.",
     "unknown": "is no statement of an OBJ file; remove the line.",
     "not_utf8": "a name is not UTF-8; its unreadable letters are shown as \N{REPLACEMENT CHARACTER}.",
 }

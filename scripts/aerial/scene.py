@@ -69,7 +69,7 @@ class Scene:
         return np.divide(found, length, out=np.zeros_like(found), where=length > 0)
 
     def cast(self, origins: ArrayLike, directions: ArrayLike, limit: float = np.inf) -> Hits:
-        """The first triangle that each ray meets, from either side, no further than ``limit`` metres.
+        """The first triangle that each ray meets, from either side, nearer than ``limit`` metres.
 
         Args:
             origins: [n, 3], or [3] for all rays.

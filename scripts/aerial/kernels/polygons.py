@@ -64,7 +64,7 @@ def is_ear(flat, left, size, at):
 
 @compiled
 def cut_ears(flat, count, out):
-    """Writes ``count`` - 2 triangles of a polygon's corners; False where it crosses itself and a fan was written.
+    """Writes ``count`` - 2 triangles of a polygon's corners; False where it crosses itself.
 
     Ear clipping: Meisters, Polygons have ears, 1975.
     """
@@ -88,7 +88,7 @@ def cut_ears(flat, count, out):
         left[found : size - 1] = left[found + 1 : size].copy()
         size -= 1
     out[done] = (left[0], left[1], left[2])
-    return True
+    return turn(flat, left[0], left[1], left[2]) >= 0
 
 
 @compiled

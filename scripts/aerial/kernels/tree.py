@@ -250,7 +250,7 @@ def first_hits(triangles, bounds, links, wanted, origins, directions, limits, di
             for row in range(first, first + size):
                 if wanted[row]:
                     distance = hit(triangles[row], ox, oy, oz, dx, dy, dz)
-                    if distance <= best and (distance < best or best_row < 0):
+                    if distance < best:
                         best, best_row = distance, row
         rows[ray] = best_row
         distances[ray] = best if best_row >= 0 else np.inf
