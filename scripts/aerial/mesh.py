@@ -57,7 +57,9 @@ class Mesh(NamedTuple):
         """float64 [2, 3]: least and greatest x, y, z of the triangles' vertices, metres; NaN for a mesh without."""
         if not len(self.triangles):
             return np.full((2, 3), np.nan)
-        used = self.vertices[self.triangles.reshape(-1)]
+        kept = np.zeros(len(self.vertices), bool)
+        kept[self.triangles.reshape(-1)] = True
+        used = self.vertices[kept]
         return np.stack([used.min(axis=0), used.max(axis=0)])
 
 

@@ -70,10 +70,14 @@ def classifier(options: AerialMeshOptions, file: Path) -> Classify:
 
 def class_of(options: AerialMeshOptions, name: str) -> int | None:
     """The number of the first class with a pattern that fits a name; None if none does."""
-    for one in options.classes.values():
-        if any(re.match(translate(pattern.lower()), name.lower()) for pattern in one.names):
-            return one.number
-    return None
+    small = name.lower()
+    return next((one.number for one in options.classes.values() if pattern_of(*one.names).match(small)), None)
+
+
+@functools.cache
+def pattern_of(*names: str) -> re.Pattern[str]:
+    """One expression for several patterns with * and ?, for names in small letters."""
+    return re.compile("|".join(translate(name.lower()) for name in names))
 
 
 def read_meshes(files: Sequence[Path], options: AerialMeshOptions) -> Iterator[Read]:
