@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from aerial_fixtures import BOX_FACES, EAST, NORTH, box_obj, overlaps, random_triangles, soup, write
 
-from scripts.aerial import voxelize
+from scripts.aerial import generate, voxelize
 from scripts.aerial.mesh import closed_shells
 from scripts.aerial.meshes import load_mesh
 from scripts.aerial.poses import Pose, level_pose, read_poses
@@ -102,6 +102,27 @@ def test_cells_equal_those_of_the_separating_axis_test(yaw):
     found = frame.grid > 0
     assert not (certain & ~found).any() and not (found & ~wanted).any()
     assert found.sum() > 5000
+
+
+def test_cells_of_a_city_equal_those_of_the_separating_axis_test(tmp_path):
+    """Houses, ground and trees as a person would have them, each class by itself, the highest in each cell."""
+    params = json.dumps({"size": 240, "seed": 3, "block": 60})
+    generate.main(generate.parser().parse_args(["--out", str(tmp_path), "--params", params]))
+    mesh, _ = load_mesh([tmp_path], AerialMeshOptions())
+    trees = mesh.vertices[mesh.triangles[mesh.classes == TREE]].mean(axis=1)
+    pose = level_pose((*trees[np.linalg.norm(trees - mesh.bounds.mean(axis=0), axis=1).argmin()][:2], 20.0), 0.4)
+    options = AerialVoxelOptions(grid=AerialGridOptions(range=(-14, -14, -2, 14, 14, 48)))
+    frame = occupancy(scene_of(mesh), pose, options)
+    turn = np.array([[math.cos(0.4), math.sin(0.4), 0], [-math.sin(0.4), math.cos(0.4), 0], [0, 0, 1]])
+    ego = (mesh.vertices[mesh.triangles] - [*pose.position[:2], 0.0]) @ turn.T
+    near = ((ego.max(axis=1) >= [-14, -14, -2]) & (ego.min(axis=1) <= [14, 14, 48])).all(axis=1)
+    low, size = np.array([-14.0, -14, -2]), np.array([0.4, 0.4, 1.25])
+    least, most = np.zeros(frame.grid.shape, np.uint8), np.zeros(frame.grid.shape, np.uint8)
+    for triangle, number in zip(ego[near], mesh.classes[near], strict=True):
+        for grid, grown in ((least, 0.0), (most, 2 * options.tolerance)):
+            np.maximum(grid, number * overlaps(triangle, low, size, grid.shape, grown), out=grid)
+    assert near.sum() > 50 and (np.bincount(least.ravel(), minlength=4)[1:] > 50).all()
+    assert (frame.grid >= least).all() and (frame.grid <= most).all()
 
 
 def test_heights_are_the_worlds_or_the_poses_own(tmp_path):

@@ -4,10 +4,10 @@ What broke off goes on where it ended. OBJ files come out of an archive under th
 and holds the address, the checksum, and every file's name, size and hash. Where that is there and the files are as it
 says, nothing is done.
 
-For Project PLATEAU: choose a city's package in OBJ on the G-Spatial Information Center (front.geospatial.jp), copy the
-address of its zip archive, and run `python -m scripts.aerial.fetch URL --out data/raw/aerial/CITY` once. It says the
-SHA-256; with it the source stands in the configuration: `{url: URL, sha256: SUM}`. The tiles are plane rectangular, in
-metres, z up, as they should be; their licence is CC BY 4.0, the city and PLATEAU to be named.
+For Project PLATEAU (Japan's cities): find a city's OBJ package at the G-Spatial Information Center, copy the address
+of its zip archive, and run `python -m scripts.aerial.fetch URL --out data/raw/aerial/CITY` once. It says the SHA-256;
+with it the source stands in the configuration: `{url: URL, sha256: SUM}`. Then `python -m scripts.aerial.check` tells
+whether the tiles are in metres with z up. Each package states its licence, and whom to name.
 """
 
 from __future__ import annotations
