@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("noop", "score", "train", "merge", "curate", "call", "terrain", "gameplay", "decide")
+ALL = ("noop", "score", "train", "merge", "curate", "call", "terrain", "gameplay", "decide", "aerial")
 RESULTS = Path("benchmarks/out/results.json")
 
 

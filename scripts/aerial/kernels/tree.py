@@ -1,0 +1,399 @@
+"""A bounding volume hierarchy over triangles, and what is asked of it: boxes, rays, nearest surfaces.
+
+Triangles are float64 [n, 9], three corners each. A tree is ``bounds``, float64 [nodes, 6] (least x, y, z, greatest
+x, y, z), and ``links``, int32 [nodes, 2]: of an inner node its left child (the right one follows) and 0, of a leaf the
+first of its triangles and how many there are. The triangles lie in the order of the leaves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scripts.aerial.kernels.compiled import compiled
+
+LEAF = 4  # triangles that are not divided further
+BINS = 16  # planes that are tried for each division
+DEPTH = 96  # no tree that `build` makes is deeper than this
+MARGIN = 1e-12  # how far outside a triangle, as a share of it, a ray still hits: no gap between neighbours
+
+
+@compiled
+def triangle_bounds(triangles):
+    """float64 [n, 6]."""
+    boxes = np.empty((len(triangles), 6))
+    for row in range(len(triangles)):
+        for axis in range(3):
+            a, b, c = triangles[row, axis], triangles[row, 3 + axis], triangles[row, 6 + axis]
+            boxes[row, axis], boxes[row, 3 + axis] = min(a, b, c), max(a, b, c)
+    return boxes
+
+
+@compiled
+def enclose(boxes, order, first, last, box):
+    """Writes the bounds of some boxes into ``box``."""
+    box[:3], box[3:] = np.inf, -np.inf
+    for place in range(first, last):
+        row = order[place]
+        for axis in range(3):
+            box[axis] = min(box[axis], boxes[row, axis])
+            box[3 + axis] = max(box[3 + axis], boxes[row, 3 + axis])
+
+
+@compiled
+def middle_bounds(boxes, order, first, last, box):
+    """Writes the bounds of twice the middles of some boxes into ``box``."""
+    box[:3], box[3:] = np.inf, -np.inf
+    for place in range(first, last):
+        row = order[place]
+        for axis in range(3):
+            middle = boxes[row, axis] + boxes[row, 3 + axis]
+            box[axis] = min(box[axis], middle)
+            box[3 + axis] = max(box[3 + axis], middle)
+
+
+@compiled
+def area(box):
+    """Half the surface of a box."""
+    x, y, z = box[3] - box[0], box[4] - box[1], box[5] - box[2]
+    return x * y + y * z + z * x
+
+
+@compiled
+def bin_of(boxes, row, axis, middles):
+    """The bin in which a box's middle lies."""
+    share = (boxes[row, axis] + boxes[row, 3 + axis] - middles[axis]) / (middles[3 + axis] - middles[axis])
+    return min(BINS - 1, int(share * BINS))
+
+
+@compiled
+def grow(box, other):
+    """Has a box hold another one too."""
+    for axis in range(3):
+        box[axis] = min(box[axis], other[axis])
+        box[3 + axis] = max(box[3 + axis], other[3 + axis])
+
+
+@compiled
+def best_split(boxes, order, first, last, axis, middles, sides, counts, costs):
+    """The bin behind which to divide, by the surface area heuristic (Wald, On fast construction of SAH-based BVHs)."""
+    counts[:] = 0
+    sides[:, :3], sides[:, 3:] = np.inf, -np.inf
+    for place in range(first, last):
+        at = bin_of(boxes, order[place], axis, middles)
+        counts[at] += 1
+        grow(sides[at], boxes[order[place]])
+    running = sides[BINS]
+    running[:3], running[3:] = np.inf, -np.inf
+    total = 0
+    for at in range(BINS - 1):
+        grow(running, sides[at])
+        total += counts[at]
+        costs[at] = total * area(running) if total else np.inf
+    running[:3], running[3:] = np.inf, -np.inf
+    total = 0
+    for at in range(BINS - 1, 0, -1):
+        grow(running, sides[at])
+        total += counts[at]
+        costs[at - 1] += total * area(running) if total else np.inf
+    return np.argmin(costs[: BINS - 1])
+
+
+@compiled
+def divide(boxes, order, first, last, axis, middles, split):
+    """Puts what lies up to bin ``split`` first; where the second part begins."""
+    low, high = first, last - 1
+    while low <= high:
+        if bin_of(boxes, order[low], axis, middles) <= split:
+            low += 1
+        else:
+            order[low], order[high] = order[high], order[low]
+            high -= 1
+    return low
+
+
+@compiled
+def build(boxes):
+    """The tree over boxes [n, 6]: the order of the leaves, bounds and links."""
+    count = len(boxes)
+    order = np.arange(count)
+    bounds, links = np.empty((max(1, 2 * count), 6)), np.zeros((max(1, 2 * count), 2), np.int32)
+    waiting = np.empty((2 * DEPTH, 4), np.int64)  # node, first, last, depth
+    middles, sides, costs = np.empty(6), np.empty((BINS + 1, 6)), np.empty(BINS)
+    counts = np.empty(BINS, np.int64)
+    waiting[0], height, nodes = (0, 0, count, 0), 1, 1
+    while height:
+        height -= 1
+        node, first, last, depth = waiting[height]
+        enclose(boxes, order, first, last, bounds[node])
+        middle_bounds(boxes, order, first, last, middles)
+        axis = np.argmax(middles[3:] - middles[:3])
+        if last - first <= LEAF or not middles[3 + axis] > middles[axis]:
+            links[node] = (first, last - first)
+            continue
+        if depth < DEPTH // 2:
+            split = best_split(boxes, order, first, last, axis, middles, sides, counts, costs)
+            half = divide(boxes, order, first, last, axis, middles, split)
+        else:  # so uneven that halves are better
+            half = (first + last) // 2
+        if half == first or half == last:
+            half = (first + last) // 2
+        links[node] = (nodes, 0)
+        waiting[height], waiting[height + 1] = (nodes + 1, half, last, depth + 1), (nodes, first, half, depth + 1)
+        height, nodes = height + 2, nodes + 2
+    return order, bounds[:nodes], links[:nodes]
+
+
+@compiled
+def touching(bounds, links, boxes, box):
+    """Triangles whose bounds reach into a box [6], as places in the order of the leaves, ascending."""
+    found, count = np.empty(256, np.int64), 0
+    stack, height = np.zeros(2 * DEPTH, np.int64), 1
+    while height:
+        height -= 1
+        node = stack[height]
+        if not meets(bounds[node], box):
+            continue
+        first, size = links[node]
+        if size == 0 and node + 1 <= first:
+            stack[height], stack[height + 1] = first + 1, first
+            height += 2
+            continue
+        for row in range(first, first + size):
+            if meets(boxes[row], box):
+                if count == len(found):
+                    found = np.concatenate((found, np.empty(count, np.int64)))
+                found[count] = row
+                count += 1
+    return found[:count]
+
+
+@compiled
+def meets(one, other):
+    """Whether two boxes touch."""
+    for axis in range(3):
+        if one[axis] > other[3 + axis] or one[3 + axis] < other[axis]:
+            return False
+    return True
+
+
+@compiled
+def hit(triangle, ox, oy, oz, dx, dy, dz):
+    """Distance along a ray to a triangle, in lengths of its direction; infinity where it misses.
+
+    Möller and Trumbore, Fast, minimum storage ray/triangle intersection, 1997. Both sides of a triangle are hit.
+    """
+    ax, ay, az = triangle[0], triangle[1], triangle[2]
+    ux, uy, uz = triangle[3] - ax, triangle[4] - ay, triangle[5] - az
+    vx, vy, vz = triangle[6] - ax, triangle[7] - ay, triangle[8] - az
+    px, py, pz = dy * vz - dz * vy, dz * vx - dx * vz, dx * vy - dy * vx
+    scale = ux * px + uy * py + uz * pz
+    if scale == 0:
+        return np.inf
+    tx, ty, tz = ox - ax, oy - ay, oz - az
+    u = (tx * px + ty * py + tz * pz) / scale
+    if not -MARGIN <= u <= 1 + MARGIN:
+        return np.inf
+    qx, qy, qz = ty * uz - tz * uy, tz * ux - tx * uz, tx * uy - ty * ux
+    v = (dx * qx + dy * qy + dz * qz) / scale
+    if not (v >= -MARGIN and u + v <= 1 + MARGIN):
+        return np.inf
+    distance = (vx * qx + vy * qy + vz * qz) / scale
+    return distance if distance >= 0 else np.inf
+
+
+@compiled
+def entry(box, ox, oy, oz, ix, iy, iz, limit):
+    """Where a ray enters a box, with the inverse of its direction; infinity where it does not before ``limit``."""
+    near, far = 0.0, limit
+    low, high = (box[0] - ox) * ix, (box[3] - ox) * ix
+    near, far = max(near, min(low, high)), min(far, max(low, high))
+    low, high = (box[1] - oy) * iy, (box[4] - oy) * iy
+    near, far = max(near, min(low, high)), min(far, max(low, high))
+    low, high = (box[2] - oz) * iz, (box[5] - oz) * iz
+    near, far = max(near, min(low, high)), min(far, max(low, high))
+    return near if near <= far * (1 + 1e-12) else np.inf
+
+
+@compiled
+def inverse(value):
+    """1 / value, and a number too large to matter for 0: infinity times 0 would be NaN."""
+    return 1 / value if abs(value) > 1e-300 else 1e300
+
+
+@compiled
+def first_hits(triangles, bounds, links, wanted, origins, directions, limits, distances, rows):
+    """For each ray the nearest triangle that is ``wanted`` (bool, a triangle): distance (infinity) and row (-1)."""
+    stack = np.empty(2 * DEPTH, np.int64)
+    entries = np.empty(2 * DEPTH)
+    for ray in range(len(origins)):
+        ox, oy, oz = origins[ray]
+        dx, dy, dz = directions[ray]
+        ix, iy, iz = inverse(dx), inverse(dy), inverse(dz)
+        best, best_row = limits[ray], -1
+        stack[0], entries[0], height = 0, entry(bounds[0], ox, oy, oz, ix, iy, iz, best), 1
+        while height:
+            height -= 1
+            if not entries[height] <= best or entries[height] == np.inf:
+                continue
+            first, size = links[stack[height]]
+            if size == 0:
+                left = entry(bounds[first], ox, oy, oz, ix, iy, iz, best)
+                right = entry(bounds[first + 1], ox, oy, oz, ix, iy, iz, best)
+                nearer = first if left <= right else first + 1
+                if max(left, right) < np.inf:
+                    stack[height], entries[height] = 2 * first + 1 - nearer, max(left, right)
+                    height += 1
+                if min(left, right) < np.inf:
+                    stack[height], entries[height] = nearer, min(left, right)
+                    height += 1
+                continue
+            for row in range(first, first + size):
+                if wanted[row]:
+                    distance = hit(triangles[row], ox, oy, oz, dx, dy, dz)
+                    if distance < best:
+                        best, best_row = distance, row
+        rows[ray] = best_row
+        distances[ray] = best if best_row >= 0 else np.inf
+
+
+@compiled
+def to_box(box, x, y, z):
+    """Squared distance of a point to a box."""
+    dx = max(box[0] - x, 0.0, x - box[3])
+    dy = max(box[1] - y, 0.0, y - box[4])
+    dz = max(box[2] - z, 0.0, z - box[5])
+    return dx * dx + dy * dy + dz * dz
+
+
+@compiled
+def to_triangle(t, x, y, z):
+    """Squared distance of a point to a triangle: Ericson, Real-time collision detection, 2005, 5.1.5."""
+    abx, aby, abz = t[3] - t[0], t[4] - t[1], t[5] - t[2]
+    acx, acy, acz = t[6] - t[0], t[7] - t[1], t[8] - t[2]
+    apx, apy, apz = x - t[0], y - t[1], z - t[2]
+    d1, d2 = abx * apx + aby * apy + abz * apz, acx * apx + acy * apy + acz * apz
+    if d1 <= 0 and d2 <= 0:
+        return apx * apx + apy * apy + apz * apz
+    bpx, bpy, bpz = x - t[3], y - t[4], z - t[5]
+    d3, d4 = abx * bpx + aby * bpy + abz * bpz, acx * bpx + acy * bpy + acz * bpz
+    if d3 >= 0 and d4 <= d3:
+        return bpx * bpx + bpy * bpy + bpz * bpz
+    vc = d1 * d4 - d3 * d2
+    if vc <= 0 and d1 >= 0 and d3 <= 0:
+        s = d1 / (d1 - d3) if d1 > d3 else 0.0
+        return square(apx - s * abx, apy - s * aby, apz - s * abz)
+    cpx, cpy, cpz = x - t[6], y - t[7], z - t[8]
+    d5, d6 = abx * cpx + aby * cpy + abz * cpz, acx * cpx + acy * cpy + acz * cpz
+    if d6 >= 0 and d5 <= d6:
+        return cpx * cpx + cpy * cpy + cpz * cpz
+    vb = d5 * d2 - d1 * d6
+    if vb <= 0 and d2 >= 0 and d6 <= 0:
+        s = d2 / (d2 - d6) if d2 > d6 else 0.0
+        return square(apx - s * acx, apy - s * acy, apz - s * acz)
+    va = d3 * d6 - d5 * d4
+    if va <= 0 and d4 >= d3 and d5 >= d6:
+        span = (d4 - d3) + (d5 - d6)
+        s = (d4 - d3) / span if span > 0 else 0.0
+        return square(bpx - s * (acx - abx), bpy - s * (acy - aby), bpz - s * (acz - abz))
+    total = va + vb + vc
+    if not total > 0:  # a triangle without area, and rounding
+        return min(apx * apx + apy * apy + apz * apz, bpx * bpx + bpy * bpy + bpz * bpz)
+    v, w = vb / total, vc / total
+    return square(apx - v * abx - w * acx, apy - v * aby - w * acy, apz - v * abz - w * acz)
+
+
+@compiled
+def square(x, y, z):
+    """Squared length."""
+    return x * x + y * y + z * z
+
+
+@compiled
+def nearest(triangles, bounds, links, points, limits, distances, rows):
+    """For each point the distance to the nearest triangle within its limit: infinity and row -1 where there is none."""
+    stack = np.empty(2 * DEPTH, np.int64)
+    for at in range(len(points)):
+        x, y, z = points[at]
+        best, best_row = limits[at] * limits[at], -1
+        stack[0], height = 0, 1
+        while height:
+            height -= 1
+            node = stack[height]
+            if to_box(bounds[node], x, y, z) > best:
+                continue
+            first, size = links[node]
+            if size == 0:
+                left_first = to_box(bounds[first], x, y, z) <= to_box(bounds[first + 1], x, y, z)
+                stack[height], stack[height + 1] = (first + 1, first) if left_first else (first, first + 1)
+                height += 2
+                continue
+            for row in range(first, first + size):
+                found = to_triangle(triangles[row], x, y, z)
+                if found <= best and (found < best or best_row < 0):
+                    best, best_row = found, row
+        rows[at] = best_row
+        distances[at] = np.sqrt(best) if best_row >= 0 else np.inf
+
+
+@compiled
+def crossings_above(triangles, boxes, bounds, links, shells, x, y, z):
+    """Shells whose triangles lie straight above a point, one entry for each that does.
+
+    Seen from above, a triangle holds its left and upper edges only, so that a line through an edge that two triangles
+    share meets one of them.
+    """
+    found, count = np.empty(32, np.int64), 0
+    column = np.array([x, y, z, x, y, np.inf])
+    for row in touching(bounds, links, boxes, column):
+        if shells[row] >= 0:
+            height = height_at(triangles[row], x, y)
+            if height > z:
+                if count == len(found):
+                    found = np.concatenate((found, np.empty(count, np.int64)))
+                found[count] = shells[row]
+                count += 1
+    return found[:count]
+
+
+@compiled
+def side(ax, ay, bx, by, x, y):
+    """Whether a point lies left of the line from a to b; points on the line are left of one of its two directions.
+
+    Calculated from the same end whichever way the line runs, so that rounding is the same for both neighbours.
+    """
+    turned = bx < ax or (bx == ax and by < ay)
+    if turned:
+        ax, ay, bx, by = bx, by, ax, ay
+    value = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
+    return (value <= 0) if turned else (value > 0)
+
+
+@compiled
+def height_at(t, x, y):
+    """z of a triangle at a place of the plane; NaN where the triangle is not above or below it."""
+    winding = (t[3] - t[0]) * (t[7] - t[1]) - (t[4] - t[1]) * (t[6] - t[0])
+    if winding == 0:
+        return np.nan
+    one = side(t[0], t[1], t[3], t[4], x, y)
+    two = side(t[3], t[4], t[6], t[7], x, y)
+    three = side(t[6], t[7], t[0], t[1], x, y)
+    if one != two or two != three:
+        return np.nan
+    u = ((x - t[0]) * (t[7] - t[1]) - (y - t[1]) * (t[6] - t[0])) / winding
+    v = ((t[3] - t[0]) * (y - t[1]) - (t[4] - t[1]) * (x - t[0])) / winding
+    return t[2] + u * (t[5] - t[2]) + v * (t[8] - t[2])
+
+
+@compiled
+def inside_any(triangles, boxes, bounds, links, shells, points, found):
+    """Whether each point lies inside a closed shell: an odd number of the shell's triangles lie straight above."""
+    for at in range(len(points)):
+        x, y, z = points[at]
+        above = np.sort(crossings_above(triangles, boxes, bounds, links, shells, x, y, z))
+        odd, run = False, 0
+        for place in range(len(above)):
+            run += 1
+            if place + 1 == len(above) or above[place + 1] != above[place]:
+                odd |= run % 2 == 1
+                run = 0
+        found[at] = odd

@@ -1,0 +1,134 @@
+"""Meshes on disk: files, folders of them and zip archives, read into one mesh with a class for each triangle."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import translate
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from scripts.aerial.mesh import Fault, Mesh, joined
+from scripts.aerial.obj import Classify, ObjFile, read_obj
+from scripts.lib.cli import UserError, say
+from scripts.lib.options.aerial import AerialMeshOptions
+
+SUFFIX = ".obj"
+
+
+class Read(NamedTuple):
+    """One file of a mesh, and how it is called."""
+
+    path: Path
+    found: ObjFile
+
+
+def find_meshes(paths: Sequence[Path]) -> list[Path]:
+    """OBJ files among ``paths`` and below them, each once, in the order of the paths, sorted inside a folder.
+
+    Hidden files are none. Archives are unpacked by `scripts.aerial.fetch`.
+
+    Raises:
+        UserError: a path is not there, or holds no mesh.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() == SUFFIX and file.is_file()]
+            files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+            if not files:
+                raise UserError(f"{path}: holds no OBJ file; check the folder, or unpack the archive in it first.")
+            found += files
+        elif path.is_file():
+            if path.suffix.lower() == ".zip":
+                raise UserError(f"{path}: an archive; first `python -m scripts.aerial.fetch {path} --out DIR`.")
+            if path.suffix.lower() != SUFFIX:
+                raise UserError(f"{path}: not an OBJ file; name OBJ files, or folders of them.")
+            found.append(path)
+        else:
+            raise UserError(f"{path}: no such file or folder; check the path of the mesh.")
+    return list(dict.fromkeys(found))
+
+
+def classifier(options: AerialMeshOptions, file: Path) -> Classify:
+    """What gives the class of a name inside a file: by the name's pattern, else by the file's, else `otherwise`."""
+
+    @functools.cache
+    def classify(name: str | None) -> tuple[int, bool]:
+        own = class_of(options, name) if name is not None and options.by == "name" else None
+        if own is None and name is not None:
+            return classify(None)[0], False
+        number = class_of(options, file.stem) if own is None else own
+        return (options.classes[options.otherwise].number, False) if number is None else (number, True)
+
+    return classify
+
+
+def class_of(options: AerialMeshOptions, name: str) -> int | None:
+    """The number of the first class with a pattern that fits a name; None if none does."""
+    small = name.lower()
+    return next((one.number for one in options.classes.values() if pattern_of(*one.names).match(small)), None)
+
+
+@functools.cache
+def pattern_of(*names: str) -> re.Pattern[str]:
+    """One expression for several patterns with * and ?, for names in small letters."""
+    return re.compile("|".join(translate(name.lower()) for name in names))
+
+
+def read_meshes(files: Sequence[Path], options: AerialMeshOptions) -> Iterator[Read]:
+    """Each file, with axes and units as the options say."""
+    for path in tqdm(files, desc="read", unit="mesh", disable=None):
+        found = read_obj(path, classifier(options, path))
+        vertices = found.mesh.vertices
+        if options.up == "y":
+            vertices = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=1)
+        if options.metres_per_unit != 1:
+            vertices = vertices * options.metres_per_unit
+        yield Read(path, found._replace(mesh=found.mesh._replace(vertices=vertices)))
+
+
+def load_mesh(paths: Sequence[Path], options: AerialMeshOptions) -> tuple[Mesh, list[Fault]]:
+    """All meshes of some paths as one, and what was set aside, which is said as well.
+
+    Raises:
+        UserError: a path holds no mesh, nothing of it can be used, too much of a file had to be set aside, or the
+            files lie too far apart to be one city.
+    """
+    meshes, faults = [], []
+    for path, found in read_meshes(find_meshes(paths), options):
+        faults += found.faults
+        bad = found.faces - found.used
+        if bad > options.max_bad_share * found.faces:
+            first = next(fault for fault in found.faults if fault.lines)
+            raise UserError(
+                f"{first.place}: {first.message} {bad} of {found.faces} faces cannot be used, "
+                f"more than mesh.max_bad_share {options.max_bad_share:g} allows; ask "
+                f"`python -m scripts.aerial.check {path}`."
+            )
+        meshes.append(found.mesh)
+    mesh = joined(meshes)
+    if not len(mesh.triangles):
+        raise UserError(f"{paths[0]}: holds no face that can be used; export the mesh again.")
+    check_extent(mesh, options)
+    for fault in faults:
+        say(f"warning: {fault.place}: {fault.count} × {fault.kind}: {fault.message}")
+    return mesh, faults
+
+
+def check_extent(mesh: Mesh, options: AerialMeshOptions) -> None:
+    """Refuses files that lie further apart than a city is wide.
+
+    Raises:
+        UserError: they do.
+    """
+    wide = float(np.ptp(mesh.bounds, axis=0)[:2].max())
+    if wide > 1000 * options.max_extent_km:
+        raise UserError(
+            f"{mesh.names[0]} and {len(mesh.names) - 1} more files reach over {wide / 1000:.0f} km, more than "
+            f"mesh.max_extent_km {options.max_extent_km:g}; give files of one coordinate system and one city."
+        )

@@ -1,0 +1,77 @@
+"""What a camera sees of a scene: depth, triangle and class of every pixel.
+
+Much quicker than a ray for each pixel, and the same: a picture of 1600 × 900 asks for 1.4 million rays.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from scripts.aerial.kernels.view import draw
+from scripts.aerial.poses import Pose
+from scripts.aerial.scene import Scene
+from scripts.lib.options.aerial import FREE
+
+NEAR = 0.05  # metres
+
+
+class Camera(NamedTuple):
+    """A pinhole camera.
+
+    Attributes:
+        width, height: pixels.
+        across: radians that the picture's width spans.
+        pitch: radians by which it looks down, against the body.
+    """
+
+    width: int
+    height: int
+    across: float
+    pitch: float = 0.0
+
+    @property
+    def focal(self) -> float:
+        """Focal length, pixels."""
+        return self.width / 2 / math.tan(self.across / 2)
+
+
+class View(NamedTuple):
+    """A picture's pixels.
+
+    Attributes:
+        depths: float64 [height, width], metres along the camera's axis; infinity where nothing is.
+        triangles: int64 [height, width], rows of the mesh's triangles; -1 where nothing is.
+        classes: uint8 [height, width], class numbers; 0 where nothing is.
+    """
+
+    depths: np.ndarray
+    triangles: np.ndarray
+    classes: np.ndarray
+
+
+def camera_axes(pose: Pose, camera: Camera) -> np.ndarray:
+    """float64 [3, 3]: a camera's directions right, down and ahead, in the world, on a body (x ahead, z up)."""
+    cos, sin = math.cos(camera.pitch), math.sin(camera.pitch)
+    body = np.array([[0.0, -1.0, 0.0], [-sin, 0.0, -cos], [cos, 0.0, -sin]])
+    return body @ pose.rotation.T
+
+
+def pixel_rays(pose: Pose, camera: Camera) -> np.ndarray:
+    """float64 [height, width, 3]: directions through the pixels' middles in the world, 1 long along the axis ahead."""
+    x = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
+    y = (np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal
+    own = np.stack([*np.meshgrid(x, y), np.ones((camera.height, camera.width))], axis=-1)
+    return own @ camera_axes(pose, camera)
+
+
+def view(scene: Scene, pose: Pose, camera: Camera) -> View:
+    """What a camera at a pose sees; both sides of a triangle are seen."""
+    depths = np.full((camera.height, camera.width), np.inf)
+    rows = np.full(depths.shape, -1, np.int64)
+    draw(scene.corners, pose.position - scene.origin, camera_axes(pose, camera), camera.focal, NEAR, depths, rows)
+    seen = rows >= 0
+    classes = np.where(seen, scene.classes[rows], FREE).astype(np.uint8)
+    return View(depths, np.where(seen, scene.rows[rows], -1), classes)
