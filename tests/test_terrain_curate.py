@@ -127,9 +127,10 @@ def test_the_ground_is_rebuilt_from_its_description(tile):
     [
         ('{"range":[1,2', "not valid JSON"),
         ("[]", "no JSON object"),
-        ('{"range":[2,2]}', "does not rise"),
-        ('{"range":[1,2],"heights":["00"]}', "not 8 rows of 16 digits"),
-        ('{"range":[1,2],"heights":' + json.dumps(["0" * 16] * 8) + ',"textures":{"a":101}}', "percent"),
+        ('{"range":[1,2]}', "not two heights such as .00012"),
+        ('{"range":["+00002","+00002"]}', "does not rise"),
+        ('{"range":["-00001","+00002"],"heights":["00"]}', "not 8 rows of 16 digits"),
+        ('{"range":["-00001","+00002"],"heights":' + json.dumps(["0" * 16] * 8) + ',"textures":{"a":101}}', "percent"),
     ],
 )
 def test_what_is_no_answer_says_why(text, said):

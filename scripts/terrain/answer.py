@@ -2,15 +2,16 @@
 
 ::
 
-    {"heights":["0412233951606870",...],"range":[12,187],"textures":{"grass01":60,"rock02":30},
+    {"heights":["0412233951606870",...],"range":["+00012","+00187"],"textures":{"grass01":60,"rock02":30},
      "liquids":{"water":["00000011",...]},"holes":[],"objects":{"pine02":[41,["04","15"]]}}
 
 ``heights`` has a text a row of cells, two digits a cell (one where there are at most ten levels), from 0 at the lowest
 to levels - 1 at the highest. They stand first, so that a digit's place in the answer alone tells its cell: small models
-learn that soon, and nothing else for long. ``range`` is that lowest and highest height in whole yards. ``textures``
-are percent of the ground. ``liquids`` and ``holes`` have a digit a cell. Of objects the answer gives how many there
-are, and the cells (row and column, in digits to the base of 36) that hold most of them. How long the longest answer is
-follows from the options.
+learn that soon, and nothing else for long. ``range`` is that lowest and highest height in whole yards, with sign and
+zeros, so that each digit means one thing: of numbers of any length a model writes the commonest first digit.
+``textures`` are percent of the ground. ``liquids`` and ``holes`` have a digit a cell. Of objects the answer gives how
+many there are, and the cells (row and column, in digits to the base of 36) that hold most of them. How long the longest
+answer is follows from the options.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from scripts.lib.options.terrain import HIGHEST, LOWEST, MOST, AnswerOptions
+from scripts.lib.options.terrain import HIGHEST, LOWEST, MOST, YARDS, AnswerOptions
 from scripts.terrain.geometry import CHUNKS, GRID
 from scripts.terrain.tile import Tile, stem
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+HEIGHT = re.compile(rf"[+-][0-9]{{{YARDS}}}")
 FOREIGN = re.compile(r"[^a-z0-9_.-]")
 
 
@@ -157,7 +159,7 @@ def to_text(ground: Ground, digits: int) -> str:
     """The answer, compact JSON, with so many digits for the height of a cell (`AnswerOptions.digits`)."""
     form = {
         "heights": ["".join(f"{step:0{digits}d}" for step in row) for row in ground.steps.tolist()],
-        "range": [ground.low, ground.high],
+        "range": [to_yards(ground.low), to_yards(ground.high)],
         "textures": ground.textures,
         "liquids": {name: _bits(mask) for name, mask in ground.liquids.items()},
         "holes": _bits(ground.holes) if ground.holes.any() else [],
@@ -167,6 +169,11 @@ def to_text(ground: Ground, digits: int) -> str:
         },
     }
     return orjson.dumps(form).decode()
+
+
+def to_yards(height: int) -> str:
+    """A height with its sign and all of its digits."""
+    return f"{height:+0{YARDS + 1}d}"
 
 
 def _bits(mask: np.ndarray) -> list[str]:
@@ -198,9 +205,10 @@ def from_text(text: str, options: AnswerOptions) -> Ground:
 
 
 def _range(value: Any) -> tuple[int, int]:
-    if not isinstance(value, list) or len(value) != 2 or not all(type(one) is int for one in value):
-        raise AnswerError("`range` is not two whole numbers")
-    low, high = value
+    ends = value if isinstance(value, list) and len(value) == 2 else [None]
+    if not all(isinstance(end, str) and HEIGHT.fullmatch(end) for end in ends):
+        raise AnswerError(f"`range` is not two heights such as {to_yards(12)}")
+    low, high = map(int, ends)
     if not LOWEST <= low < high <= HIGHEST:
         raise AnswerError("`range` does not rise")
     return low, high

@@ -5,7 +5,7 @@ In GBNF, the notation of llama.cpp's grammars. It holds everything but that a ra
 
 from __future__ import annotations
 
-from scripts.lib.options.terrain import HIGHEST, MOST, AnswerOptions
+from scripts.lib.options.terrain import MOST, YARDS, AnswerOptions
 from scripts.terrain.answer import DIGITS
 
 NAME = r'"\"" [a-z0-9_.-]{1,%d} "\""'
@@ -20,7 +20,7 @@ def grammar(options: AnswerOptions) -> str:
             r'"{\"heights\":" heights ",\"range\":[" yards "," yards "],\"textures\":" textures ",\"liquids\":" liquids'
             r' ",\"holes\":" holes ",\"objects\":" objects "}"'
         ),
-        "yards": rf'"-"? ("0" | [1-9] [0-9]{{0,{len(str(HIGHEST)) - 1}}})',
+        "yards": rf'"\"" [+-] [0-9]{{{YARDS}}} "\""',
         "heights": _list_of("steps", cells, cells),
         "steps": rf'"\"" step{{{cells}}} "\""',
         "step": _below(options.levels),

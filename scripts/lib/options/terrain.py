@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from scripts.lib.options.strict import Options
 
 LOWEST, HIGHEST, MOST = -99_999, 99_999, 99_999  # yards, yards, objects of a kind: what an answer has room for
+YARDS = len(str(HIGHEST))  # digits
 
 
 class TerrainCheckOptions(Options):
@@ -106,7 +107,7 @@ class AnswerOptions(Options):
         """Bytes of the longest answer that the form allows: it never has more tokens than bytes."""
         mask = ["1" * self.cells] * self.cells
         form = {
-            "range": [LOWEST, LOWEST + 1],
+            "range": [str(LOWEST)] * 2,
             "heights": ["0" * self.digits * self.cells] * self.cells,
             "textures": dict.fromkeys(self._names(self.textures), 100),
             "liquids": dict.fromkeys(self._names(self.liquids), mask),
