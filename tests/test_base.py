@@ -24,7 +24,7 @@ from scripts.lib.files import read_json, sha256_file, write_json
 from scripts.model import base as stage
 from scripts.model import gguf_base, hub, recipes
 from scripts.model.sketch.lessons import patches_of, seen
-from scripts.model.sketch.pictures import draw
+from scripts.model.sketch.pictures import brightness, draw
 from scripts.model.weights import quantization_of, verify_base
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -351,7 +351,7 @@ def test_the_stand_in_that_sees(tmp_path):
 def test_the_grid_of_a_sketch_is_that_of_its_picture():
     """The digits of an answer are the brightness that a person would measure in each cell of 32 pixels."""
     for rows in (8, 6):
-        sketch = draw(np.random.default_rng(rows), rows, light=1.0)
+        sketch = draw(np.random.default_rng(rows), rows, brightness)
         grey = np.array(Image.fromarray(sketch.picture).convert("L"), float)
         said = json.loads(sketch.answer)["light"]
         assert [len(row) for row in said] == [8] * rows
