@@ -120,6 +120,23 @@ def test_a_level_grid_has_absolute_heights_and_an_ego_grid_those_of_the_vehicle(
     assert ego[0, 0].tolist() == [0, 0, 2]
 
 
+def test_positions_are_not_rounded_to_16_bits():
+    """Under autocast a grid is carried to the same cells, and codes are chosen by the same distances."""
+    model, one = network().eval(), batch()
+    one["steps"] = torch.rand(1, 9, 6) * torch.tensor([0.4, 0.4, 0.0, 0.0, 0.0, 0.05])
+    code_logits = torch.zeros(1, 64, 64)
+    model.join.trust.data.fill_(100.0)
+    last = one["grids"][:, 3]
+
+    def carried_on():
+        with torch.no_grad():
+            return model.foresee(code_logits, last, one["steps"][:, 3:], one["tilt"], 5).argmax(-1)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = carried_on()
+    assert torch.equal(rough, carried_on())
+
+
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 

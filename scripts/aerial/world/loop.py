@@ -188,8 +188,13 @@ class Stage:
         job = self.job
         better = loss < self.best
         self.best = min(self.best, loss)
-        if not job.accelerator.is_main_process:
-            return
+        if job.accelerator.is_main_process:
+            self.write(epoch, better)
+        job.accelerator.wait_for_everyone()
+
+    def write(self, epoch: int, better: bool) -> None:
+        """Writes the checkpoints of an epoch (counted from 1)."""
+        job = self.job
         scaler = job.accelerator.scaler
         state = {
             "stage": self.name,

@@ -54,8 +54,7 @@ def main(args: argparse.Namespace) -> int | None:
     """Trains, or resumes, and publishes; with several GPUs this process only starts those that do."""
     keep_memory()
     options, model = options_of(args)
-    if len(options.gpus) > 1 and "LOCAL_RANK" not in os.environ:
-        return subprocess.run(launch_command(options.gpus, sys.argv[1:])).returncode
+    alone = "LOCAL_RANK" not in os.environ
     if len(options.gpus) == 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(options.gpus[0])
     check_loggers(options.report_to)
@@ -64,9 +63,11 @@ def main(args: argparse.Namespace) -> int | None:
     batch, precision = resolve(data, model, options, device)
     identity = run_identity(identity_parts(args, options, model, batch, precision))
     work = args.work / identity
-    if args.from_scratch:
+    if args.from_scratch and alone:
         put_aside(work)
     work.mkdir(parents=True, exist_ok=True)
+    if len(options.gpus) > 1 and alone:
+        return subprocess.run(launch_command(options.gpus, sys.argv[1:])).returncode
     say(f"training on {device} in {precision}, {batch} windows a batch; checkpoints in {work}")
     started = time.monotonic()
     setup = {"identity": identity, "device": device, "precision": precision, "batch_size": batch}

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from scripts.aerial.world.model.precision import in_full
 from scripts.lib.options.aerial_world import WorldModelOptions
 
 EPSILON = 1e-5
@@ -44,7 +45,8 @@ class VectorQuantizer(nn.Module):
     def forward(self, z: torch.Tensor) -> Quantised:
         """Quantises [n, channels, h, w]; vectors are not yet through ``post_quant_conv``."""
         flat = self.quant_conv(z).movedim(1, 3).float()
-        codes = self.nearest(flat)
+        with in_full(flat):
+            codes = self.nearest(flat)
         if self.training and not self.frozen:
             self.follow(flat.detach().reshape(-1, flat.shape[-1]), codes.reshape(-1))
         vectors = self.embedding(codes)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from scripts.aerial.world.model.precision import in_full
 from scripts.aerial.world.model.transformer import Transformer
 from scripts.aerial.world.model.turns import matrix_of, quaternion_of, turn_of
 from scripts.aerial.world.model.vae import VAE
@@ -112,7 +113,8 @@ class TransVQVAE(nn.Module):
     def next_steps(self, hidden: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
         """Motions to the next frames [n, frames, 6] in voxel sides and radians: the last motion, and a correction."""
         last = torch.cat([motion[..., :3], turn_of(motion[..., 3:7])], -1)
-        return (last + self.pose_decoder(hidden[:, :, 0])) * self.freedom
+        with in_full(motion):
+            return (last + self.pose_decoder(hidden[:, :, 0].float())) * self.freedom
 
     def foresee(
         self, code_logits: torch.Tensor, last: torch.Tensor, steps: torch.Tensor, tilt: torch.Tensor, horizon: int
@@ -130,8 +132,9 @@ class TransVQVAE(nn.Module):
         logits = self.vae.decode(mean.transpose(1, 2).unflatten(2, self.vae.sides[-1])).float()
         if self.join is None:
             return logits
-        turns, shifts = relative(steps, tilt, self.data.grid)
-        seen, known = carried(last, turns[:, -1], shifts[:, -1], self.data.grid, self.data.classes.free)
+        with in_full(last):
+            turns, shifts = relative(steps, tilt, self.data.grid)
+            seen, known = carried(last, turns[:, -1], shifts[:, -1], self.data.grid, self.data.classes.free)
         return self.join(logits, seen, known, horizon)
 
     def rollout(self, grids: torch.Tensor, motion: torch.Tensor, tilt: torch.Tensor) -> Foretold:
@@ -163,7 +166,8 @@ class TransVQVAE(nn.Module):
     def as_motion(self, step: torch.Tensor) -> torch.Tensor:
         """What the model would be told of a frame that a motion [n, 1, 6] led to, [n, 1, 13]."""
         quaternion = quaternion_of(step[..., 3:])
-        speed = (matrix_of(quaternion).transpose(-1, -2) @ step[..., :3, None])[..., 0]
+        with in_full(step):
+            speed = (matrix_of(quaternion).transpose(-1, -2) @ step[..., :3, None])[..., 0]
         return torch.cat([step[..., :3], quaternion, speed, step[..., 3:]], -1)
 
 
