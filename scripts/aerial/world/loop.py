@@ -158,12 +158,12 @@ class Stage:
             parts, seen = losses_of(self.network, self.name, batch, job.train.options, options)
             loss = torch.stack([part.float() for part in parts.values()]).sum()
         self.step += 1
-        stop_at_nan(loss.item(), "loss", self.global_step, rate, self.last)
+        stop_at_nan(loss.item(), "loss", self.global_step, options.learning_rate, self.last)
         self.optimizer.zero_grad()
         job.accelerator.backward(loss)
         norm = float(job.accelerator.clip_grad_norm_(self.learning(), options.max_grad_norm))
         if job.accelerator.scaler is None:  # a scaler looks for such gradients itself, and leaves the step out
-            stop_at_nan(norm, "gradient norm", self.global_step, rate, self.last)
+            stop_at_nan(norm, "gradient norm", self.global_step, options.learning_rate, self.last)
         self.optimizer.step()
         row = {"loss": loss.item(), **{name: float(value) for name, value in seen.items()}}
         self.note(epoch, row, norm, rate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,62 +43,56 @@ def pick_precision(options: WorldTrainOptions, device: str) -> str:
 
 
 def estimate(data: WorldDataOptions, model: WorldModelOptions, options: WorldTrainOptions, device: str) -> Estimate:
-    """What training takes: every tensor that one window's forward pass and loss make, twice for gradients.
+    """What training takes: what autograd keeps of one window's forward pass and loss, and half of it again.
 
-    The tensors lie on torch's meta device, so nothing is computed and nothing allocated. Counted in float32, which is
-    too much where half of it is in 16 bits.
+    The half is for gradients and what a step makes and drops. The tensors lie on torch's meta device, so nothing is
+    computed and nothing allocated. Counted in float32, which is too much where half of it is in 16 bits.
     """
     import torch
 
-    from scripts.aerial.world.model.transvqvae import TransVQVAE
+    from scripts.aerial.world.loop import stages_of
+    from scripts.aerial.world.model.transvqvae import TransVQVAE, freeze
     from scripts.aerial.world.objective import losses_of
 
     with torch.device("meta"):
         network = TransVQVAE(data, model).eval()
         batch = blank(data)
-    network.freedom, network.unit = network.freedom.to("meta"), network.unit.to("meta")
     parameters = sum(one.numel() for one in network.parameters())
-    stages = (["vae"] if options.vae_epochs else []) + (["transformer"] if options.epochs else [])
     most = 0
-    for stage in stages:
-        with counting() as counter:
-            losses_of(network, stage, batch, data, options)
-        most = max(most, counter.bytes)
-    return Estimate(STATE_BYTES * parameters, 2 * most, free_memory(device))
+    for stage, _, frozen in stages_of(options):
+        freeze(network, frozen)
+        given = {"grids": batch["grids"][:, : options.vae_frames]} if stage == "vae" else batch
+        with keeping() as kept:
+            losses_of(network, stage, given, data, options)
+        own = {one.untyped_storage()._cdata for one in network.parameters()}
+        most = max(most, sum(one.nbytes() for key, one in kept.items() if key not in own))
+    return Estimate(STATE_BYTES * parameters, int(1.5 * most) + 1, free_memory(device))
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[dict[int, Any]]:
+    """Gives the storages that autograd keeps for the way back, by identity, while the context lasts."""
+    import torch
+
+    kept: dict[int, Any] = {}
+
+    def keep(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        kept.setdefault(storage._cdata, storage)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield kept
 
 
 def blank(data: WorldDataOptions) -> dict[str, Any]:
     """A batch of one window without content."""
     import torch
 
+    upright = torch.tensor([0.0, 0.0, 0.0, 1.0])
     return {
         "grids": torch.zeros((1, data.frames, *data.grid.shape), dtype=torch.uint8),
-        "motion": torch.zeros(1, data.frames, 13),
+        "motion": torch.cat([torch.zeros(3), upright, torch.zeros(6)]).repeat(1, data.frames, 1),
         "steps": torch.zeros(1, data.frames - 1, 6),
-        "tilt": torch.zeros(1, 4),
+        "tilt": upright[None],
     }
-
-
-def counting() -> Any:
-    """A context that adds up the bytes of every storage made inside it."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves
-
-    class Counter(TorchDispatchMode):
-        bytes = 0
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.kept: dict[int, Any] = {}
-
-        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            made = function(*args, **(kwargs or {}))
-            for leaf in tree_leaves(made):
-                if hasattr(leaf, "untyped_storage"):
-                    storage = leaf.untyped_storage()
-                    # Kept, so that no later storage takes the place of one that is gone and counts as the same.
-                    if self.kept.setdefault(storage._cdata, storage) is storage:
-                        self.bytes += storage.nbytes()
-            return made
-
-    return Counter()

@@ -24,13 +24,18 @@ def relative(steps: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) ->
     return level_of(turns), places * flat
 
 
-def centres(grid: WorldGridOptions, device: torch.device) -> torch.Tensor:
-    """The middle of every cell in metres, [x, y, z, 3]."""
-    axes = [
-        low + voxel * (torch.arange(count, device=device, dtype=torch.float32) + 0.5)
-        for low, voxel, count in zip(grid.range[:3], grid.voxel, grid.shape, strict=True)
-    ]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+def spots(rotation: torch.Tensor, shift: torch.Tensor, grid: WorldGridOptions) -> torch.Tensor:
+    """Where the middle of every cell lies after a rotation [n, 3, 3] and a shift [n, 3], metres, [n, x, y, z, 3].
+
+    Axis by axis: a table of all middles would be 58 MB of constants in an exported full grid.
+    """
+    found = shift[:, None, None, None]
+    for at, (low, voxel, count) in enumerate(zip(grid.range[:3], grid.voxel, grid.shape, strict=True)):
+        sides = [1, 1, 1, 1, 1]
+        sides[at + 1] = count
+        middles = low + voxel * (torch.arange(count, device=shift.device, dtype=torch.float32) + 0.5)
+        found = found + middles.reshape(sides) * rotation[:, None, None, None, :, at]
+    return found
 
 
 def carried(
@@ -45,12 +50,11 @@ def carried(
         Class numbers [n, x, y, z], free where nothing is known, and what is known, bool [n, x, y, z].
     """
     x, y, z = grid.shape
-    spots = torch.einsum("nij,xyzj->nxyzi", rotation.float(), centres(grid, grids.device)) + shift[:, None, None, None]
     low, voxel, last = (
         torch.tensor(values, device=grids.device)
         for values in (grid.range[:3], grid.voxel, [x - 1.0, y - 1.0, z - 1.0])
     )
-    cells = torch.floor((spots - low) / voxel)
+    cells = torch.floor((spots(rotation.float(), shift.float(), grid) - low) / voxel)
     known = ((cells >= 0) & (cells <= last)).all(-1)
     near = torch.minimum(cells.clamp(min=0), last).long()
     places = (near[..., 0] * y + near[..., 1]) * z + near[..., 2]
