@@ -1,1 +1,1 @@
-"""aerial: city meshes to sessions of occupancy and poses, and a world model trained on them."""
+"""aerial: city meshes to an occupancy world model for drone and rover."""

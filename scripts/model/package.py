@@ -6,15 +6,14 @@ A system's own deploy stage adds its arguments and files (`scripts.dnd.deploy`).
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from scripts.lib.chat import encode, expand, prompt_text
 from scripts.lib.cli import UserError, say
 from scripts.lib.files import manifest, write_json, write_text
+from scripts.lib.folders import new_folder
 from scripts.lib.records import Record, read_records
 from scripts.model.card import write_card
 from scripts.model.dataset import look
@@ -48,23 +47,6 @@ def publish(package: Package, add_files: Callable[[Package, Path], None], metric
     say(f"{package.out}: {len(list(package.out.rglob('*')))} files, default {package.default_file}")
     if not package.gate["passed"]:
         say(f"marked: {package.gate['why']}")
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that takes its place when the block ends without an error."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    old = folder.with_suffix(".old")
-    try:
-        yield folder
-        folder.chmod(0o755)
-        if out.exists():
-            out.rename(old)
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def copy_models(package: Package, folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""TransVQVAE: from windows of occupancy and poses to the frames that follow."""

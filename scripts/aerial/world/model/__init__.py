@@ -1,0 +1,1 @@
+"""The network, its losses, and where its weights come from. Every module here imports torch."""

@@ -1,0 +1,18 @@
+"""Where 16 bits are not enough: positions, distances to codes, motions."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+
+
+def in_full(tensor: torch.Tensor) -> Any:
+    """A context in which products are taken in the precision of their operands, whatever autocast says.
+
+    bfloat16 has 8 bits: 40 m would be known to 0.16 m, nearly half a voxel.
+    """
+    if tensor.device.type == "meta":  # autocast knows no such device
+        return contextlib.nullcontext()
+    return torch.autocast(tensor.device.type, enabled=False)

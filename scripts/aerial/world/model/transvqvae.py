@@ -1,0 +1,188 @@
+"""TransVQVAE: the VQ-VAE, the transformer over its codes and poses, and the grid that is carried along.
+
+Source: OccWorld (Zheng et al. 2023, arXiv:2311.16038). Ours differs in three ways: motions are foretold in up to six
+degrees of freedom, codes are foretold knowing the motion to their frame, and, unless ``carry`` is off, what the last
+grid shows of a foretold frame goes into it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from scripts.aerial.world.model.precision import in_full
+from scripts.aerial.world.model.transformer import Transformer
+from scripts.aerial.world.model.turns import matrix_of, quaternion_of, turn_of
+from scripts.aerial.world.model.vae import VAE
+from scripts.aerial.world.model.warp import carried, relative
+from scripts.lib.options.aerial_world import WorldDataOptions, WorldModelOptions
+
+FREEDOM = {3: (1, 1, 0, 0, 0, 1), 4: (1, 1, 1, 0, 0, 1), 6: (1, 1, 1, 1, 1, 1)}
+Tensors = dict[str, torch.Tensor]
+
+
+class Foretold(NamedTuple):
+    """What a rollout says: class logits [n, future, x, y, z, classes], motions [n, future, 6] (metres, radians)."""
+
+    logits: torch.Tensor
+    steps: torch.Tensor
+
+
+class Join(nn.Module):
+    """Joins what the decoder says of a cell with what the last grid shows there; at first it trusts the latter."""
+
+    def __init__(self, classes: int, future: int, width: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.trust = nn.Parameter(torch.full((future, 1), 4.0))
+        self.horizon = nn.Embedding(future, width)
+        self.enter, self.leave = nn.Linear(2 * classes + 1, width), nn.Linear(width, classes)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, logits: torch.Tensor, seen: torch.Tensor, known: torch.Tensor, horizon: int) -> torch.Tensor:
+        """Class logits [n, x, y, z, classes] from the decoder's, and classes seen and known [n, x, y, z]."""
+        shown = nn.functional.one_hot(seen, self.classes).to(logits.dtype) * known[..., None].to(logits.dtype)
+        hidden = self.enter(torch.cat([logits, shown, known[..., None].to(logits.dtype)], -1))
+        hidden = nn.functional.gelu(hidden + self.horizon.weight[horizon])
+        return logits + self.trust[horizon] * shown + self.leave(hidden)
+
+
+class TransVQVAE(nn.Module):
+    """The whole model. Its parts, for freezing and for pretrained weights, are in `part_of`."""
+
+    def __init__(self, data: WorldDataOptions, options: WorldModelOptions, seed: int = 0) -> None:
+        super().__init__()
+        self.data, self.options = data, options
+        classes, width = len(data.classes.names), options.width
+        self.vae = VAE(data.grid.shape, classes, options, seed)
+        self.transformer = Transformer(self.vae.sides[-1], data.frames - 1, options)
+        self.pose_encoder = nn.Sequential(nn.Linear(13, width), nn.GELU(), nn.Linear(width, width))
+        self.pose_decoder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 6))
+        nn.init.zeros_(self.pose_decoder[-1].weight)
+        nn.init.zeros_(self.pose_decoder[-1].bias)
+        self.join = Join(classes, data.future, options.carry_width) if options.carry else None
+        self.register_buffer("freedom", torch.tensor(FREEDOM[options.dof], dtype=torch.float32), persistent=False)
+        scale = [data.grid.voxel[0]] * 3 + [1.0] * 3
+        self.register_buffer("unit", torch.tensor(scale, dtype=torch.float32), persistent=False)
+
+    def forward(self, stage: str, **batch: Any) -> Tensors:
+        """What the losses of a stage are computed from; one entry, as `DistributedDataParallel` needs."""
+        return self.reconstruct(batch["grids"]) if stage == "vae" else self.teach(**batch)
+
+    def reconstruct(self, grids: torch.Tensor) -> Tensors:
+        """The VQ-VAE stage: grids [n, x, y, z] through codes and back."""
+        quantised = self.vae.encode(grids)
+        return {"logits": self.vae.decode(quantised.vectors), "commitment": quantised.loss, "codes": quantised.codes}
+
+    def teach(self, grids: torch.Tensor, motion: torch.Tensor, steps: torch.Tensor, tilt: torch.Tensor) -> Tensors:
+        """The transformer stage with the true past of every frame, as `Dataset.sample` gives it, batched.
+
+        Returns:
+            ``logits`` [n, future, x, y, z, classes], ``code_logits`` [n, frames - 1, places, codes] and the ``codes``
+            that are due [n, frames - 1, places], ``steps`` [n, frames - 1, 6] in voxel sides and radians, and
+            ``commitment``.
+        """
+        n, frames = grids.shape[:2]
+        vectors, codes, commitment = self.encoded(grids)
+        hidden = self.transformer(vectors[:, :-1], self.pose_encoder(motion[:, :-1]))
+        said = self.next_steps(hidden, motion[:, :-1])
+        code_logits = self.transformer.codes(hidden, steps / self.unit)
+        start = self.data.history - 1
+        ahead = [
+            self.foresee(code_logits[:, start + at], grids[:, start], steps[:, start : start + at + 1], tilt, at)
+            for at in range(self.data.future)
+        ]
+        return {
+            "logits": torch.stack(ahead, 1),
+            "code_logits": code_logits,
+            "codes": codes.reshape(n, frames, -1)[:, 1:],
+            "steps": said,
+            "commitment": commitment,
+        }
+
+    def encoded(self, grids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Code vectors [n, frames, code_width, h, w], codes [n, frames, h, w], and the commitment loss."""
+        n, frames = grids.shape[:2]
+        quantised = self.vae.encode(grids.flatten(0, 1))
+        vectors = quantised.vectors.reshape(n, frames, *quantised.vectors.shape[1:])
+        return vectors, quantised.codes.reshape(n, frames, *quantised.codes.shape[1:]), quantised.loss
+
+    def next_steps(self, hidden: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
+        """Motions to the next frames [n, frames, 6] in voxel sides and radians: the last motion, and a correction."""
+        last = torch.cat([motion[..., :3], turn_of(motion[..., 3:7])], -1)
+        with in_full(motion):
+            return (last + self.pose_decoder(hidden[:, :, 0].float())) * self.freedom
+
+    def foresee(
+        self, code_logits: torch.Tensor, last: torch.Tensor, steps: torch.Tensor, tilt: torch.Tensor, horizon: int
+    ) -> torch.Tensor:
+        """Class logits [n, x, y, z, classes] of the frame after ``horizon`` more, counted from 0.
+
+        Codes enter as the mean of their vectors under their probabilities, so that gradients reach them.
+
+        Args:
+            code_logits: [n, places, codes].
+            last: the last history grid, [n, x, y, z].
+            steps: motions from it to the frame, [n, horizon + 1, 6], metres and radians.
+        """
+        mean = code_logits.softmax(-1) @ self.vae.vqvae.embedding.weight.to(code_logits.dtype)
+        logits = self.vae.decode(mean.transpose(1, 2).unflatten(2, self.vae.sides[-1])).float()
+        if self.join is None:
+            return logits
+        with in_full(last):
+            turns, shifts = relative(steps, tilt, self.data.grid)
+            seen, known = carried(last, turns[:, -1], shifts[:, -1], self.data.grid, self.data.classes.free)
+        return self.join(logits, seen, known, horizon)
+
+    def rollout(self, grids: torch.Tensor, motion: torch.Tensor, tilt: torch.Tensor) -> Foretold:
+        """Foretells ``future`` frames from the history alone, each from those before it, its own included.
+
+        Args:
+            grids: [n, history, x, y, z].
+            motion: [n, history, 13].
+        """
+        vectors, _, _ = self.encoded(grids)
+        said: list[torch.Tensor] = []
+        frames: list[torch.Tensor] = []
+        for at in range(self.data.future):
+            hidden = self.transformer(vectors, self.pose_encoder(motion))
+            step = self.next_steps(hidden[:, -1:], motion[:, -1:])
+            code_logits = self.transformer.codes(hidden, self.shifted(motion, step))[:, -1]
+            said.append(step * self.unit)
+            frames.append(self.foresee(code_logits, grids[:, -1], torch.cat(said, 1), tilt, at))
+            codes = code_logits.argmax(-1).unflatten(1, self.vae.sides[-1])
+            vectors = torch.cat([vectors, self.vae.vqvae.vectors(codes)[:, None].to(vectors.dtype)], 1)
+            motion = torch.cat([motion, self.as_motion(step)], 1)
+        return Foretold(torch.stack(frames, 1), torch.cat(said, 1))
+
+    def shifted(self, motion: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        """The motion from each frame to its next, [n, frames, 6]: those known, and the one just foretold."""
+        known = torch.cat([motion[:, 1:, :3], turn_of(motion[:, 1:, 3:7])], -1)
+        return torch.cat([known, step], 1)
+
+    def as_motion(self, step: torch.Tensor) -> torch.Tensor:
+        """What the model would be told of a frame that a motion [n, 1, 6] led to, [n, 1, 13]."""
+        quaternion = quaternion_of(step[..., 3:])
+        with in_full(step):
+            speed = (matrix_of(quaternion).transpose(-1, -2) @ step[..., :3, None])[..., 0]
+        return torch.cat([step[..., :3], quaternion, speed, step[..., 3:]], -1)
+
+
+def part_of(name: str) -> str:
+    """Which part a parameter or buffer belongs to: vae, transformer or pose."""
+    first = name.split(".")[0]
+    return {"vae": "vae", "transformer": "transformer", "join": "transformer"}.get(first, "pose")
+
+
+def freeze(model: TransVQVAE, frozen: set[str]) -> list[str]:
+    """Lets gradients reach every part but the frozen ones, codes never; returns the names of what learns.
+
+    A frozen VQ-VAE's codes follow nothing either.
+    """
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(part_of(name) not in frozen and name != "vae.vqvae.embedding.weight")
+    model.vae.vqvae.frozen = "vae" in frozen
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]

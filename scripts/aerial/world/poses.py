@@ -1,0 +1,180 @@
+"""Poses of the ego vehicle: a vector of 13, its quaternion in the order x y z w, scalar last, as SciPy's.
+
+World coordinates are metres, z up, yaw by the right-hand rule. Ego coordinates: x forward, y left, z up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+POSE_FIELDS = ("x", "y", "z", "qx", "qy", "qz", "qw", "vx", "vy", "vz", "wx", "wy", "wz")
+QUATERNION_ORDER = "xyzw"
+POSITION, QUATERNION, LINEAR, ANGULAR = slice(0, 3), slice(3, 7), slice(7, 10), slice(10, 13)
+FAR = 1e7  # metres: no plane coordinates on Earth are further from their origin
+
+
+class BadPose(ValueError):
+    """What is wrong with a pose, as a clause."""
+
+
+def pose_from_json(value: Any) -> np.ndarray:
+    """The vector of a session's pose object, float64 [13]; its keys name every number, so there is no order to guess.
+
+    ``{"position": {x, y, z}, "orientation": {x, y, z, w}, "velocity": {"linear": {x, y, z}, "angular": {x, y, z}}}``
+
+    Raises:
+        BadPose: a key is missing or no number.
+    """
+    try:
+        velocity = value["velocity"]
+        parts = [
+            [value["position"][key] for key in "xyz"],
+            [value["orientation"][key] for key in "xyzw"],
+            [velocity["linear"][key] for key in "xyz"],
+            [velocity["angular"][key] for key in "xyz"],
+        ]
+        return np.array([number for part in parts for number in part], np.float64)
+    except KeyError as error:
+        raise BadPose(f"key {error} is missing") from None
+    except (TypeError, ValueError):
+        raise BadPose("a number was expected where something else stands") from None
+
+
+def pose_from_wxyz(position: Any, quaternion: Any) -> np.ndarray:
+    """A vector from a position and a quaternion scalar FIRST, as nuScenes writes it; velocities 0, float64 [13].
+
+    Raises:
+        BadPose: not three and four numbers.
+    """
+    try:
+        place, turn = np.asarray(position, np.float64), np.asarray(quaternion, np.float64)
+    except (TypeError, ValueError):
+        raise BadPose("translation and rotation are not numbers") from None
+    if place.shape != (3,) or turn.shape != (4,):
+        raise BadPose(f"translation and rotation have shapes {place.shape} and {turn.shape}, expected (3,) and (4,)")
+    return np.concatenate([place, turn[1:], turn[:1], np.zeros(6)])
+
+
+def checked(pose: np.ndarray, tolerance: float) -> np.ndarray:
+    """The pose with its quaternion at length 1 exactly.
+
+    Raises:
+        BadPose: a number is not finite, the quaternion is not unit, or the position is on no map.
+    """
+    if not np.isfinite(pose).all():
+        raise BadPose(f"{POSE_FIELDS[int(np.argmin(np.isfinite(pose)))]} is not finite")
+    length = float(np.linalg.norm(pose[QUATERNION]))
+    if abs(length - 1) > tolerance:
+        raise BadPose(f"the quaternion (order {QUATERNION_ORDER}) has length {length:.4g}, not 1")
+    if np.abs(pose[POSITION]).max() > FAR:
+        raise BadPose(f"the position is {np.abs(pose[POSITION]).max():.3g} m from the origin")
+    result = pose.copy()
+    result[QUATERNION] /= length
+    return result
+
+
+def rotations(poses: np.ndarray) -> Any:
+    """The orientations of poses [..., 13] as a SciPy Rotation, ego to world."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_quat(poses[..., QUATERNION].reshape(-1, 4))
+
+
+def with_velocities(poses: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """The same poses with velocities by backward differences, for layouts that have none.
+
+    Args:
+        poses: [frames, 13].
+        seconds: time of each, [frames].
+    """
+    result = poses.copy()
+    if len(poses) < 2:
+        return result
+    dt = np.diff(seconds)[:, None]
+    turns = rotations(poses)
+    result[1:, LINEAR] = np.diff(poses[:, POSITION], axis=0) / dt
+    result[1:, ANGULAR] = (turns[1:] * turns[:-1].inv()).as_rotvec() / dt
+    result[0, LINEAR], result[0, ANGULAR] = result[1, LINEAR], result[1, ANGULAR]
+    return result
+
+
+def motions(poses: np.ndarray) -> np.ndarray:
+    """From each pose to the next, seen by the earlier: metres and a rotation vector in radians, [frames - 1, 6]."""
+    turns = rotations(poses)
+    shift = turns[:-1].inv().apply(np.diff(poses[:, POSITION], axis=0))
+    return np.concatenate([shift, (turns[:-1].inv() * turns[1:]).as_rotvec()], axis=1)
+
+
+def moved(pose: np.ndarray, motion: np.ndarray, dt: float) -> np.ndarray:
+    """The pose after a motion [6] as `motions` gives it; velocities are those of the motion, in world coordinates."""
+    from scipy.spatial.transform import Rotation
+
+    turn = rotations(pose)[0]
+    shift, after = turn.apply(motion[:3]), turn * Rotation.from_rotvec(motion[3:])
+    spin = turn.apply(motion[3:])
+    return np.concatenate([pose[POSITION] + shift, after.as_quat(), shift / dt, spin / dt])
+
+
+def rollout(pose: np.ndarray, steps: np.ndarray, dt: float) -> np.ndarray:
+    """Poses [steps, 13] after one motion [steps, 6] after the other."""
+    found = []
+    for step in steps:
+        pose = moved(pose, step, dt)
+        found.append(pose)
+    return np.stack(found)
+
+
+def constant_velocity(history: np.ndarray, count: int, dt: float) -> np.ndarray:
+    """Poses [count, 13] if the last motion of ``history`` [frames, 13] went on, seen from the vehicle."""
+    return rollout(history[-1], np.repeat(motions(history[-2:]), count, axis=0), dt)
+
+
+def position_error(true: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Metres between poses [..., 13]."""
+    return np.linalg.norm(true[..., POSITION] - said[..., POSITION], axis=-1)
+
+
+def orientation_error(true: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Degrees between poses [..., 13]: ``2 acos |q · q'|``; q and -q are the same orientation."""
+    cosine = np.abs((true[..., QUATERNION] * said[..., QUATERNION]).sum(-1))
+    return np.degrees(2 * np.arccos(np.clip(cosine, 0, 1)))
+
+
+def features(poses: np.ndarray, grid_voxel: float, dt: float) -> np.ndarray:
+    """What the model is told of each frame's motion, float32 [frames, 13], in the order of `POSE_FIELDS`.
+
+    Position and quaternion are those of the frame seen from the one before it (the first: 0 and no turn), velocities
+    are turned into the frame's own coordinates. Lengths are in voxel sides, speeds in voxel sides a frame, angular
+    velocities in radians a frame, so that no number depends on where the city stands.
+    """
+    turns = rotations(poses)
+    row = np.zeros((len(poses), 13))
+    row[:, 6] = 1
+    steps = motions(poses)
+    if len(steps):
+        row[1:, POSITION] = steps[:, :3] / grid_voxel
+        row[1:, QUATERNION] = canonical((turns[:-1].inv() * turns[1:]).as_quat())
+    row[:, LINEAR] = turns.inv().apply(poses[:, LINEAR]) * dt / grid_voxel
+    row[:, ANGULAR] = turns.inv().apply(poses[:, ANGULAR]) * dt
+    return row.astype(np.float32)
+
+
+def canonical(quaternions: np.ndarray) -> np.ndarray:
+    """The same orientations [..., 4] with a scalar part that is not negative."""
+    return np.where(quaternions[..., 3:] < 0, -quaternions, quaternions)
+
+
+def tilt(pose: np.ndarray) -> np.ndarray:
+    """The orientation with its yaw taken out: a quaternion x y z w, float32 [4]."""
+    from scipy.spatial.transform import Rotation
+
+    turn = rotations(pose)[0]
+    return canonical((Rotation.from_euler("z", -yaw(pose)) * turn).as_quat()).astype(np.float32)
+
+
+def yaw(pose: np.ndarray) -> float:
+    """The heading of the ego x axis in the ground plane, radians from east, counter-clockwise."""
+    forward = rotations(pose)[0].apply([1.0, 0.0, 0.0])
+    return float(np.arctan2(forward[1], forward[0]))

@@ -1,0 +1,49 @@
+"""A published model: model.safetensors and config.json, which says all that is needed to build it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.cli import UserError
+from scripts.lib.files import atomic_path, read_json, write_json
+from scripts.lib.options.aerial_world import WorldDataOptions, WorldModelOptions
+
+ARCHITECTURE = "TransVQVAE"
+
+
+def save_model(
+    folder: Path, weights: dict[str, Any], data: WorldDataOptions, model: WorldModelOptions, identity: str
+) -> None:
+    """Writes both files atomically, the config last."""
+    from safetensors.torch import save_file
+
+    with atomic_path(folder / "model.safetensors") as part:
+        save_file({name: value.contiguous() for name, value in sorted(weights.items())}, part)
+    config = {"architecture": ARCHITECTURE, "identity": identity}
+    write_json(folder / "config.json", config | {"data": data.model_dump(), "model": model.model_dump()})
+
+
+def load_model(folder: Path) -> Any:
+    """The model of a folder, ready to foretell.
+
+    Raises:
+        UserError: a file is missing or is none that `save_model` writes.
+    """
+    from scripts.aerial.world.model.pretrained import described, misfits, read_safetensors
+    from scripts.aerial.world.model.transvqvae import TransVQVAE
+    from scripts.lib.options.aerial_world import PARTS
+
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
+        raise UserError(f"{folder / 'config.json'}: no config of a {ARCHITECTURE}; train the model first.")
+    data = WorldDataOptions.parse(config.get("data", {}), str(folder / "config.json"))
+    options = WorldModelOptions.parse(config.get("model", {}), str(folder / "config.json"))
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; train the model first.")
+    network, weights = TransVQVAE(data, options), read_safetensors(path)
+    if problems := misfits(network.state_dict(), weights, PARTS, set()):
+        raise UserError(described(path, PARTS, problems))
+    network.load_state_dict(weights)
+    return network.eval()

@@ -1,0 +1,73 @@
+"""What trainers share: the device, its precision and memory, versions, loggers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scripts.lib.cli import UserError
+from scripts.lib.system import peak_resident_bytes
+
+
+def pick_device(wanted: str) -> str:
+    """``cuda``, ``mps`` or ``cpu``; auto takes the first that is there.
+
+    Raises:
+        UserError: the device asked for is not there.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, present in there.items() if present)
+    if not there[wanted]:
+        raise UserError(f"device: {wanted} was asked for, but torch sees none; set device: auto, or run `make doctor`.")
+    return wanted
+
+
+def computes_bfloat16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Stops early where a logger that was asked for is not installed.
+
+    Raises:
+        UserError: names the logger and its package.
+    """
+    import importlib.util
+
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"train.report_to: {name} is not installed; pip install {name}, or take it off the list.")
+
+
+def peak_memory(device: str) -> dict[str, int]:
+    """Peak resident memory of this process and, on CUDA, of the device, in bytes."""
+    import torch
+
+    peak = {"process": peak_resident_bytes()}
+    if device == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated()
+    return peak
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """Versions of installed packages."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in names}
+
+
+def free_memory(device: str) -> int:
+    """Bytes that a new process may use: of the device, or half of what the machine has free."""
+    import psutil
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    return psutil.virtual_memory().available // 2
