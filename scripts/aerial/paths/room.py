@@ -1,0 +1,67 @@
+"""Where a vehicle can be, and whether it can go from one place to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from scripts.aerial.scene import Scene
+
+
+@dataclass(frozen=True)
+class Room:
+    """A scene for a vehicle of a size.
+
+    Attributes:
+        radius: metres; no surface comes nearer to the vehicle's place.
+        built: number of the class near which paths start.
+    """
+
+    scene: Scene
+    radius: float
+    built: int
+
+    @cached_property
+    def middles(self) -> np.ndarray:
+        """float64 [n, 3]: middles of the built triangles; of all where none are built."""
+        mesh = self.scene.mesh
+        chosen = mesh.triangles[mesh.classes == self.built]
+        return mesh.vertices[chosen if len(chosen) else mesh.triangles].mean(axis=1)
+
+    @cached_property
+    def area(self) -> np.ndarray:
+        """float64 [2, 2]: least and greatest x, y of what is built; paths stay inside."""
+        return np.stack([self.middles[:, :2].min(axis=0), self.middles[:, :2].max(axis=0)])
+
+    def within(self, place: np.ndarray) -> bool:
+        """Whether a place lies above the area."""
+        return bool((place[:2] >= self.area[0]).all() and (place[:2] <= self.area[1]).all())
+
+    def anchor(self, dice: np.random.Generator) -> np.ndarray:
+        """float64 [2]: a place about 15 m from something built."""
+        near = self.middles[dice.integers(len(self.middles)), :2] + dice.normal(0, 15, 2)
+        return np.clip(near, *self.area)
+
+    def floor(self, place: np.ndarray, ground: tuple[int, ...] = ()) -> float:
+        """Height of the ground at x, y: of the classes ``ground`` where there are any, else the mesh's lowest."""
+        low, high = self.scene.mesh.bounds[:, 2]
+        found = self.scene.below([[*place[:2], high + 1]], ground)[0] if ground else np.nan
+        return float(low if np.isnan(found) else found)
+
+    def open(self, place: np.ndarray) -> bool:
+        """Whether the vehicle has room at a place."""
+        return bool(self.scene.free(place[None], self.radius)[0])
+
+    def way(self, start: np.ndarray, end: np.ndarray) -> bool:
+        """Whether it has room all along the line from a place with room to another.
+
+        Exact in what it allows: points on the line are so dense that a sphere larger by half their distance, free at
+        each, leaves the radius free between them.
+        """
+        length = float(np.linalg.norm(end - start))
+        grown = self.radius * 1.1  # a tenth more at the points allows a fifth of the radius between them
+        parts = max(1, int(np.ceil(length / (2 * (grown - self.radius)))))
+        shares = np.linspace(0, 1, parts + 1)[:, None]
+        return bool((self.scene.distance(start + shares * (end - start), grown) > grown).all())
