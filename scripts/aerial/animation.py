@@ -9,7 +9,7 @@ import numpy as np
 
 from scripts.aerial.poses import Pose
 
-PAPER, INK, FAINT, MARK = (250, 250, 248), (40, 40, 44), (190, 190, 190), (214, 60, 40)  # red first
+PAPER, INK, FAINT, MARK = (255, 255, 255), (40, 40, 44), (190, 190, 190), (214, 60, 40)  # red first
 GAP = 10
 
 
@@ -60,7 +60,10 @@ def from_above(grid: np.ndarray, look: Look) -> np.ndarray:
 
 
 def from_side(grid: np.ndarray, pose: Pose, look: Look) -> np.ndarray:
-    """The nearest cell seen from the right; ahead is right, up is up; a cross where the vehicle is."""
+    """The nearest cell seen from the right; ahead is right, up is up.
+
+    A cross is where the vehicle is; at the edge where it is above or below the grid.
+    """
     first = np.argmax(grid > 0, axis=1)
     classes = np.take_along_axis(grid, first[:, None], axis=1)[:, 0]
     share = 1 - first / max(1, grid.shape[1] - 1)
@@ -68,14 +71,15 @@ def from_side(grid: np.ndarray, pose: Pose, look: Look) -> np.ndarray:
     height = pose.position[2] - look.datum if look.absolute else 0.0
     low, high = look.range[2], look.range[5]
     across = -look.range[0] / (look.range[3] - look.range[0])
-    spot = round(across * look.size), round((high - height) / (high - low) * look.size)
+    share = min(max((high - height) / (high - low), 0.0), 1.0)
+    spot = round(across * look.size), round(share * (look.size - 1))
     cv2.drawMarker(picture, spot, MARK, cv2.MARKER_CROSS, max(6, look.size // 20), 2)
     return picture
 
 
 def shaded(classes: np.ndarray, share: np.ndarray, look: Look) -> np.ndarray:
-    """Class colours, between half and full strength; free cells are paper."""
-    found = look.colours[classes] * (0.5 + 0.5 * share[..., None])
+    """Class colours, between 60 % and full strength; free cells are paper."""
+    found = look.colours[classes] * (0.6 + 0.4 * share[..., None])
     return np.where(classes[..., None] > 0, found, PAPER).astype(np.uint8)
 
 

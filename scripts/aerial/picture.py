@@ -10,7 +10,7 @@ from scripts.aerial.view import Camera, camera_axes, view
 from scripts.lib.options.aerial_sessions import CameraOptions
 
 SUN = np.array([0.48, 0.36, 0.80])  # towards it, world
-NAMED = {"ground": (118, 116, 110), "tree": (74, 112, 58), "building": (196, 182, 164)}
+NAMED = {"ground": (122, 120, 112), "tree": (84, 126, 62), "building": (204, 186, 160)}
 OTHERS = [(170, 120, 110), (110, 130, 165), (160, 150, 90), (130, 110, 150)]
 HORIZON, ZENITH = np.array([206, 216, 226.0]), np.array([96, 146, 206.0])
 
@@ -36,7 +36,7 @@ def lit(scene: Scene, pose: Pose, colours: np.ndarray) -> np.ndarray:
     away = ((pose.position - first) * normals).sum(axis=1) < 0
     facing = np.where(away[:, None], -normals, normals)
     sun = np.maximum(0, facing @ (SUN / np.linalg.norm(SUN)))
-    light = 0.62 * sun + 0.30 + 0.16 * facing[:, 2]  # more light comes from the sky than from below
+    light = 0.60 * sun + 0.42 + 0.10 * facing[:, 2]  # more light comes from the sky than from below
     return (colours[scene.mesh.classes] * light[:, None]).astype(np.float32)
 
 
