@@ -10,7 +10,7 @@ import pytest
 from aerial_fixtures import box_obj, write
 
 from scripts.aerial import sessions, show
-from scripts.aerial.animation import Look, from_above, from_side
+from scripts.aerial.animation import PAPER, Look, from_above, from_side
 from scripts.aerial.picture import class_colours
 from scripts.aerial.poses import level_pose
 from scripts.lib.cli import UserError
@@ -44,7 +44,7 @@ def animate(session, out, **params):
 def test_a_gif_has_every_frame(session, tmp_path):
     animate(session, tmp_path / "a.gif", size=80)
     whole, frames = cv2.imreadmulti(str(tmp_path / "a.gif"))
-    assert whole and len(frames) == 4 and frames[0].shape[1] == 80 + 142 + 40
+    assert whole and len(frames) == 4 and frames[0].shape[1] == 100 + 20 + 2 * (80 + 20)
     assert not np.array_equal(frames[0], frames[3])
     assert (tmp_path / "a.gif").read_bytes()[:6] == b"GIF89a" and list(tmp_path.iterdir()) == [tmp_path / "a.gif"]
 
@@ -58,9 +58,11 @@ def test_some_frames_as_video(session, tmp_path):
 def test_a_cell_ahead_on_the_left_is_up_on_the_left():
     grid = np.zeros((8, 8, 8), np.uint8)
     grid[7, 7, 1] = BUILDING  # x 3 to 4 m ahead, y 3 to 4 m to the left, 1 to 2 m high
-    above = (from_above(grid, LOOK) != 255).any(axis=2)
+    above = (from_above(grid, LOOK) != PAPER).any(axis=2)
     assert above[:10, :10].all() and above.sum() == 100
-    side = (from_side(grid, level_pose((0, 0, 20.0)), LOOK)[20:] != 255).any(axis=2)  # the cross is at the upper edge
+    side = (from_side(grid, level_pose((0, 0, 20.0)), LOOK, 10.0)[20:] != PAPER).any(
+        axis=2
+    )  # the cross is at the upper edge
     assert side[40:50, 70:].all() and side.sum() == 100
 
 

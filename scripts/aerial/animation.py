@@ -9,8 +9,8 @@ import numpy as np
 
 from scripts.aerial.poses import Pose
 
-PAPER, INK, FAINT, MARK = (255, 255, 255), (40, 40, 44), (190, 190, 190), (214, 60, 40)  # red first
-GAP = 10
+PAPER, INK, FAINT, MARK = (244, 244, 241), (40, 40, 44), (190, 190, 190), (214, 60, 40)  # red first
+GAP, HEAD = 10, 20  # pixels
 
 
 class Look(NamedTuple):
@@ -32,9 +32,14 @@ class Look(NamedTuple):
     datum: float
     size: int
 
+    @property
+    def spans(self) -> list[float]:
+        """Metres that the grid is long, wide and high."""
+        return [high - low for low, high in zip(self.range[:3], self.range[3:], strict=True)]
+
 
 def draw_frame(grid: np.ndarray, poses: list[Pose], at: int, image: np.ndarray, look: Look) -> np.ndarray:
-    """A frame, uint8 [height, width, 3], red first: above and side on the left, camera and path on the right.
+    """A frame, uint8 [height, width, 3], red first: the side on the left, camera, cells from above and path beside.
 
     Args:
         grid: uint8 [x, y, z].
@@ -43,12 +48,17 @@ def draw_frame(grid: np.ndarray, poses: list[Pose], at: int, image: np.ndarray, 
         image: uint8 [h, w, 3], red first.
     """
     size = look.size
-    wide = round(size * 16 / 9)
-    left = [titled(from_above(grid, look), "above, ahead is up"), titled(from_side(grid, poses[at], look), "side")]
-    photo = cv2.resize(image, (wide, size), interpolation=cv2.INTER_AREA)
-    right = [titled(photo, f"camera, frame {poses[at].frame}"), titled(path_map(poses, at, (wide, size)), "path")]
-    columns = [np.concatenate([edged(one) for one in column]) for column in (left, right)]
-    return np.concatenate([np.concatenate(columns, axis=1), legend(size + wide + 4 * GAP, look)])
+    wide = 2 * (size + GAP)
+    photo = cv2.resize(image, (wide, round(wide * image.shape[0] / image.shape[1])), interpolation=cv2.INTER_AREA)
+    above = edged(titled(from_above(grid, look), "from above, ahead is up"))
+    path = edged(titled(path_map(poses, at, (size, size)), "path, north is up"))
+    camera = edged(titled(photo, f"camera, frame {poses[at].frame}"))
+    right = np.concatenate([camera, np.concatenate([above, path], axis=1)])
+    side = edged(
+        titled(side_panel(grid, poses[at], look, right.shape[0] - HEAD - GAP), "from the side, ahead is right")
+    )
+    both = np.concatenate([side, right], axis=1)
+    return np.concatenate([both, legend(both.shape[1], look)])
 
 
 def from_above(grid: np.ndarray, look: Look) -> np.ndarray:
@@ -56,23 +66,31 @@ def from_above(grid: np.ndarray, look: Look) -> np.ndarray:
     top = grid.shape[2] - 1 - np.argmax(grid[:, :, ::-1] > 0, axis=2)
     classes = np.take_along_axis(grid, top[..., None], axis=2)[..., 0]
     share = top / max(1, grid.shape[2] - 1)
-    return panel(shaded(classes, share, look)[::-1, ::-1], look.size)
+    scale = look.size / max(look.spans[:2])
+    picture = enlarged(shaded(classes, share, look)[::-1, ::-1], look.spans[1] * scale, look.spans[0] * scale)
+    return filled(picture, look.size, look.size)
 
 
-def from_side(grid: np.ndarray, pose: Pose, look: Look) -> np.ndarray:
-    """The nearest cell seen from the right; ahead is right, up is up.
+def side_panel(grid: np.ndarray, pose: Pose, look: Look, height: int) -> np.ndarray:
+    """The grid from the side, as large as fits, on the lower edge of a panel so high."""
+    width = round(1.25 * look.size)
+    scale = min(width / look.spans[0], height / look.spans[2])
+    return filled(from_side(grid, pose, look, scale), width, height)
+
+
+def from_side(grid: np.ndarray, pose: Pose, look: Look, scale: float) -> np.ndarray:
+    """The nearest cell seen from the right; ahead is right, up is up; ``scale`` pixels a metre both ways.
 
     A cross is where the vehicle is; at the edge where it is above or below the grid.
     """
     first = np.argmax(grid > 0, axis=1)
     classes = np.take_along_axis(grid, first[:, None], axis=1)[:, 0]
     share = 1 - first / max(1, grid.shape[1] - 1)
-    picture = panel(shaded(classes, share, look).transpose(1, 0, 2)[::-1], look.size)
+    colours = shaded(classes, share, look).transpose(1, 0, 2)[::-1]
+    picture = enlarged(colours, look.spans[0] * scale, look.spans[2] * scale)
     height = pose.position[2] - look.datum if look.absolute else 0.0
-    low, high = look.range[2], look.range[5]
-    across = -look.range[0] / (look.range[3] - look.range[0])
-    share = min(max((high - height) / (high - low), 0.0), 1.0)
-    spot = round(across * look.size), round(share * (look.size - 1))
+    down = min(max((look.range[5] - height) * scale, 0), picture.shape[0] - 1)
+    spot = round(-look.range[0] * scale), round(down)
     cv2.drawMarker(picture, spot, MARK, cv2.MARKER_CROSS, max(6, look.size // 20), 2)
     return picture
 
@@ -83,9 +101,16 @@ def shaded(classes: np.ndarray, share: np.ndarray, look: Look) -> np.ndarray:
     return np.where(classes[..., None] > 0, found, PAPER).astype(np.uint8)
 
 
-def panel(cells: np.ndarray, size: int) -> np.ndarray:
-    """Cells as a square picture."""
-    return cv2.resize(np.ascontiguousarray(cells), (size, size), interpolation=cv2.INTER_NEAREST)
+def enlarged(cells: np.ndarray, width: float, height: float) -> np.ndarray:
+    """Cells as a picture of about these sides, pixels."""
+    size = max(1, round(width)), max(1, round(height))
+    return cv2.resize(np.ascontiguousarray(cells), size, interpolation=cv2.INTER_NEAREST)
+
+
+def filled(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture with paper around it: in the middle of the width, at the lower edge."""
+    over, above = max(0, width - picture.shape[1]), max(0, height - picture.shape[0])
+    return cv2.copyMakeBorder(picture, above, 0, over // 2, over - over // 2, cv2.BORDER_CONSTANT, value=PAPER)
 
 
 def path_map(poses: list[Pose], at: int, size: tuple[int, int]) -> np.ndarray:
@@ -115,7 +140,7 @@ def nice(length: float) -> float:
 
 def titled(picture: np.ndarray, text: str) -> np.ndarray:
     """A picture with a line of text above it."""
-    head = np.full((20, picture.shape[1], 3), 255, np.uint8)
+    head = np.full((HEAD, picture.shape[1], 3), 255, np.uint8)
     written(head, text, (0, 14))
     return np.concatenate([head, picture])
 

@@ -78,6 +78,8 @@ def orbit(room: Room, options: AerialSessionOptions, ground: tuple[int, ...], di
     """Round and round a place near something built."""
     own, middle = options.orbit, room.anchor(dice)
     radius, start = dice.uniform(*own.radius), dice.uniform(0, 2 * math.pi)
+    inwards = np.minimum(radius, np.ptp(room.area, axis=0) / 2)  # so that the circle lies above what is built
+    middle = np.clip(middle, room.area[0] + inwards, room.area[1] - inwards)
     side = 1 if dice.random() < 0.5 else -1
     floor = room.floor(middle, ground)
     height = floor + dice.uniform(*own.height)
