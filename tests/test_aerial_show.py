@@ -49,6 +49,16 @@ def test_a_gif_has_every_frame(session, tmp_path):
     assert (tmp_path / "a.gif").read_bytes()[:6] == b"GIF89a" and list(tmp_path.iterdir()) == [tmp_path / "a.gif"]
 
 
+def test_a_gif_has_the_colours_that_were_drawn(session, tmp_path):
+    """OpenCV's defaults are 14 of 255 levels off on average."""
+    animate(session, tmp_path / "a.gif", size=80)
+    poses, _ = show.read_poses(session)
+    drawn = list(show.pictures(session, poses, [0, 3], show.look_of(session, 80)))
+    _, frames = cv2.imreadmulti(str(tmp_path / "a.gif"))
+    for one, other in zip(drawn, (frames[0], frames[3]), strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 2
+
+
 def test_some_frames_as_video(session, tmp_path):
     animate(session, tmp_path / "a.mp4", size=80, every=2)
     film = cv2.VideoCapture(str(tmp_path / "a.mp4"))

@@ -42,11 +42,11 @@ def lit(scene: Scene, pose: Pose, colours: np.ndarray) -> np.ndarray:
 
 def sky(pose: Pose, camera: Camera) -> np.ndarray:
     """float32 [height, width, 3]: the sky along each pixel's ray, paler near the horizon."""
-    up = camera_axes(pose, camera)[:, 2]
-    x = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
-    y = ((np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal)[:, None]
-    rise = (x * up[0] + y * up[1] + up[2]) / np.sqrt(x * x + y * y + 1)
-    share = np.clip(rise, 0, 1).astype(np.float32)[..., None] ** np.float32(0.6)
+    up = camera_axes(pose, camera)[:, 2].astype(np.float32)
+    x = ((np.arange(camera.width, dtype=np.float32) + 0.5) - camera.width / 2) / np.float32(camera.focal)
+    y = ((np.arange(camera.height, dtype=np.float32) + 0.5) - camera.height / 2)[:, None] / np.float32(camera.focal)
+    rise = (x * up[0] + (y * up[1] + up[2])) / np.sqrt(x * x + (y * y + 1))
+    share = np.sqrt(np.maximum(rise, 0))[..., None]
     return HORIZON.astype(np.float32) + share * (ZENITH - HORIZON).astype(np.float32)
 
 
@@ -55,12 +55,10 @@ def photograph(scene: Scene, pose: Pose, camera: Camera, colours: np.ndarray, ha
 
     Args:
         colours: uint8 [256, 3], of `class_colours`.
-        haze: metres at which haze leaves 1 / e of a surface's colour.
+        haze: metres at which haze leaves 1 / e of a surface's colour; the rest is that of the sky behind it.
     """
     seen = view(scene, pose, camera)
     picture = sky(pose, camera)
-    met = seen.triangles >= 0
-    clear = np.exp(-seen.depths[met] / haze).astype(np.float32)[:, None]
-    surface = lit(scene, pose, colours)[seen.triangles[met]]
-    picture[met] = surface * clear + HORIZON.astype(np.float32) * (1 - clear)
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    clear = np.exp(seen.depths.astype(np.float32) / np.float32(-haze))[..., None]  # 0 where nothing is
+    picture += (lit(scene, pose, colours)[seen.triangles] - picture) * clear
+    return (np.clip(picture, 0, 255) + np.float32(0.5)).astype(np.uint8)
