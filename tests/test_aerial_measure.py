@@ -103,12 +103,13 @@ def test_a_picture_has_lit_walls_and_sky_where_nothing_is(tmp_path):
 
 
 def test_lines_of_a_survey_pass_the_start_at_their_spacing():
-    area, anchor = np.array([[0.0, 0], [100, 60]]), np.array([30.0, 20])
+    area = np.array([[-1.0, 0, 0], [1, 0, -100], [0, -1, 0], [0, 1, -60]])  # 100 × 60 m
+    anchor = np.array([30.0, 20])
     ends = lines_over(area, anchor, 0.4, 12.0).reshape(-1, 2, 2)
     normal = np.array([-math.sin(0.4), math.cos(0.4)])
     offsets = (ends - anchor) @ normal / 12
     np.testing.assert_allclose(offsets, offsets.round(), atol=1e-9)
     assert offsets[0].round().tolist() == [0, 0] and len(np.unique(offsets[:, 0].round())) == len(ends) > 5
-    assert (ends >= -1e-9).all() and (ends <= area[1] + 1e-9).all()
+    assert (ends >= -1e-9).all() and (ends <= np.array([100, 60]) + 1e-9).all()
     level = lines_over(area, anchor, 0.0, 12.0).reshape(-1, 2, 2)  # along an axis
     assert sorted(level[:, 0, 1].round(6).tolist()) == [8, 20, 32, 44, 56]

@@ -65,7 +65,7 @@ def from_above(grid: np.ndarray, look: Look) -> np.ndarray:
     """The highest cell of each column, paler where it is low; ahead (x) is up, left (y) is left."""
     top = grid.shape[2] - 1 - np.argmax(grid[:, :, ::-1] > 0, axis=2)
     classes = np.take_along_axis(grid, top[..., None], axis=2)[..., 0]
-    share = top / max(1, grid.shape[2] - 1)
+    share = np.sqrt(top / max(1, grid.shape[2] - 1))  # most of what there is lies in the lower half
     scale = look.size / max(look.spans[:2])
     picture = enlarged(shaded(classes, share, look)[::-1, ::-1], look.spans[1] * scale, look.spans[0] * scale)
     return filled(picture, look.size, look.size)

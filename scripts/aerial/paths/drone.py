@@ -39,7 +39,7 @@ def survey(room: Room, options: AerialSessionOptions, ground: tuple[int, ...], d
     own, anchor = options.survey, room.anchor(dice)
     turn, spacing = dice.uniform(0, 2 * math.pi), dice.uniform(*own.spacing)
     height = room.floor(anchor, ground) + dice.uniform(*own.height)
-    corners = lines_over(room.area, anchor, turn, spacing)
+    corners = lines_over(room.sides, anchor, turn, spacing)
     at = [0]
 
     def aim(place: np.ndarray, number: int) -> np.ndarray:
@@ -51,35 +51,44 @@ def survey(room: Room, options: AerialSessionOptions, ground: tuple[int, ...], d
     return Flight(np.array([*anchor, height]), own.speed, aim, None, drawn)
 
 
-def lines_over(area: np.ndarray, anchor: np.ndarray, turn: float, spacing: float) -> np.ndarray:
-    """float64 [n, 2]: the ends of parallel lines inside the area, one line after the other, to and fro.
+def lines_over(sides: np.ndarray, anchor: np.ndarray, turn: float, spacing: float) -> np.ndarray:
+    """float64 [n, 2]: the ends of parallel lines inside an area, one line after the other, to and fro.
 
     The first line passes through the anchor; after the last one on its side come those on the other.
+
+    Args:
+        sides: [n, 3], of `Room.sides`.
+        anchor: [2], in the area.
+        turn: radians, the lines' heading.
+        spacing: metres.
     """
     along, across = np.array([math.cos(turn), math.sin(turn)]), np.array([-math.sin(turn), math.cos(turn)])
-    reach = int(np.ceil(np.linalg.norm(area[1] - area[0]) / spacing))
     found: list[np.ndarray] = []
-    for number in [*range(reach + 1), *range(-1, -reach - 1, -1)]:
-        ends = clipped(area, anchor + number * spacing * across, along)
-        if ends is not None:
+    for way in (1, -1):
+        number = 0 if way == 1 else -1
+        while (ends := clipped(sides, anchor + number * spacing * across, along)) is not None:
             found += [ends[1], ends[0]] if len(found) // 2 % 2 == 0 else [ends[0], ends[1]]
-    return np.array(found)
+            number += way
+    return np.array(found) if found else anchor[None]
 
 
-def clipped(area: np.ndarray, place: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where a line enters and leaves a rectangle; None where it passes by."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cuts = np.sort((area - place) / along, axis=0)
-    first, last = np.nanmax(cuts[0]), np.nanmin(cuts[1])
+def clipped(sides: np.ndarray, place: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where a line enters and leaves a convex area; None where it passes by."""
+    slope, room = sides[:, :2] @ along, -(sides[:, :2] @ place + sides[:, 2])
+    level = np.abs(slope) < 1e-12
+    if (room[level] < -1e-9).any():
+        return None
+    cuts = room[~level] / slope[~level]
+    first, last = cuts[slope[~level] < 0].max(), cuts[slope[~level] > 0].min()
     return (place + first * along, place + last * along) if first <= last else None
 
 
 def orbit(room: Room, options: AerialSessionOptions, ground: tuple[int, ...], dice: np.random.Generator) -> Flight:
-    """Round and round a place near something built."""
+    """Round and round a place above what is built."""
     own, middle = options.orbit, room.anchor(dice)
     radius, start = dice.uniform(*own.radius), dice.uniform(0, 2 * math.pi)
-    inwards = np.minimum(radius, np.ptp(room.area, axis=0) / 2)  # so that the circle lies above what is built
-    middle = np.clip(middle, room.area[0] + inwards, room.area[1] - inwards)
+    pulls = (middle + share * (room.centre - middle) for share in np.linspace(0, 1, 11))
+    middle = next((one for one in pulls if room.depth(one) >= radius), room.centre)  # the circle lies above the area
     side = 1 if dice.random() < 0.5 else -1
     floor = room.floor(middle, ground)
     height = floor + dice.uniform(*own.height)

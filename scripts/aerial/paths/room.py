@@ -31,18 +31,35 @@ class Room:
         return mesh.vertices[chosen if len(chosen) else mesh.triangles].mean(axis=1)
 
     @cached_property
-    def area(self) -> np.ndarray:
-        """float64 [2, 2]: least and greatest x, y of what is built; paths stay inside."""
-        return np.stack([self.middles[:, :2].min(axis=0), self.middles[:, :2].max(axis=0)])
+    def sides(self) -> np.ndarray:
+        """float64 [n, 3]: sides a, b, c of the least convex area over what is built; a x + b y + c <= 0 inside it."""
+        from scipy.spatial import ConvexHull, QhullError
+
+        spots = self.middles[:, :2]
+        try:
+            return ConvexHull(spots).equations
+        except QhullError:  # all on one line, or fewer than three
+            low, high = spots.min(axis=0) - 1, spots.max(axis=0) + 1
+            return np.array([[-1, 0, low[0]], [1, 0, -high[0]], [0, -1, low[1]], [0, 1, -high[1]]])
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """float64 [2]: the middle of what is built."""
+        return self.middles[:, :2].mean(axis=0)
+
+    def depth(self, place: np.ndarray) -> float:
+        """Metres from a place above the area to its nearest side; negative outside."""
+        return -float((self.sides[:, :2] @ place[:2] + self.sides[:, 2]).max())
 
     def within(self, place: np.ndarray) -> bool:
         """Whether a place lies above the area."""
-        return bool((place[:2] >= self.area[0]).all() and (place[:2] <= self.area[1]).all())
+        return self.depth(place) >= 0
 
     def anchor(self, dice: np.random.Generator) -> np.ndarray:
-        """float64 [2]: a place about 15 m from something built."""
-        near = self.middles[dice.integers(len(self.middles)), :2] + dice.normal(0, 15, 2)
-        return np.clip(near, *self.area)
+        """float64 [2]: a place above the area, about 15 m from something built."""
+        built = self.middles[dice.integers(len(self.middles)), :2]
+        near = built + dice.normal(0, 15, 2)
+        return near if self.within(near) else built
 
     def floor(self, place: np.ndarray, ground: tuple[int, ...] = ()) -> float:
         """Height of the ground at x, y: of the classes ``ground`` where there are any, else the mesh's lowest."""
