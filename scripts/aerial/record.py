@@ -112,7 +112,9 @@ def record(
         UserError: no path was found, or too many frames show nothing built.
     """
     dice = np.random.default_rng([options.sessions.seed, session.number])
-    way = plan(city.scene, city.streets, session.kind, options.mesh, options.sessions, dice)
+    grid = options.voxels.grid.range
+    reach = max(1.0, min(-grid[0], -grid[1], grid[3], grid[4]))
+    way = plan(city.scene, city.streets, session.kind, options.mesh, options.sessions, dice, reach)
     part = out / PARTS / session.name  # one folder deeper, so that no reader takes it for a session
     shutil.rmtree(part, ignore_errors=True)
     rows = []

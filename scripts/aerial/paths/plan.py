@@ -22,8 +22,12 @@ def plan(
     mesh: AerialMeshOptions,
     options: AerialSessionOptions,
     dice: np.random.Generator,
+    reach: float,
 ) -> Path:
     """A path without collision; starts that had to be given up are counted in it.
+
+    A start is given up as well where more than `max_empty_share` of the path has nothing built within ``reach`` metres,
+    seen from above. If all that lead on are so, the path that has least of it is taken: what its frames show decides.
 
     Raises:
         UserError: none of ``tries`` starts leads through all frames, or there is no ground for a rover.
@@ -31,6 +35,7 @@ def plan(
     numbers = ground_numbers(scene, kind, mesh, options)
     radius = options.rover.radius if kind == "rover" else options.radius
     room = Room(scene, radius, number_of(options.built, "built", mesh))
+    best, least = None, np.inf
     for given_up in range(options.tries):
         try:
             if kind == "rover":
@@ -39,7 +44,13 @@ def plan(
                 path = fly(room, kind, options, numbers, dice)
         except NoWay:
             continue
-        return path._replace(starts=given_up)
+        bare = room.bare(path.positions, reach)
+        if bare < least:
+            best, least = path._replace(starts=given_up), bare
+        if bare <= options.max_empty_share:
+            return path._replace(starts=given_up)
+    if best is not None:
+        return best
     raise UserError(
         f"{kind}: none of {options.tries} starts leads through {options.frames} frames {radius:g} m away from every "
         f"surface of {scene.mesh.names[0]}; lower the radius, change sessions.{kind}, or leave it out of "

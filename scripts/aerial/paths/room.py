@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from scripts.aerial.scene import Scene
 
@@ -33,8 +34,6 @@ class Room:
     @cached_property
     def sides(self) -> np.ndarray:
         """float64 [n, 3]: sides a, b, c of the least convex area over what is built; a x + b y + c <= 0 inside it."""
-        from scipy.spatial import ConvexHull, QhullError
-
         spots = self.middles[:, :2]
         try:
             return ConvexHull(spots).equations
@@ -46,6 +45,17 @@ class Room:
     def centre(self) -> np.ndarray:
         """float64 [2]: the middle of what is built."""
         return self.middles[:, :2].mean(axis=0)
+
+    @cached_property
+    def _built_spots(self) -> cKDTree:
+        mesh = self.scene.mesh
+        chosen = np.unique(mesh.triangles[mesh.classes == self.built])
+        return cKDTree(np.concatenate([self.middles[:, :2], mesh.vertices[chosen, :2]]))
+
+    def bare(self, places: np.ndarray, reach: float) -> float:
+        """Share of places [n, 3] with no corner or middle of a built triangle within ``reach`` metres, seen from above."""
+        distances, _ = self._built_spots.query(places[:, :2], distance_upper_bound=reach)
+        return float(np.isinf(distances).mean())
 
     def depth(self, place: np.ndarray) -> float:
         """Metres from a place above the area to its nearest side; negative outside."""
