@@ -256,3 +256,17 @@ def test_what_cannot_be_done_is_a_sentence(town, tmp_path):
         build(town, tmp_path / "d", changed(orbit={"radius": [9, 3]}))
     with pytest.raises(UserError, match="did you mean 'frames'"):
         build(town, tmp_path / "e", changed(frame=3))
+
+
+def test_starts_over_bare_ground_are_given_up(tmp_path):
+    """A house at each end of a kilometre: most surveys see none, and are not begun."""
+    for number, x in enumerate((-500, 500)):
+        write(tmp_path / "mesh" / f"bldg_{number}.obj", box_obj((x - 10, -10, 0), (x + 10, 10, 8)))
+    write(tmp_path / "mesh" / "ground.obj", box_obj((-600, -60, 0), (600, 60, 1), ["1 2 3 4"]))
+    own = changed(kinds=["survey"], sessions=1, frames=60, max_empty_share=0.1)
+    (folder,) = build(tmp_path / "mesh", tmp_path / "out", own)
+    counts = json.loads((folder / "session.json").read_text())["counts"]
+    assert counts["without_built"] <= 6 and counts["starts_given_up"] > 5
+    few = {**own, "sessions": {**own["sessions"], "tries": 1}}
+    with pytest.raises(UserError, match=r"\(survey\): 7 of the first \d+ frames have no cell of 'building'"):
+        build(tmp_path / "mesh", tmp_path / "few", few)

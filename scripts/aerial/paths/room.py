@@ -53,7 +53,7 @@ class Room:
         return cKDTree(np.concatenate([self.middles[:, :2], mesh.vertices[chosen, :2]]))
 
     def bare(self, places: np.ndarray, reach: float) -> float:
-        """Share of places [n, 3] with no corner or middle of a built triangle within ``reach`` metres, seen from above."""
+        """Share of places [n, 3] with no corner or middle of a built triangle within ``reach`` metres of ground."""
         distances, _ = self._built_spots.query(places[:, :2], distance_upper_bound=reach)
         return float(np.isinf(distances).mean())
 
