@@ -1,0 +1,1 @@
+"""Paths through a city that touch nothing."""
