@@ -14,13 +14,14 @@ from scripts.lib.files import read_json, sha256_file
 from scripts.lib.options.terrain import (
     AnswerOptions,
     PickOptions,
+    ScaleOptions,
     TerrainCheckOptions,
     TerrainCurateOptions,
     WorthOptions,
 )
 from scripts.lib.records import read_records
 from scripts.terrain import curate, ingest
-from scripts.terrain.answer import AnswerError, Ground, describe, from_text, rebuild, to_text
+from scripts.terrain.answer import AnswerError, Ground, beyond, describe, from_text, rebuild, to_text
 from scripts.terrain.blocks import Place, bordering, split_tiles
 from scripts.terrain.export import find_tiles
 from scripts.terrain.tile import read_tile
@@ -55,9 +56,9 @@ def drawn(seed: int, options: AnswerOptions) -> Ground:
 @pytest.mark.parametrize(("seed", "cells"), list(product(range(6), (2, 8, 32))))
 def test_decoding_is_the_inverse_of_encoding(seed, cells):
     options = AnswerOptions(cells=cells)
-    text = to_text(drawn(seed, options), options.digits)
+    text = to_text(drawn(seed, options), options)
     again = from_text(text, options)
-    assert to_text(again, options.digits) == text
+    assert to_text(again, options) == text
     np.testing.assert_array_equal(again.steps, drawn(seed, options).steps)
     assert len(text.encode()) <= options.longest
 
@@ -83,7 +84,7 @@ def test_a_tile_of_one_texture_has_100_percent(tmp_path, step):
     (export / "dataset/Made_1_1.json").write_text(json.dumps(value))
     (file,), _ = find_tiles(export)
     options = AnswerOptions(texture_step=step)
-    text = to_text(describe(read_tile(file, TerrainCheckOptions()), options), options.digits)
+    text = to_text(describe(read_tile(file, TerrainCheckOptions()), options), options)
     (share,) = from_text(text, options).textures.values()
     assert share <= 100
 
@@ -93,15 +94,15 @@ def test_the_longest_answer_is_as_long_as_said():
     full = np.ones((4, 4), bool)
     names = [f"{at:016}" for at in range(3)]
     ground = Ground(
-        low=-99_999,
-        high=-99_998,
+        low=-20_000,
+        high=20_000,
         steps=np.zeros((4, 4), int),
         textures=dict.fromkeys(names, 100),
         liquids=dict.fromkeys(names[:2], full),
         holes=full,
         objects={name: (99_999, [(0, 0)] * 5) for name in names[:2]},
     )
-    assert len(to_text(ground, options.digits)) == options.longest
+    assert len(to_text(ground, options)) == options.longest
 
 
 def test_the_slope_is_described(tile):
@@ -115,6 +116,24 @@ def test_the_slope_is_described(tile):
     np.testing.assert_allclose(np.diff(ground.heights(100), axis=0), 64, atol=step)
 
 
+@pytest.mark.parametrize(
+    ("scale", "low", "high", "clipped"),
+    [
+        (ScaleOptions(lowest=-60, highest=900, step=10), 40, 720, 0),
+        (ScaleOptions(lowest=100, highest=900, step=50), 100, 750, 2),  # two cells lie lower: 48 and 80
+        (ScaleOptions(lowest=0, highest=50), 48, 50, 63),
+        (ScaleOptions(lowest=1000, highest=2000, step=7), 1000, 1000, 64),
+    ],
+)
+def test_heights_beyond_the_scale_are_counted(tile, scale, low, high, clipped):
+    options = AnswerOptions(scale=scale)
+    ground = describe(tile, options)
+    assert (ground.low, ground.high) == (low, high)
+    assert beyond(tile, options) == clipped
+    again = from_text(to_text(ground, options), options)
+    np.testing.assert_array_equal(again.heights(100), ground.heights(100))
+
+
 def test_the_ground_is_rebuilt_from_its_description(tile):
     rebuilt = rebuild(describe(tile, OPTIONS).heights(OPTIONS.levels))
     inner = slice(48, -48)  # beyond the middles of the outermost cells nothing is known
@@ -125,12 +144,15 @@ def test_the_ground_is_rebuilt_from_its_description(tile):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"range":[1,2', "not valid JSON"),
+        ('{"lowest":[1,2', "not valid JSON"),
         ("[]", "no JSON object"),
-        ('{"range":[1,2]}', "not two heights such as .00012"),
-        ('{"range":["+00002","+00002"]}', "does not rise"),
-        ('{"range":["-00001","+00002"],"heights":["00"]}', "not 8 rows of 16 digits"),
-        ('{"range":["-00001","+00002"],"heights":' + json.dumps(["0" * 16] * 8) + ',"textures":{"a":101}}', "percent"),
+        ('{"lowest":20001}', "`lowest` is not 5 digits"),
+        ('{"lowest":"00002","rise":"+0002"}', "`rise` is not 5 digits"),
+        ('{"lowest":"20001","rise":"00002","heights":["00"]}', "not 8 rows of 16 digits"),
+        (
+            '{"lowest":"20001","rise":"00002","heights":' + json.dumps(["0" * 16] * 8) + ',"textures":{"a":101}}',
+            "percent",
+        ),
     ],
 )
 def test_what_is_no_answer_says_why(text, said):

@@ -246,4 +246,4 @@ def test_the_mesh_by_hand():
 def test_truth_is_thinned_to_a_grid(curated):
     case = cases(curated)[0]
     assert case.truth.shape == (33, 33) == thinned(np.zeros((257, 257))).shape
-    assert to_text(case.ground, 2) == case.record.messages[-1].text
+    assert to_text(case.ground, case.options) == case.record.messages[-1].text

@@ -2,13 +2,14 @@
 
 ::
 
-    {"heights":["0412233951606870",...],"range":["+00012","+00187"],"textures":{"grass01":60,"rock02":30},
+    {"heights":["0412233951606870",...],"lowest":"20012","rise":"00175","textures":{"grass01":60,"rock02":30},
      "liquids":{"water":["00000011",...]},"holes":[],"objects":{"pine02":[41,["04","15"]]}}
 
 ``heights`` has a text a row of cells, two digits a cell (one where there are at most ten levels), from 0 at the lowest
 to levels - 1 at the highest. They stand first, so that a digit's place in the answer alone tells its cell: small models
-learn that soon, and nothing else for long. ``range`` is that lowest and highest height in whole yards, with sign and
-zeros, so that each digit means one thing: of numbers of any length a model writes the commonest first digit.
+learn that soon, and nothing else for long. ``lowest`` is that lowest height, in steps of the options' scale from its
+lowest, and ``rise`` how many steps the highest lies above it, both with all digits, so that each means one thing: of
+numbers of any length a model writes the commonest first digit, and of two heights it writes ones that fall.
 ``textures`` are percent of the ground. ``liquids`` and ``holes`` have a digit a cell. Of objects the answer gives how
 many there are, and the cells (row and column, in digits to the base of 36) that hold most of them. How long the longest
 answer is follows from the options.
@@ -26,12 +27,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from scripts.lib.options.terrain import HIGHEST, LOWEST, MOST, YARDS, AnswerOptions
+from scripts.lib.options.terrain import MOST, AnswerOptions, ScaleOptions
 from scripts.terrain.geometry import CHUNKS, GRID
 from scripts.terrain.tile import Tile, stem
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-HEIGHT = re.compile(rf"[+-][0-9]{{{YARDS}}}")
 FOREIGN = re.compile(r"[^a-z0-9_.-]")
 
 
@@ -40,7 +40,7 @@ class Ground:
     """What an answer says of a tile.
 
     Attributes:
-        low, high: range of the cells' heights, whole yards.
+        low, high: range of the cells' heights in yards, on the scale; the same where the ground is level.
         steps: int [cells, cells], heights from 0 (low) to levels - 1 (high).
         textures: name to percent.
         liquids: type to bool [cells, cells].
@@ -68,9 +68,8 @@ class AnswerError(ValueError):
 def describe(tile: Tile, options: AnswerOptions) -> Ground:
     """What there is to say of a tile."""
     heights = cell_means(tile.field, options.cells)
-    low = int(np.clip(np.floor(heights.min()), LOWEST, HIGHEST - 1))
-    high = int(np.clip(np.ceil(heights.max()), low + 1, HIGHEST))
-    steps = np.rint((heights - low) / (high - low) * (options.levels - 1))
+    low, high = _on_scale(heights, options.scale)
+    steps = np.rint((heights - low) / max(high - low, 1) * (options.levels - 1))
     return Ground(
         low=low,
         high=high,
@@ -80,6 +79,20 @@ def describe(tile: Tile, options: AnswerOptions) -> Ground:
         holes=coarse(tile.holes, options.cells),
         objects=_objects(tile, options),
     )
+
+
+def _on_scale(heights: np.ndarray, scale: ScaleOptions) -> tuple[int, int]:
+    """The nearest heights of the scale, in yards, between which all heights lie that it can tell."""
+    low = np.floor((heights.min() - scale.lowest) / scale.step)
+    high = np.ceil((heights.max() - scale.lowest) / scale.step)
+    ends = np.clip([low, high], 0, scale.most).astype(int) * scale.step + scale.lowest
+    return int(ends[0]), int(ends[1])
+
+
+def beyond(tile: Tile, options: AnswerOptions) -> int:
+    """How many cells lie lower or higher than the scale can tell."""
+    heights, scale = cell_means(tile.field, options.cells), options.scale
+    return int(((heights < scale.lowest) | (heights > scale.lowest + scale.most * scale.step)).sum())
 
 
 def cell_means(field: np.ndarray, cells: int) -> np.ndarray:
@@ -155,11 +168,13 @@ def _fullest(counts: Counter[tuple[int, int]], most: int) -> list[tuple[int, int
     return sorted(sorted(counts, key=lambda cell: (-counts[cell], cell))[:most])
 
 
-def to_text(ground: Ground, digits: int) -> str:
-    """The answer, compact JSON, with so many digits for the height of a cell (`AnswerOptions.digits`)."""
+def to_text(ground: Ground, options: AnswerOptions) -> str:
+    """The answer, compact JSON."""
+    scale = options.scale
     form = {
-        "heights": ["".join(f"{step:0{digits}d}" for step in row) for row in ground.steps.tolist()],
-        "range": [to_yards(ground.low), to_yards(ground.high)],
+        "heights": ["".join(f"{step:0{options.digits}d}" for step in row) for row in ground.steps.tolist()],
+        "lowest": f"{(ground.low - scale.lowest) // scale.step:0{scale.digits}d}",
+        "rise": f"{(ground.high - ground.low) // scale.step:0{scale.digits}d}",
         "textures": ground.textures,
         "liquids": {name: _bits(mask) for name, mask in ground.liquids.items()},
         "holes": _bits(ground.holes) if ground.holes.any() else [],
@@ -169,11 +184,6 @@ def to_text(ground: Ground, digits: int) -> str:
         },
     }
     return orjson.dumps(form).decode()
-
-
-def to_yards(height: int) -> str:
-    """A height with its sign and all of its digits."""
-    return f"{height:+0{YARDS + 1}d}"
 
 
 def _bits(mask: np.ndarray) -> list[str]:
@@ -192,10 +202,10 @@ def from_text(text: str, options: AnswerOptions) -> Ground:
         raise AnswerError(f"not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise AnswerError("no JSON object")
-    low, high = _range(value.get("range"))
+    low = options.scale.lowest + _yards(value, "lowest", options.scale)
     return Ground(
         low=low,
-        high=high,
+        high=low + _yards(value, "rise", options.scale),
         steps=_steps(value.get("heights"), options),
         textures=_percent(value.get("textures")),
         liquids={name: _mask(rows, options.cells) for name, rows in _mapping(value, "liquids").items()},
@@ -204,14 +214,11 @@ def from_text(text: str, options: AnswerOptions) -> Ground:
     )
 
 
-def _range(value: Any) -> tuple[int, int]:
-    ends = value if isinstance(value, list) and len(value) == 2 else [None]
-    if not all(isinstance(end, str) and HEIGHT.fullmatch(end) for end in ends):
-        raise AnswerError(f"`range` is not two heights such as {to_yards(12)}")
-    low, high = map(int, ends)
-    if not LOWEST <= low < high <= HIGHEST:
-        raise AnswerError("`range` does not rise")
-    return low, high
+def _yards(value: Mapping[str, Any], key: str, scale: ScaleOptions) -> int:
+    text = value.get(key)
+    if not _texts([text], 1, scale.digits, "0123456789"):
+        raise AnswerError(f"`{key}` is not {scale.digits} digits")
+    return int(text) * scale.step
 
 
 def _steps(rows: Any, options: AnswerOptions) -> np.ndarray:

@@ -70,6 +70,8 @@ def main(args: argparse.Namespace) -> None:
     say(f"{args.output}: {len(rows)} tiles in, {len(copies)} copies, {len(gap)} in the gap; {counts}; no leakage")
     cells, yards = stats["answer"]["cells"], stats["answer"]["round_trip_yards"]
     say(f"{args.output}: answers of {cells} × {cells} cells rebuild the ground to {yards} yards")
+    if beyond := stats["answer"]["beyond_scale"]["cells"]:
+        say(f"{args.output}: {beyond} cells are lower or higher than terrain.ingest.answer.scale can tell; widen it")
 
 
 def shards_of(
@@ -213,7 +215,7 @@ def statistics(
     ingest: TerrainIngestOptions,
 ) -> Row:
     """What came in, what went out and why."""
-    errors = [row["round_trip_yards"] for row in kept.values()]
+    errors, clipped = ([row[key] for row in kept.values()] for key in ("round_trip_yards", "beyond_scale"))
     used = {name: row for name, row in kept.items() if row["map"] not in options.unseen}
     return {
         "rows_in": len(rows) + len({row["tile"] for row in faults} - rows.keys()),
@@ -234,6 +236,7 @@ def statistics(
             "longest_bytes": max(len(row["answer"]) for row in kept.values()),
             "round_trip_yards": round(float(np.sqrt(np.mean(np.square(errors)))), 3),
             "round_trip_yards_worst": max(errors),
+            "beyond_scale": {"cells": sum(clipped), "tiles": sum(map(bool, clipped))},
         },
     }
 

@@ -13,14 +13,14 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
-from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import inside, manifest, read_json, write_json
+from scripts.lib.cli import StageParser, load_params, run, say
+from scripts.lib.files import manifest, write_json
+from scripts.lib.listed import clear_listed, write_list
 from scripts.lib.options.terrain_generate import TerrainGenerateOptions
 from scripts.terrain.generator.tile import write_tile
 from scripts.terrain.generator.world import world_of
 from scripts.terrain.places import block
 
-FILES = "files.json"
 MANIFESTS = {"current": "manifest.json", "older": "ml_dataset_manifest.json"}
 
 
@@ -53,23 +53,11 @@ def paths_of(entry: dict[str, Any]) -> list[str]:
     return [entry[key] for key in single if entry[key]] + entry["shadow_map_paths"] + entry["alpha_mask_paths"]
 
 
-def clear(out: Path) -> None:
-    """Removes the files of an earlier run that ended; others stay."""
-    if not (out / FILES).is_file():
-        return
-    listed = read_json(out / FILES)
-    if not isinstance(listed, dict) or "options" not in listed:
-        raise UserError(f"{out / FILES}: not a file list of this command; choose another --out.")
-    (out / FILES).unlink()
-    for row in listed["files"]:
-        inside(out, row["name"]).unlink(missing_ok=True)
-
-
 def main(args: argparse.Namespace) -> None:
     """Makes the world and writes its tiles."""
     options = TerrainGenerateOptions.parse(load_params(args.params))
     cv2.setNumThreads(1)
-    clear(args.out)
+    clear_listed(args.out)
     world, entries = world_of(options.seed), []
     for x, y in tqdm(block(options.tiles), desc=options.map, unit="tile", disable=None):
         entries.append(write_tile(world, options, x, y, args.out))
@@ -84,7 +72,7 @@ def main(args: argparse.Namespace) -> None:
     write_json(args.out / MANIFESTS[options.layout], index)
     names = [MANIFESTS[options.layout], *(path for entry in entries for path in paths_of(entry))]
     files = manifest(args.out, names)
-    write_json(args.out / FILES, {"seed": options.seed, "options": options.model_dump(), "files": files})
+    write_list(args.out, options.seed, options.model_dump(), files)
     say(f"{args.out}: {len(entries)} tiles, {sum(row['bytes'] for row in files) / 1e6:.1f} MB")
 
 

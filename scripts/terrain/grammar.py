@@ -1,11 +1,11 @@
 """The form of an answer as a grammar, so that what a model writes can be read.
 
-In GBNF, the notation of llama.cpp's grammars. It holds everything but that a range rises and that no name stands twice.
+In GBNF, the notation of llama.cpp's grammars. It holds everything but that no name stands twice.
 """
 
 from __future__ import annotations
 
-from scripts.lib.options.terrain import MOST, YARDS, AnswerOptions
+from scripts.lib.options.terrain import MOST, AnswerOptions
 from scripts.terrain.answer import DIGITS
 
 NAME = r'"\"" [a-z0-9_.-]{1,%d} "\""'
@@ -17,10 +17,10 @@ def grammar(options: AnswerOptions) -> str:
     cells = options.cells
     rules = {
         "root": (
-            r'"{\"heights\":" heights ",\"range\":[" yards "," yards "],\"textures\":" textures ",\"liquids\":" liquids'
-            r' ",\"holes\":" holes ",\"objects\":" objects "}"'
+            r'"{\"heights\":" heights ",\"lowest\":" yards ",\"rise\":" yards ",\"textures\":" textures'
+            r' ",\"liquids\":" liquids ",\"holes\":" holes ",\"objects\":" objects "}"'
         ),
-        "yards": rf'"\"" [+-] [0-9]{{{YARDS}}} "\""',
+        "yards": rf'"\"" [0-9]{{{options.scale.digits}}} "\""',
         "heights": _list_of("steps", cells, cells),
         "steps": rf'"\"" step{{{cells}}} "\""',
         "step": _below(options.levels),

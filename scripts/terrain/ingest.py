@@ -22,7 +22,7 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
 from scripts.lib.options.terrain import TerrainCheckOptions, TerrainIngestOptions
 from scripts.lib.system import uncollected
-from scripts.terrain.answer import describe, rebuild, to_text
+from scripts.terrain.answer import beyond, describe, rebuild, to_text
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
 from scripts.terrain.pictures import difference_hash, read_picture, resized, write_heights, write_picture
 from scripts.terrain.places import shard_of
@@ -151,8 +151,9 @@ def encode_tile(tile: Tile, options: TerrainIngestOptions) -> dict[str, Any]:
         "y": tile.file.y,
         "worth": round(worth(has, options.worth), 4),
         "riches": has._asdict(),
-        "answer": to_text(ground, options.answer.digits),
+        "answer": to_text(ground, options.answer),
         "round_trip_yards": round(rms(rebuilt - tile.field), 4),
+        "beyond_scale": beyond(tile, options.answer),
     }
 
 

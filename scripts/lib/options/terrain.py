@@ -9,8 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from scripts.lib.options.strict import Options
 
-LOWEST, HIGHEST, MOST = -99_999, 99_999, 99_999  # yards, yards, objects of a kind: what an answer has room for
-YARDS = len(str(HIGHEST))  # digits
+MOST = 99_999  # objects of a kind: what an answer has room for
 
 
 class TerrainCheckOptions(Options):
@@ -77,6 +76,33 @@ class PickOptions(Options):
         return self
 
 
+class ScaleOptions(Options):
+    """The heights that an answer can tell: so many steps from the lowest, always with all digits."""
+
+    lowest: int = Field(default=-20_000, ge=-100_000, le=100_000)
+    """yards; cells below it are said to be as low, and counted"""
+    highest: int = Field(default=20_000, ge=-100_000, le=100_000)
+    """yards; cells above it are said to be as high, and counted"""
+    step: int = Field(default=1, ge=1)
+    """yards; a small model learns two digits far sooner than five"""
+
+    @property
+    def most(self) -> int:
+        """The steps from the lowest to the highest height."""
+        return (self.highest - self.lowest) // self.step
+
+    @property
+    def digits(self) -> int:
+        """Digits of a number of steps."""
+        return len(str(self.most))
+
+    @model_validator(mode="after")
+    def _rises(self) -> ScaleOptions:
+        if self.most < 1:
+            raise ValueError("highest must be at least a step above lowest")
+        return self
+
+
 class AnswerOptions(Options):
     """The compact answer: what a tile is reduced to. Its longest form is known from these numbers alone."""
 
@@ -84,6 +110,8 @@ class AnswerOptions(Options):
     """a side of the grid of heights, liquids and holes"""
     levels: int = Field(default=100, ge=10, le=100)
     """steps between the tile's lowest and highest cell: two digits a cell, one where there are ten"""
+    scale: ScaleOptions = ScaleOptions()
+    """of the tile's lowest cell, and of how far its highest rises above that"""
     liquids: int = Field(default=2, ge=0, le=4)
     """at most so many types of liquid, those that cover most"""
     textures: int = Field(default=4, ge=1, le=16)
@@ -107,8 +135,9 @@ class AnswerOptions(Options):
         """Bytes of the longest answer that the form allows: it never has more tokens than bytes."""
         mask = ["1" * self.cells] * self.cells
         form = {
-            "range": [str(LOWEST)] * 2,
             "heights": ["0" * self.digits * self.cells] * self.cells,
+            "lowest": "0" * self.scale.digits,
+            "rise": "0" * self.scale.digits,
             "textures": dict.fromkeys(self._names(self.textures), 100),
             "liquids": dict.fromkeys(self._names(self.liquids), mask),
             "holes": mask,
