@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny_models import save_tiny
 
 from scripts.lib.cli import UserError
+from scripts.lib.devices import pick_device
 from scripts.lib.files import sha256_file
 from scripts.lib.options.train import TrainOptions
 from scripts.lib.records import Record, text_message, write_records
@@ -27,6 +29,7 @@ PARAMS = {
     "lora": {"r": 4},
     "report_to": [],
     "device": "cpu",
+    "answer_dropout": 0.1,
 }
 
 
@@ -174,6 +177,33 @@ def test_killed_run_ends_with_the_same_bytes(kill, undisturbed, bases, data, tmp
     assert curves[0] == curves[1]
 
 
+def test_only_tokens_of_answers_are_hidden_and_only_in_training():
+    from scripts.model.trainer import AnswerTrainer, hide_answers
+
+    torch.manual_seed(0)
+    ids = torch.arange(4000).reshape(4, 1000)
+    labels = torch.where(torch.arange(1000) < 300, -100, ids)
+    seen = hide_answers(ids, labels, 0.25)
+    assert torch.equal(seen[:, :300], ids[:, :300])
+    changed = seen[:, 300:] != ids[:, 300:]
+    assert 0.2 < changed.float().mean() < 0.3
+    assert torch.isin(seen[:, 300:], ids[:, 300:]).all()  # in place of a token stands another of the answers
+
+    class Seen(torch.nn.Module):
+        """Keeps what it is asked to read, instead of predicting."""
+
+        config = SimpleNamespace(model_type="other")
+
+        def forward(self, input_ids, **_):
+            self.read = input_ids
+            return SimpleNamespace(logits=torch.zeros(*input_ids.shape, 4000))
+
+    model, trainer = Seen(), SimpleNamespace(answer_dropout=0.25, accelerator=SimpleNamespace(unwrap_model=lambda m: m))
+    for training in (True, False):
+        AnswerTrainer.compute_loss(trainer, model.train(training), {"input_ids": ids, "labels": labels})
+        assert torch.equal(model.read, ids) != training
+
+
 def test_identity_ignores_where_and_how_it_is_watched(undisturbed, bases, data, tmp_path):
     [identity] = [path.name for path in (undisturbed / "work").iterdir()]
     train(bases["llama"], data, tmp_path, {**PARAMS, "keep_checkpoints": 1, "max_steps": 6})
@@ -241,7 +271,7 @@ def test_long_records_are_set_aside_and_counted(bases, data, tmp_path):
 
 def test_device_that_is_not_there_is_named():
     with pytest.raises(UserError, match="device: cuda was asked for"):
-        engine.pick_device("cuda")
+        pick_device("cuda")
 
 
 @pytest.mark.parametrize(("in_hardware", "precision"), [(True, "bfloat16"), (False, "float32")])

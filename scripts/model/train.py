@@ -17,17 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
+from scripts.lib.devices import check_loggers, peak_memory, pick_device, versions
 from scripts.lib.files import atomic_path, digest, manifest, read_json, sha256_file, write_json, write_jsonl
 from scripts.lib.identity import code_fingerprint, run_identity
 from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
 from scripts.lib.records import read_records
-from scripts.lib.system import keep_memory, peak_resident_bytes
+from scripts.lib.system import keep_memory
 from scripts.model import engine
 from scripts.model.beginnings import ShareBeginnings
 from scripts.model.dataset import Audit, PadRight, load_examples
 from scripts.model.vision import eyes_of
 from scripts.model.weights import verify_base
 
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets")  # what computes the adapter
 CURVE_KEYS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
 
 
@@ -49,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
     keep_memory()
     options = TrainOptions.parse({**load_params(args.params), **load_params(args.watch)})
     base = verify_base(args.base)
-    device = engine.pick_device(options.device)
+    device = pick_device(options.device)
     engine.refuse_impossible(options, device)
     precision = engine.pick_precision(options, device)
     identity = run_identity(identity_parts(base, args.train, args.val, options, precision))
@@ -70,7 +72,7 @@ def main(args: argparse.Namespace) -> None:
         **result["facts"],
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_bytes": peak_memory(device),
-        "versions": versions(),
+        "versions": versions(PACKAGES),
     }
     publish(args.out, result["checkpoint"], base, loss_curve(result["history"]), metadata)
     say(f"{args.out / 'adapter'}: {result['facts']['steps']} steps, train loss {metadata['train_loss']:.4f}")
@@ -144,7 +146,7 @@ def make_trainer(
     from scripts.model import trainer as own
 
     quiet_libraries()
-    check_loggers(options)
+    check_loggers(options.report_to)
     tokenizer = engine.load_tokenizer(base)
     eyes = eyes_of(base)
     examples, audit = load_examples(train_file, tokenizer, options.max_tokens, eyes=eyes)
@@ -172,6 +174,7 @@ def make_trainer(
         data_collator=ShareBeginnings(pad) if shares else pad,
         callbacks=callbacks,
     )
+    trainer.answer_dropout = options.answer_dropout
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer, audits
 
@@ -190,19 +193,6 @@ def quiet_libraries() -> None:
 
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()
-
-
-def check_loggers(options: TrainOptions) -> None:
-    """Stops early where a logger that was asked for is not installed.
-
-    Raises:
-        UserError: names the logger and its package.
-    """
-    import importlib.util
-
-    for name in options.report_to:
-        if importlib.util.find_spec(name) is None:
-            raise UserError(f"train.report_to: {name} is not installed; pip install {name}, or take it off the list.")
 
 
 def prove_it_learnt(weights: Path) -> None:
@@ -239,23 +229,6 @@ def loss_curve(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The trainer's log rows without timings: one a step, one an evaluation."""
     rows = [row for row in history if {"loss", "eval_loss"} & row.keys()]
     return [{key: row[key] for key in CURVE_KEYS if key in row} for row in rows]
-
-
-def peak_memory(device: str) -> dict[str, int]:
-    """Peak resident memory of this process and, on CUDA, of the device, in bytes."""
-    import torch
-
-    peak = {"process": peak_resident_bytes()}
-    if device == "cuda":
-        peak["device"] = torch.cuda.max_memory_allocated()
-    return peak
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes the adapter."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("torch", "transformers", "peft", "accelerate", "datasets")}
 
 
 if __name__ == "__main__":

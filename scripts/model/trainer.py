@@ -30,10 +30,14 @@ class AnswerTrainer(Trainer):
     With a vocabulary of 49k the output layer is a fifth of SmolLM2-135M, and most tokens of a prompt need none of it.
     """
 
+    answer_dropout = 0.0
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Cross entropy summed over the supervised tokens, divided by their number in the whole (accumulated) batch."""
+        if model.training and self.answer_dropout:
+            inputs = {**inputs, "input_ids": hide_answers(inputs["input_ids"], inputs["labels"], self.answer_dropout)}
         labels = inputs["labels"][:, 1:]
         logits = answer_logits(self.accelerator.unwrap_model(model), inputs, labels != IGNORED)
         targets = labels[labels != IGNORED]
@@ -47,6 +51,19 @@ class AnswerTrainer(Trainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = self.compute_loss(model, inputs)
         return loss.detach(), None, None
+
+
+def hide_answers(ids: torch.Tensor, labels: torch.Tensor, share: float) -> torch.Tensor:
+    """``ids`` [batch, length] with such a share of the supervised tokens replaced by others that the batch supervises.
+
+    What is to be predicted stays; what comes before it is less to be relied on. The draw is of torch's global state,
+    which a checkpoint keeps.
+    """
+    answers = labels != IGNORED
+    hidden = answers & (torch.rand(ids.shape, device=ids.device) < share)
+    pool = ids[answers]
+    drawn = pool[torch.randint(len(pool), ids.shape, device=ids.device)]
+    return torch.where(hidden, drawn, ids)
 
 
 def shares_beginnings(model: Any) -> bool:

@@ -38,7 +38,8 @@ def see(model: Any, steps: int, bar: tqdm) -> None:
 
     dice, tower = np.random.default_rng(3), model.model.visual
     width = tower.config.out_hidden_size
-    heads = torch.nn.ModuleList(torch.nn.Linear(width, 4 + max(HEIGHTS) + COLUMNS) for _ in range(4))
+    handed = 1 + len(tower.config.deepstack_visual_indexes)  # features: the last ones, and those of earlier layers
+    heads = torch.nn.ModuleList(torch.nn.Linear(width, 4 + max(HEIGHTS) + COLUMNS) for _ in range(handed))
     optimizer = optimizer_of([*tower.parameters(), *heads.parameters()])
     model.train()
     for step in range(steps):
@@ -63,6 +64,7 @@ def seen(dice: np.random.Generator, rows: int) -> tuple[Any, Any]:
         picture = as_picture(values)[..., ::-1]
         known = np.concatenate([cell_means(heights)[..., None], cell_means(picture / 255)], axis=-1)
         pixels.append(patches_of(picture))
+        # Twice: heights and colours vary less than places do, and are what matters.
         truth.append(np.concatenate([2 * known.reshape(-1, 4), place], axis=1))
     return torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(truth)).float()
 

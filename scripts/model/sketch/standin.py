@@ -1,4 +1,4 @@
-"""The stand-in itself: a Qwen3-VL of a few million parameters with a small vocabulary, and how it is trained."""
+"""The stand-in itself: a Qwen3-VL of a few million parameters with a small vocabulary."""
 
 from __future__ import annotations
 
