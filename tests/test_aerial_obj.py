@@ -11,7 +11,8 @@ from aerial_fixtures import EAST, NORTH, box_obj, write
 
 from scripts.aerial import check
 from scripts.aerial.mesh import doubled_areas
-from scripts.aerial.meshes import class_of, find_meshes, load_mesh
+from scripts.aerial.mesh_files import find_meshes
+from scripts.aerial.meshes import class_of, load_mesh
 from scripts.aerial.obj import parse_obj
 from scripts.lib.cli import UserError
 from scripts.lib.options.aerial import AerialMeshOptions, ClassOptions

@@ -34,7 +34,7 @@ def session(tmp_path_factory):
     }
     line = ["--input", str(root / "mesh"), "--output", str(root / "out"), "--params", json.dumps(params)]
     sessions.main(sessions.parser().parse_args([*line, "--sessions", "1", "--frames", "4"]))
-    return next((root / "out").glob("drone_*"))
+    return next(each for each in (root / "out").glob("drone_*") if each.is_dir())  # its sums lie beside it
 
 
 def animate(session, out, **params):
@@ -63,6 +63,11 @@ def test_some_frames_as_video(session, tmp_path):
     animate(session, tmp_path / "a.mp4", size=80, every=2)
     film = cv2.VideoCapture(str(tmp_path / "a.mp4"))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 2
+
+
+def test_a_file_is_no_session(session, tmp_path):
+    with pytest.raises(UserError, match="no folder of a session"):
+        animate(session.with_name(f"{session.name}.json"), tmp_path / "a.gif")
 
 
 def test_a_cell_ahead_on_the_left_is_up_on_the_left():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from world_sessions import DATA, DT, SHAPE, grid_at, pose_json, write_session, write_sessions
+from world_sessions import BUILDING, DATA, DT, SHAPE, grid_at, pose_json, write_session, write_sessions
 
 from scripts.aerial.world import curate, poses, windows
 from scripts.aerial.world.dataset import load_dataset
@@ -91,10 +91,21 @@ def test_features_do_not_depend_on_where_the_city_stands():
     path = np.concatenate([first[None], poses.rollout(first, np.array([[1, 0, 0.5, 0.1, 0, 0.2]] * 3), DT)])
     far = path.copy()
     far[:, :3] += [-8234.5, -37036.25, 100]
-    np.testing.assert_allclose(poses.features(path, 0.4, DT), poses.features(far, 0.4, DT), atol=1e-4)
-    row = poses.features(path, 0.4, DT)[1]
+    np.testing.assert_allclose(poses.features(path, 0.4), poses.features(far, 0.4), atol=1e-4)
+    row = poses.features(path, 0.4)[1]
     np.testing.assert_allclose(row[:3], np.array([1, 0, 0.5]) / 0.4, atol=1e-5)
     np.testing.assert_allclose(Rotation.from_quat(row[3:7]).as_rotvec(), [0.1, 0, 0.2], atol=1e-5)
+    np.testing.assert_allclose(row[10:], [0.1, 0, 0.2], atol=1e-5)
+
+
+def test_recorded_velocities_cannot_tell_the_next_pose():
+    """Central differences do: with the last motion they give the next one exactly."""
+    first = poses.pose_from_json(pose_json((0, 0, 5), 0.2))
+    path = np.concatenate([first[None], poses.rollout(first, np.array([[1, 0, 0.5, 0.1, 0, 0.2]] * 3), DT)])
+    told = path.copy()
+    told[:, 7:] = np.random.default_rng(1).normal(size=(4, 6))
+    np.testing.assert_array_equal(poses.features(path, 0.4), poses.features(told, 0.4))
+    np.testing.assert_array_equal(poses.features(path, 0.4)[:3], poses.features(path[:3], 0.4))
 
 
 # --- the project's own layout, and what is wrong with it -------------------------------------------------------------
@@ -395,7 +406,7 @@ def test_times_become_numbers_with_room_for_what_is_missing():
 def test_a_session_written_by_hand_shows_boxes_where_they_stand(tmp_path):
     """The fixture itself: a box 3 m ahead of a vehicle that looks north."""
     grid = grid_at([[0, 3, 1.0, 2.0, 0, 0]], 0, np.array([0, 0, 5.0]), np.pi / 2)
-    cells = np.argwhere(grid == 2)
+    cells = np.argwhere(grid == BUILDING)
     assert cells.min(0).tolist() == [10, 7, 0]
     assert cells.max(0).tolist() == [11, 8, 1]
     write_session(tmp_path / "s", 1, (0, 0), 3)

@@ -11,11 +11,12 @@ from world_sessions import CLASSES, DATA, DT, GRID, MODEL, boxes_of, grid_at, po
 from scripts.aerial.world import poses
 from scripts.aerial.world.baselines import warp_to
 from scripts.aerial.world.model import losses, turns
+from scripts.aerial.world.model.join import evidence
 from scripts.aerial.world.model.pretrained import load_pretrained, our_name
 from scripts.aerial.world.model.quantizer import VectorQuantizer
 from scripts.aerial.world.model.transvqvae import TransVQVAE, freeze, part_of
 from scripts.aerial.world.model.vae import plane_sides
-from scripts.aerial.world.model.warp import carried, relative
+from scripts.aerial.world.model.warp import carried, past, relative, seen_from
 from scripts.aerial.world.objective import losses_of
 from scripts.lib.cli import UserError
 from scripts.lib.options.aerial_world import (
@@ -124,14 +125,45 @@ def test_positions_are_not_rounded_to_16_bits():
     """Under autocast a grid is carried to the same cells."""
     model, one = network().eval(), batch()
     one["steps"] = torch.rand(1, 9, 6) * torch.tensor([0.4, 0.4, 0.0, 0.0, 0.0, 0.05])
-    code_logits, last, seen = torch.zeros(1, 64, 64), one["grids"][:, 3], []
-    model.join.register_forward_hook(lambda module, given, said: seen.append(given[1:3]))
+    code_logits, history, seen = torch.zeros(1, 64, 64), (one["grids"][:, :4], one["motion"][:, :4], one["tilt"]), []
+    model.join.register_forward_hook(lambda module, given, said: seen.append(given[1]))
     for rough in (False, True):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=rough):
-            model.foresee(code_logits, last, one["steps"][:, 3:], one["tilt"], 5)
-    assert torch.equal(seen[0][0], seen[1][0])
-    assert torch.equal(seen[0][1], seen[1][1])
-    assert 0 < seen[0][1].float().mean() < 1
+            model.foresee(code_logits, history, one["steps"][:, 3:], 5)
+    assert torch.equal(seen[0], seen[1].float())
+    known = seen[0].unflatten(-1, (4, 4)).sum(-1)
+    assert known.max() == 1 and 0 < known.mean() < 1
+
+
+@pytest.mark.parametrize("anchor", ["level", "ego"])
+def test_each_history_frame_is_carried_as_if_it_were_the_last(anchor):
+    """From any frame on, one motion after the other leads to the same rotation and shift."""
+    draw = np.random.default_rng(4)
+    first = poses.pose_from_json(pose_json((5, -3, 20), 0.4))
+    steps = np.concatenate([draw.uniform(-2, 2, (9, 3)), draw.uniform(-0.4, 0.4, (9, 3))], 1)
+    path = np.concatenate([first[None], poses.rollout(first, steps, DT)])
+    grid = WorldGridOptions(**GRID, anchor=anchor)
+    motion = torch.tensor(poses.features(path[:4], grid.voxel[0]))[None]
+    tilt = torch.tensor(poses.tilt(path[3]))[None]
+    turns_after, places_after = turns.composed(torch.tensor(poses.motions(path[3:]), dtype=torch.float32)[None], tilt)
+    found = seen_from(turns_after[:, -1], places_after[:, -1], *past(motion, tilt, grid), grid)
+    for at in range(4):
+        on = torch.tensor(poses.motions(path[at:]), dtype=torch.float32)[None]
+        rotation, shift = relative(on, torch.tensor(poses.tilt(path[at]))[None], grid)
+        torch.testing.assert_close(found[0][:, at], rotation[:, -1], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found[1][:, at], shift[:, -1], atol=1e-4, rtol=1e-4)
+
+
+def test_evidence_is_the_share_of_a_cell_that_each_frame_shows_as_a_class():
+    """Half a cell ahead: of a wall one cell thick each of two cells shows half."""
+    grids = torch.zeros(1, 2, 16, 16, 8, dtype=torch.uint8)
+    grids[0, 1, 10] = 3
+    grid = WorldGridOptions(**GRID)
+    shift = torch.tensor([[[0.0, 0, 0], [0.5, 0, 0]]])
+    found = evidence(grids, torch.eye(3).repeat(1, 2, 1, 1), shift, grid, 0, 4).unflatten(-1, (2, 4))
+    assert found[0, :, 4, 4, 1, 3].tolist() == [0.5 if at in (9, 10) else 0 for at in range(16)]
+    assert found[0, :, 4, 4, 1].sum(-1).tolist() == [1.0] * 15 + [0.5]  # the last cell reaches beyond its edge
+    assert (found[..., 0, 0] == 1).all()
 
 
 # --- losses ----------------------------------------------------------------------------------------------------------
@@ -272,6 +304,20 @@ def test_a_rollout_knows_the_history_alone_and_its_first_frame_is_what_teaching_
         taught = model("transformer", **{**one, "steps": steps})["logits"]
     assert told.logits.shape == (1, 6, 16, 16, 8, 4)
     torch.testing.assert_close(told.logits[:, 0], taught[:, 0], atol=1e-4, rtol=1e-4)
+
+
+def test_recomputing_on_the_way_back_gives_the_same_gradients():
+    found = []
+    for again in (False, True):
+        model = network().train()
+        model.recompute = again
+        freeze(model, {"vae"})
+        parts, _ = losses_of(model, "transformer", batch(2), DATA_OPTIONS, WorldTrainOptions())
+        sum(parts.values()).backward()
+        found.append({name: one.grad for name, one in model.named_parameters() if one.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name, one in found[0].items():
+        torch.testing.assert_close(one, found[1][name])
 
 
 @pytest.mark.parametrize(("dof", "fixed"), [(3, [2, 3, 4]), (4, [3, 4]), (6, [])])

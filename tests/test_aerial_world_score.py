@@ -121,10 +121,23 @@ def test_baselines_on_a_world_of_which_a_person_knows_the_future():
         assert set(wall.tolist()) == {10 - (at + 1)}
         assert (said["ego_warped"].grids[at, 16 - (at + 1) :] == 0).all()  # not seen yet: free
     assert np.array_equal(said["ego_warped"].grids, said["ego_warped_true"].grids)
+    assert np.array_equal(said["history_warped"].grids, said["ego_warped"].grids)  # nothing before saw further
     assert set(np.unique(said["ground_only"].grids)) == {0, 1}
     np.testing.assert_allclose(said["constant_velocity"].poses[:, 0], range(4, 10))
     np.testing.assert_allclose(said["copy_last"].poses[:, 0], 3)
     assert said["constant_velocity"].grids is None
+
+
+def test_what_the_last_grid_does_not_reach_is_taken_from_the_grids_before_it():
+    """A vehicle that backs off sees less behind itself than it did; what lay there it has shown before."""
+    options = WorldDataOptions.parse(DATA)
+    grids = np.zeros((4, 16, 16, 8), np.uint8)
+    grids[0, 15] = 3
+    path = np.stack([poses.pose_from_json(pose_json((at, 0, 5), 0)) for at in (3, 2, 1, 0)])
+    back = np.stack([poses.pose_from_json(pose_json((at, 0, 5), 0)) for at in (1, 2, 3)])
+    said = baselines.fill_from_before(grids, np.concatenate([path, back]), options)
+    assert (said[2, 15] == 3).all()  # where the first frame stood
+    assert (said[1, 15] == 0).all() and (said[:, :15] == 0).all()
 
 
 def test_a_cell_is_occupied_from_the_threshold_on_by_its_likeliest_class():
@@ -163,7 +176,15 @@ def test_metrics_have_the_shape_that_page_and_gate_read(world):
     metrics = read_json(world / "reports/metrics.json")
     assert (metrics["system"], metrics["run"], metrics["scope"]) == ("aerial", "world", "road")
     assert set(metrics["variants"]) == {"torch", "f32", "int8"}
-    names = {"copy_last", "ego_warped", "ego_warped_true", "ground_only", "constant_velocity", "shuffled"}
+    names = {
+        "copy_last",
+        "ego_warped",
+        "history_warped",
+        "ego_warped_true",
+        "ground_only",
+        "constant_velocity",
+        "shuffled",
+    }
     assert set(metrics["baselines"]) == names
     row = metrics["variants"]["torch"]
     for stem in (*counts.OCCUPANCY, *counts.MEANS, *counts.POSES):
@@ -253,7 +274,7 @@ def test_a_graph_that_says_something_else_stops_the_export(world, tmp_path, monk
     monkeypatch.setattr(export, "onnx_runner", off)
     arguments = ["--input", world / "sessions", "--test", world / "data/test.jsonl", "--model", world / "models/model"]
     with pytest.raises(UserError, match="does not say what PyTorch says"):
-        run(export, *arguments, "--out", tmp_path, "--params", '{"windows": 1, "int8": false}')
+        run(export, *arguments, "--out", tmp_path, "--params", '{"windows": 1}')
     assert read_json(tmp_path / "certificate.json")["passed"] is False
 
 

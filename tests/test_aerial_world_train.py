@@ -139,6 +139,12 @@ KILLS = {
         "loop.Stage.one_step = lambda self, *a: die() if self.global_step == 7 else one_step(self, *a)",
         "transformer, epoch 1",
     ),
+    "in an epoch that is saved on the way": (
+        "import sys\n"
+        "sys.argv += ['--watch', '{\"save_minutes\": 0}']\n"
+        "loop.Stage.one_step = lambda self, *a: die() if self.global_step == 2 else one_step(self, *a)",
+        "vae, epoch 0",
+    ),
     "before publishing": ("stage.publish = lambda *a: die()", "transformer, epoch 2"),
 }
 
@@ -164,6 +170,13 @@ def test_resuming_from_a_file_goes_on_where_it_was_saved(undisturbed, data, tmp_
     weights = [sha256_file(out / "run/model/model.safetensors") for out in (tmp_path, undisturbed)]
     assert weights[0] == weights[1]
     assert [path.name for path in (tmp_path / "work").iterdir()] != [work.name]
+
+
+def test_resuming_from_the_end_of_a_stage_goes_on_with_the_next(undisturbed, data, tmp_path):
+    [work] = (undisturbed / "work").iterdir()
+    train(data, tmp_path, PARAMS, "--resume", work / "vae-epoch-002.pt")
+    assert metadata(tmp_path)["resumed_from"] == "vae, epoch 2"
+    assert metadata(tmp_path)["best_epoch"]["stage"] == "transformer"
 
 
 def test_evaluate_only_prints_a_loss_and_writes_nothing(undisturbed, data, capsys):

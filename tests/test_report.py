@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -11,7 +12,7 @@ import pytest
 from scripts import report
 from scripts.lib.cli import UserError
 from scripts.packaging.evidence import Group, count_groups, number, size
-from scripts.report_parts import svg
+from scripts.report_parts import horizons, svg
 from tests.package_fixtures import NASTY, STATS, make_run, write_json
 
 BLOCKS = (
@@ -221,3 +222,61 @@ def root_without(folder):
     for path in (*folder.glob("loop*.json"), *folder.glob("episode*.jpg")):
         path.unlink()
     return folder.parents[2]
+
+
+def world_metrics():
+    """Two frames ahead; the model is above what is carried along at the first alone."""
+
+    def row(first, second):
+        scores = {"iou_no_ground": first, "iou_no_ground_1": first, "iou_no_ground_2": second}
+        return {
+            name: {"value": value, "low": value - 0.05, "high": value + 0.05, "n": 8} for name, value in scores.items()
+        }
+
+    return {
+        "system": "aerial",
+        "run": "world",
+        "scope": "learning",
+        "cases": 8,
+        "groups": 4,
+        "confidence": 0.95,
+        "variants": {"torch": row(0.61, 0.42), "f32": row(0.6, 0.41)},
+        "baselines": {"ego_warped": row(0.5, 0.45), "ego_warped_true": row(0.9, 0.88), "shuffled": row(0.1, 0.1)},
+        "variant_words": {"f32": f"ONNX in 32 bits {NASTY}"},
+        "oracles": ["ego_warped_true"],
+        "horizons": [{"frame": 1, "seconds": 0.5}, {"frame": 2, "seconds": 1.0}],
+        "beats": {"ego_warped": [1]},
+        "paired": [
+            {"metric": "iou_no_ground_1", "against": "ego_warped", "value": 0.11, "low": 0.02, "high": 0.2},
+            {"metric": "iou_no_ground_2", "against": "ego_warped", "value": -0.03, "low": -0.1, "high": 0.04},
+        ],
+    }
+
+
+def test_a_world_s_page_tells_how_far_ahead_it_sees_and_no_oracle_is_its_rival(tmp_path):
+    place = tmp_path / "reports/aerial/world"
+    write_json(place / "metrics.json", world_metrics())
+    write_json(place / "gate.json", {"passed": True, "variant": "f32", "why": "", "metric": "iou_no_ground"})
+    curve = [{"step": at, "stage": stage, "loss": 2.0 / at} for stage in ("vae", "transformer") for at in (1, 2)]
+    (tmp_path / "models/aerial/world/training").mkdir(parents=True)
+    lines = "".join(json.dumps(row) + "\n" for row in curve)
+    (tmp_path / "models/aerial/world/training/loss.jsonl").write_text(lines)
+    out = tmp_path / "index.html"
+    report.main(report.parser().parse_args(["--run", str(place), "--out", str(out)]))
+    page = out.read_text()
+    Elements(page)
+    assert NASTY not in page
+    assert "How far ahead?" in page and "ego warped: the model is above it at frames 1, clearly" in page
+    assert "model − ego warped" in page and "-0.100 to +0.040" in page
+    assert "best baseline 0.50 (ego_warped)" in page
+    assert "4 squares of ground" in page
+    assert "Second stage: what comes next" in page
+    assert "What does it say?" not in page and "tokens/s" not in page
+    assert 'title="">iou no ground 2' not in page  # horizons have a table of their own
+
+
+def test_labels_at_the_ends_of_lines_stand_apart():
+    assert horizons.apart([10.0, 100.0]) == [10.0, 100.0]
+    found = horizons.apart([50.0, 52.0, 53.0, 200.0])
+    assert all(two - one > svg.LINE - 1e-9 for one, two in itertools.pairwise(found))
+    assert found[1] == pytest.approx(155 / 3)

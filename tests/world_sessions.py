@@ -9,7 +9,8 @@ import numpy as np
 
 SHAPE = (16, 16, 8)
 GRID = {"range": [-8, -8, 0, 8, 8, 8], "voxel": [1, 1, 1]}
-CLASSES = {"names": ["free", "ground", "building", "vegetation"]}
+CLASSES = {"names": ["free", "ground", "tree", "building"]}
+BUILDING = 3
 DT = 0.5
 DATA = {
     "grid": GRID,
@@ -65,7 +66,7 @@ def grid_at(boxes, seconds, position, yaw, shape=SHAPE):
     grid = np.zeros(shape, np.uint8)
     for bx, by, half, height, vx, vy in boxes:
         inside = (np.abs(wx - bx - vx * seconds) <= half) & (np.abs(wy - by - vy * seconds) <= half)
-        grid[inside[..., None] & (z < height)] = 2
+        grid[inside[..., None] & (z < height)] = BUILDING
     grid[..., 0][grid[..., 0] == 0] = 1
     return grid
 

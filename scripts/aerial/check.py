@@ -2,7 +2,8 @@
 
 Tells extent, triangles by class, degenerate triangles, units and axes that look wrong, and files that lie apart from
 the others or from the poses. Exit code 0: every file can be used. 1: something is set aside or looks wrong; each told
-with file, line and what to do. 2: there is nothing to check.
+with file, line and what to do. 2: there is nothing to check. With --out the rows become a file, with every mesh's hash,
+and only a city of which nothing can be used is an error: what is wrong with a face or a file is told there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import numpy as np
 import orjson
 
 from scripts.aerial.mesh import Fault, Mesh, closed_shells, doubled_areas
-from scripts.aerial.meshes import Read, find_meshes, read_meshes
+from scripts.aerial.mesh_files import find_meshes, street_files
+from scripts.aerial.meshes import Read, read_meshes
 from scripts.aerial.poses import Pose, read_poses
-from scripts.lib.cli import StageParser, load_params, run, say
+from scripts.lib.cli import StageParser, UserError, load_params, run, say
+from scripts.lib.files import sha256_file, write_json
 from scripts.lib.options.aerial import AerialMeshOptions
 
 SHOWN = 20
@@ -43,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("paths", nargs="+", type=Path, help="OBJ files, or folders of them")
     result.add_argument("--poses", type=Path, help="a session, its folder of poses, or JSON lines: are they near?")
     result.add_argument("--json", action="store_true", help="one JSON line a file on stdout")
+    result.add_argument("--out", type=Path, help="write the rows as a JSON file, too")
     return result
 
 
@@ -53,12 +57,29 @@ def main(args: argparse.Namespace) -> int:
     poses, pose_faults = read_poses(args.poses) if args.poses else ([], [])
     reports = [Report(read, file_faults(read)) for read in read_meshes(files, options)]
     apart = [*pose_faults, *lonely(reports), *far_from(reports, poses)]
+    rows = []
     for report in reports:
         own = [*report.faults, *(fault for fault in apart if fault.file == report.read.path.as_posix())]
-        write_row(json_row(report.read, own, options), args.json)
+        rows.append(json_row(report.read, own, options))
+        write_row(rows[-1], args.json)
     if not args.json:
         print_summary(reports, apart, options)
+    if args.out:
+        write_report(args.out, rows, street_files(args.paths))
+        return 0
     return int(any(report.faults for report in reports) or bool(apart))
+
+
+def write_report(out: Path, rows: Sequence[dict[str, Any]], streets: Sequence[Path]) -> None:
+    """Rows and hashes as a file.
+
+    Raises:
+        UserError: no file can be used.
+    """
+    if not any(row["usable"] for row in rows):
+        raise UserError(f"{rows[0]['file']}: no triangle in it or {len(rows) - 1} more files; export the city again.")
+    meshes = [row | {"sha256": sha256_file(Path(row["file"]))} for row in rows]
+    write_json(out, {"meshes": meshes, "streets": {file.as_posix(): sha256_file(file) for file in streets}})
 
 
 def file_faults(read: Read) -> list[Fault]:

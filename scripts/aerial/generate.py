@@ -16,11 +16,10 @@ from scripts.aerial.generator.ground import centre_lines, ground_of
 from scripts.aerial.generator.plan import Plan, plan_of
 from scripts.aerial.generator.shells import Shell
 from scripts.aerial.generator.trees import trees_of
-from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import inside, manifest, read_json, write_json, write_text
+from scripts.lib.cli import StageParser, load_params, run, say
+from scripts.lib.files import manifest, write_json, write_text
+from scripts.lib.listed import clear_listed, write_list
 from scripts.lib.options.aerial import AerialGenerateOptions
-
-FILES = "files.json"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,10 +32,10 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Draws the plan, builds on it and writes."""
     options = AerialGenerateOptions.parse(load_params(args.params))
-    clear(args.out)
+    clear_listed(args.out)
     faces = write_city(args.out, plan_of(options))
     files = manifest(args.out, [*faces, f"{options.name}_streets.json"])
-    write_json(args.out / FILES, {"seed": options.seed, "options": options.model_dump(), "files": files})
+    write_list(args.out, options.seed, options.model_dump(), files)
     said = ", ".join(f"{count} faces in {name}" for name, count in faces.items())
     say(f"{args.out}: {said}, {sum(row['bytes'] for row in files) / 1e6:.1f} MB")
 
@@ -77,18 +76,6 @@ def face_lines(faces: Iterable[list[int]], start: int) -> Iterator[str]:
     """``f`` lines of faces whose first vertex has the number ``start``."""
     for face in faces:
         yield "f " + " ".join(str(corner + start) for corner in face)
-
-
-def clear(out: Path) -> None:
-    """Removes the files of an earlier run that ended; others stay."""
-    if not (out / FILES).is_file():
-        return
-    listed = read_json(out / FILES)
-    if not isinstance(listed, dict) or "options" not in listed:
-        raise UserError(f"{out / FILES}: not a file list of this command; choose another --out.")
-    (out / FILES).unlink()
-    for row in listed["files"]:
-        inside(out, row["name"]).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from scripts.aerial.mesh import Fault, Mesh, joined
+from scripts.aerial.mesh_files import find_meshes
 from scripts.aerial.obj import Classify, ObjFile, read_obj
 from scripts.lib.cli import UserError, say
 from scripts.lib.options.aerial import AerialMeshOptions
-
-SUFFIX = ".obj"
 
 
 class Read(NamedTuple):
@@ -25,33 +24,6 @@ class Read(NamedTuple):
 
     path: Path
     found: ObjFile
-
-
-def find_meshes(paths: Sequence[Path]) -> list[Path]:
-    """OBJ files among ``paths`` and below them, each once, in the order of the paths, sorted inside a folder.
-
-    Hidden files are none. Archives are unpacked by `scripts.aerial.fetch`.
-
-    Raises:
-        UserError: a path is not there, or holds no mesh.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() == SUFFIX and file.is_file()]
-            files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
-            if not files:
-                raise UserError(f"{path}: holds no OBJ file; check the folder, or unpack the archive in it first.")
-            found += files
-        elif path.is_file():
-            if path.suffix.lower() == ".zip":
-                raise UserError(f"{path}: an archive; first `python -m scripts.aerial.fetch {path} --out DIR`.")
-            if path.suffix.lower() != SUFFIX:
-                raise UserError(f"{path}: not an OBJ file; name OBJ files, or folders of them.")
-            found.append(path)
-        else:
-            raise UserError(f"{path}: no such file or folder; check the path of the mesh.")
-    return list(dict.fromkeys(found))
 
 
 def classifier(options: AerialMeshOptions, file: Path) -> Classify:

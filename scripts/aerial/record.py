@@ -15,7 +15,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +30,17 @@ from scripts.aerial.paths.streets import Streets
 from scripts.aerial.picture import camera_of, class_colours, photograph
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
+from scripts.aerial.session_names import Session
 from scripts.aerial.voxelize import frame_file, write_frame
 from scripts.aerial.voxels import Frame, occupancy, solid_numbers
 from scripts.lib.cli import UserError
 from scripts.lib.files import digest, manifest, write_json
+from scripts.lib.identity import code_fingerprint
 from scripts.lib.options.aerial import AerialMeshOptions, AerialVoxelOptions
 from scripts.lib.options.aerial_sessions import AerialSessionOptions
 from scripts.lib.options.strict import Options
 
 MANIFEST, PARTS = "session.json", ".parts"
-YEAR = 365 * 24 * 60  # minutes
 
 
 class SessionsOptions(Options):
@@ -66,38 +66,12 @@ class City:
     faults: list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Session:
-    """One session to record."""
-
-    number: int
-    kind: str
-    name: str
-
-    @property
-    def vehicle(self) -> str:
-        """drone or rover."""
-        return "rover" if self.kind == "rover" else "drone"
-
-
-def sessions_of(options: AerialSessionOptions) -> list[Session]:
-    """All sessions; their names' times come from the seed's own clock, one session after the other."""
-    minutes = int(np.random.default_rng(options.seed).integers(20 * YEAR))
-    clock = datetime(2000, 1, 1) + timedelta(minutes=minutes)
-    lasts = timedelta(seconds=int(np.ceil(options.frames * options.dt)) + 60)
-    found = []
-    for number in range(options.sessions):
-        kind = options.kinds[number % len(options.kinds)]
-        vehicle = "rover" if kind == "rover" else "drone"
-        found.append(Session(number, kind, f"{vehicle}_{clock + number * lasts:%Y%m%d_%H%M%S}"))
-    return found
-
-
 def identity_of(session: Session, city: City, options: SessionsOptions) -> str:
-    """What makes a session what it is; not how many others there are."""
+    """What makes a session what it is, code that records it included; not how many others there are."""
     own = options.sessions.model_dump(mode="json", exclude={"sessions", "kinds", "tries"})
     rest = {"mesh": options.mesh.model_dump(mode="json"), "voxels": options.voxels.model_dump(mode="json")}
-    return digest({"city": city.content, "session": vars(session), "options": own, **rest})
+    code = code_fingerprint("scripts.aerial.record")
+    return digest({"city": city.content, "session": vars(session), "options": own, "code": code, **rest})
 
 
 def record(

@@ -1,8 +1,9 @@
 """Records a drone and a rover in a city: sessions of occupancy, poses, lidar and images.
 
 Each session is a folder that appears when it is whole, with `session.json`: options, counts, every file's name, size
-and hash. `sessions.json` beside them comes last. The same seed, meshes and options give the same bytes, on any number
-of processes. What a run that was killed had finished is kept.
+and hash. A copy of that manifest beside the folder, `<session>.json`, stands for the session in the workflow.
+`sessions.json` beside them comes last. The same seed, meshes and options give the same bytes, on any number of
+processes. What a run that was killed had finished is kept.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
-from scripts.aerial.meshes import find_meshes, load_mesh
-from scripts.aerial.paths.streets import read_streets, street_files
-from scripts.aerial.record import MANIFEST, PARTS, City, Session, SessionsOptions, identity_of, record, sessions_of
+from scripts.aerial.mesh_files import find_meshes, street_files
+from scripts.aerial.meshes import load_mesh
+from scripts.aerial.paths.streets import read_streets
+from scripts.aerial.record import MANIFEST, PARTS, City, SessionsOptions, identity_of, record
 from scripts.aerial.scene import scene_of
+from scripts.aerial.session_names import Session, sessions_of
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import digest, read_json, sha256_file, write_json
+from scripts.lib.files import digest, read_json, sha256_file, write_json, write_text
 from scripts.lib.workers import Workers
 
 LISTED = "sessions.json"
@@ -104,11 +107,18 @@ def clear(out: Path, wanted: list[Session], city: City, options: SessionsOptions
         if (out / name).exists() and not (out / name / MANIFEST).is_file():
             raise UserError(f"{out / name}: not a session of this command; choose another --output, or move it away.")
     (out / LISTED).unlink(missing_ok=True)
+    for file in out.glob(f"*/{MANIFEST}"):
+        beside(file.parent).unlink(missing_ok=True)
     stale = [file.parent for file in sorted(out.glob(f"*/{MANIFEST}")) if not sound(file, named)]
     for folder in stale:
         shutil.rmtree(folder)
     if stale:
         say(f"{out}: removed {len(stale)} sessions of another seed, mesh or options, or not whole: {stale[0].name} ...")
+
+
+def beside(folder: Path) -> Path:
+    """The copy of a session's manifest that lies beside its folder."""
+    return folder.with_name(f"{folder.name}.json")
 
 
 def sound(file: Path, named: dict[str, str]) -> bool:
@@ -128,6 +138,7 @@ def finish(out: Path, wanted: list[Session], options: SessionsOptions) -> None:
     for session in wanted:
         file = out / session.name / MANIFEST
         rows.append({**vars(session), "counts": read_json(file)["counts"], "sha256": sha256_file(file)})
+        write_text(beside(file.parent), file.read_text(encoding="utf-8"))
     write_json(out / LISTED, {"options": options.model_dump(mode="json"), "sessions": rows})
     frames = sum(row["counts"]["frames"] for row in rows)
     empty = sum(row["counts"]["without_built"] for row in rows)

@@ -79,6 +79,8 @@ def look_of(session: Path, size: int) -> Look:
     Raises:
         UserError: there is none, or it does not tell the classes and the grid.
     """
+    if not session.is_dir():
+        raise UserError(f"{session}: no folder of a session; name one that holds a {MANIFEST}.")
     told = read_json(session / MANIFEST)
     try:
         classes = {int(number): str(name) for name, number in told["classes"].items() if number}

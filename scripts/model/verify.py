@@ -3,51 +3,33 @@
     python -m scripts.model.verify dist/dnd/dm
 
 Exit code 0 when all holds, 1 when something does not, 2 when the folder is no package. An altered model file is
-not loaded: the replay is skipped unless the sums hold.
+not loaded: the replay is skipped unless the sums hold. A package of a world model is `scripts.aerial.world.replay`'s.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from scripts.lib.cli import StageParser, UserError, run, say
-from scripts.lib.files import write_json
+from scripts.lib.cli import UserError, run
 from scripts.packaging import smoke
-from scripts.packaging.sums import Problem, check_sums, read_sums
+from scripts.packaging.verification import Verdict, verify, verify_parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    stage = StageParser(__doc__, params=False)
-    stage.add_argument("package", type=Path, help="a folder such as dist/dnd/dm")
-    stage.add_argument("--sums-only", action="store_true", help="do not load the model")
-    stage.add_argument("--out", type=Path, help="also write the result as JSON")
-    return stage
+    return verify_parser(__doc__, "dist/dnd/dm")
 
 
 def main(args: argparse.Namespace) -> int:
     """Checks sums, replays the transcript, says what was found."""
-    problems = check_sums(args.package)
-    for problem in problems:
-        print(f"{problem.kind}: {problem.name}: {problem.detail}")
-    if not problems:
-        print(f"{args.package}: {len(read_sums(args.package))} files, all as published")
-    verdicts = [] if problems or args.sums_only else replayed(args.package)
-    for verdict in verdicts:
-        print(f"{verdict.outcome}: {verdict.id}: {verdict.detail}")
-    if problems and not args.sums_only:
-        say("the transcript is not replayed: files that are not as published are not loaded.")
-    result = summary(problems, verdicts)
-    print("verified" if result["passed"] else "NOT verified")
-    if args.out:
-        write_json(args.out, result)
-    return 0 if result["passed"] else 1
+    return verify(args, replayed)
 
 
-def replayed(package: Path) -> list[smoke.Verdict]:
+def replayed(package: Path) -> list[Verdict]:
     """The transcript's prompts, answered again by the shipped model."""
+    if (package / "example.npz").is_file():
+        raise UserError(f"{package}: a world model; check it with `python -m scripts.aerial.world.replay {package}`.")
     transcript = smoke.read_transcript(package)
     try:
         with smoke.open_engine(package, transcript) as engine:
@@ -55,15 +37,6 @@ def replayed(package: Path) -> list[smoke.Verdict]:
     except ImportError as error:
         missing = f"{error.name or 'a package'} is not installed"
         raise UserError(f"{missing}; run `make setup`, or check the files alone with --sums-only.") from error
-
-
-def summary(problems: list[Problem], verdicts: list[smoke.Verdict]) -> dict[str, Any]:
-    """The result as JSON."""
-    return {
-        "passed": not problems and all(verdict.outcome != "differs" for verdict in verdicts),
-        "files": [vars(problem) for problem in problems],
-        "replay": [vars(verdict) for verdict in verdicts],
-    }
 
 
 if __name__ == "__main__":

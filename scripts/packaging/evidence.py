@@ -67,8 +67,9 @@ def score_rows(metrics: dict[str, Any], shipped: str = "") -> list[Row]:
     """Variants first, then baselines, in the order in which they were written."""
     rows = []
     for kind, known in (("variant", VARIANT_WORDS), ("baseline", BASELINE_WORDS)):
+        own = metrics.get(f"{kind}_words", {})
         for name, scores in metrics.get(f"{kind}s", {}).items():
-            words = known.get(name, f"GGUF quantised to {name}" if kind == "variant" else "")
+            words = own.get(name) or known.get(name, f"GGUF quantised to {name}" if kind == "variant" else "")
             rows.append(Row(name, kind, words, scores or {}, kind == "variant" and name == shipped))
     return rows
 

@@ -11,7 +11,6 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +20,7 @@ from scripts.lib.chat import expand
 from scripts.lib.cli import UserError
 from scripts.lib.files import inside, read_json
 from scripts.model.vision import beside
+from scripts.packaging.verification import Verdict
 
 NAME = "test_results.json"
 PICTURES = "smoke"  # the folder of the pictures that its prompts show
@@ -222,15 +222,6 @@ def read_transcript(folder: Path) -> Transcript:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UserError(f"{folder / NAME}: {where}: {first['msg']}; get the package again.") from error
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How one replayed answer compares: same, near (parted at a near tie) or differs."""
-
-    id: str
-    outcome: str
-    detail: str
 
 
 def replay(engine: Engine, transcript: Transcript, folder: Path) -> list[Verdict]:

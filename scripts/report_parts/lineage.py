@@ -32,6 +32,8 @@ class Stage:
 
 def stages(paths: RunPaths) -> list[Stage]:
     """The road from base model and raw data to the package."""
+    if paths.is_world:
+        return world_stages(paths)
     gguf, merged = paths.models / "gguf", paths.models / "merged"
     quants = [file for file in files_in(gguf, "model-*.gguf") if file.name != "model-f16.gguf"]
     curated = [paths.curated / f"{split}.jsonl" for split in ("train", "val", "test")]
@@ -68,6 +70,26 @@ def stages(paths: RunPaths) -> list[Stage]:
             files_in(paths.dist, "**/*"), False),
     ]  # fmt: skip
     return rows
+
+
+def world_stages(paths: RunPaths) -> list[Stage]:
+    """The road of a world model from recorded sessions to the package."""
+    curated = [paths.curated / f"{split}.jsonl" for split in ("train", "val", "test")]
+    exported, reports = paths.certificate.parent, paths.reports
+    rows = [
+        ("curate", "cuts sessions into windows, splits by place, proves the distance", "sessions", "train, val, test",
+            curated),
+        ("train", "learns codes of cells, then what comes next", "train", "weights",
+            files_in(paths.models / "model", "*.safetensors")),
+        ("export", "writes ONNX in 32 and 8 bits, proves that they say the same", "weights", "ONNX, certificate",
+            files_in(exported, "*.onnx")),
+        ("score", "compares what was foretold with what came", "test split", "metrics", [reports / "metrics.json"]),
+        ("gate", "chooses the file to ship and checks the quality limits", "metrics", "verdict",
+            [reports / "gate.json"]),
+        ("sheet", "draws test windows", "test split", "pictures", [reports / "sheet.jpg"]),
+        ("deploy", "packs what a user ships", "ONNX + lineage", "package", files_in(paths.dist, "**/*")),
+    ]  # fmt: skip
+    return [row(paths, name, words, takes, makes, files, False) for name, words, takes, makes, files in rows]
 
 
 def order(path: Path) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, read_jsonl
 
+WORLDS = frozenset({"aerial"})
 PLACES = ("models", "curated", "dist", "base")
 
 
@@ -37,6 +38,20 @@ class RunPaths:
     def name(self) -> str:
         """``dnd/dm``."""
         return f"{self.system}/{self.run}"
+
+    @property
+    def is_world(self) -> bool:
+        """Whether it is a world model; others are language models."""
+        return self.system in WORLDS
+
+    @property
+    def certificate(self) -> Path:
+        """Where the certificate lies."""
+        return self.models / ("onnx" if self.is_world else "gguf") / "certificate.json"
+
+    def shipped(self, variant: str) -> Path:
+        """The file of a variant that a device runs."""
+        return self.certificate.with_name(f"model-{variant}.{'onnx' if self.is_world else 'gguf'}")
 
 
 def locate(reports: Path, places: dict[str, str], benchmarks: Path | None) -> RunPaths:

@@ -6,19 +6,27 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from scripts.aerial.world import words as aerial_words
 from scripts.dnd import words as dnd_words
 from scripts.gameplay import words as gameplay_words
 from scripts.lib.files import canonical_json
 from scripts.packaging import evidence
 from scripts.packaging.evidence import Row
 from scripts.report_parts import svg
+from scripts.report_parts.horizons import horizon_view
 from scripts.report_parts.lineage import stages
 from scripts.report_parts.loop import episode_files, loop_view
 from scripts.report_parts.sources import RunPaths, bytes_of, optional_json, optional_rows
 from scripts.terrain import words as terrain_words
 from scripts.tools import words as tools_words
 
-SYSTEMS: dict[str, Any] = {"dnd": dnd_words, "tools": tools_words, "terrain": terrain_words, "gameplay": gameplay_words}
+SYSTEMS: dict[str, Any] = {
+    "dnd": dnd_words,
+    "tools": tools_words,
+    "terrain": terrain_words,
+    "gameplay": gameplay_words,
+    "aerial": aerial_words,
+}
 WORDS = {name: words.METRICS for name, words in SYSTEMS.items()}
 COUNT_WORDS = {name: words.COUNTS for name, words in SYSTEMS.items()}
 SYSTEM_WORDS = {
@@ -26,8 +34,18 @@ SYSTEM_WORDS = {
     "[check: stealth, Pip] that a game can carry out.",
     "terrain": "A surveyor that sees a minimap and describes the ground under it: heights, textures, water, objects.",
     "gameplay": "An agent that sees a frame of a game and presses keys towards a goal.",
+    "aerial": "A world model for drone and rover: from a few frames of the cells around it, it foretells the next, and "
+    "how it will have moved.",
     "tools": "A specialist that turns an instruction into exact tool calls, and says so where it cannot.",
 }
+SHEETS = {
+    "terrain": "Test tiles: the minimap that the model is shown, the true ground, the ground rebuilt from its answer, "
+    "and how far that is off. The model never saw these places.",
+    "aerial": "Test windows, drawn evenly from places that the model never saw: what came, what the shipped file "
+    "foretold, and two answers that need no model. Time runs to the right; above each other the cells seen from above "
+    "(ahead is up) and from the right (ahead is right).",
+}
+STAGES = {"vae": "First stage: cells into codes and back", "transformer": "Second stage: what comes next"}
 SAMPLES = 3
 TAIL = 420  # characters of a prompt that are shown
 
@@ -36,12 +54,14 @@ def run_view(paths: RunPaths, scope: str | None) -> dict[str, Any]:
     """Everything the template shows of one run; a part whose files are missing is None or empty."""
     metrics = optional_json(paths.reports / "metrics.json")
     gate = optional_json(paths.reports / "gate.json")
-    certificate = optional_json(paths.models / "gguf" / "certificate.json")
+    certificate = optional_json(paths.certificate)
     shipped = gate["variant"] if gate else ""
     scope = scope or (metrics or {}).get("scope") or "real"
     stats = optional_json(paths.curated / "stats.json")
     return {
         "name": paths.name,
+        "world": paths.is_world,
+        "learnt_from": "windows" if paths.is_world else "text",
         "anchor": f"{paths.system}-{paths.run}",
         "what": SYSTEM_WORDS.get(paths.system, ""),
         "scope": scope,
@@ -49,16 +69,18 @@ def run_view(paths: RunPaths, scope: str | None) -> dict[str, Any]:
         "gate": gate,
         "gate_checks": evidence.checks(gate or {}),
         "shipped": shipped,
-        "shipped_size": evidence.size(bytes_of([paths.models / "gguf" / f"model-{shipped}.gguf"])),
+        "shipped_size": evidence.size(bytes_of([paths.shipped(shipped)])),
         "scores": scores_view(paths.system, metrics, gate or {}) if metrics else None,
+        "horizons": horizon_view(metrics, shipped) if metrics and "horizons" in metrics else None,
         "sheet": data_uri(paths.reports / "sheet.jpg"),
+        "sheet_words": SHEETS.get(paths.system, ""),
         "loop": loop_view(
             optional_json(paths.reports / "loop.json"),
             optional_json(paths.reports / "loop.speed.json"),
             [uri for path in episode_files(paths.reports) if (uri := data_uri(path))],
         ),
         "quants": quants_view(paths, metrics, gate or {}) if metrics else None,
-        "loss": loss_view(optional_rows(paths.models / "training" / "loss.jsonl")),
+        "losses": loss_views(optional_rows(paths.models / "training" / "loss.jsonl")),
         "training": training_view(optional_json(paths.models / "training" / "training_metadata.json")),
         "certificate": certificate,
         "certificate_rows": evidence.checks(certificate or {}),
@@ -88,7 +110,7 @@ def main_metric(metrics: dict[str, Any], gate: dict[str, Any]) -> str:
 def scores_view(system: str, metrics: dict[str, Any], gate: dict[str, Any]) -> dict[str, Any]:
     """The table, the chart of the main metric and the headline's numbers."""
     rows = evidence.score_rows(metrics, gate.get("variant", ""))
-    names, main = evidence.metric_names(metrics), main_metric(metrics, gate)
+    names, main = plain_names(metrics), main_metric(metrics, gate)
     better = metrics.get("higher_is_better", {})
     words = WORDS.get(system, {})
     columns = [
@@ -108,10 +130,17 @@ def scores_view(system: str, metrics: dict[str, Any], gate: dict[str, Any]) -> d
         "confidence": f"{100 * metrics.get('confidence', 0.95):g}",
         "columns": columns,
         "rows": [table_row(row, columns, tops, metrics.get("speed", {}).get(row.name)) for row in rows],
+        "speed": bool(metrics.get("speed")),
         "main": columns[0],
         "chart": rank_picture(rows, columns[0], tops[main]),
-        "headline": headline(rows, main, better.get(main, True)),
+        "headline": headline(told_to_someone(rows, metrics), main, better.get(main, True)),
     }
+
+
+def plain_names(metrics: dict[str, Any]) -> list[str]:
+    """The metrics that are over all horizons; where there are none, all."""
+    names = evidence.metric_names(metrics)
+    return [name for name in names if name.rpartition("_")[0] not in names or not name.rpartition("_")[2].isdecimal()]
 
 
 def top_of(rows: list[Row], name: str) -> float:
@@ -158,6 +187,11 @@ def rank_picture(rows: list[Row], column: dict[str, Any], top: float) -> Any:
     return svg.rank_chart(found, label, 0.0, top) if found else None
 
 
+def told_to_someone(rows: list[Row], metrics: dict[str, Any]) -> list[Row]:
+    """Rows without the baselines that are told what is to be foretold: they are limits, not rivals."""
+    return [row for row in rows if row.name not in metrics.get("oracles", [])]
+
+
 def best_baseline(rows: list[Row], name: str, higher: bool) -> svg.Mark | None:
     """The baseline with the best value of a metric."""
     found = marks([row for row in rows if row.kind == "baseline"], name)
@@ -180,19 +214,27 @@ def headline(rows: list[Row], name: str, higher: bool) -> dict[str, Any]:
 
 
 def quants_view(paths: RunPaths, metrics: dict[str, Any], gate: dict[str, Any]) -> Any:
-    """Size against the main metric for each GGUF that is still there, or None."""
+    """Size against the main metric for each file of a variant that is still there, or None."""
     rows = evidence.score_rows(metrics, gate.get("variant", ""))
     name = main_metric(metrics, gate)
     found = []
     for mark in marks([row for row in rows if row.kind == "variant"], name):
-        count = bytes_of([paths.models / "gguf" / f"model-{mark.label}.gguf"])
+        count = bytes_of([paths.shipped(mark.label)])
         if count is not None:
             found.append(svg.Mark(mark.label, mark.value, mark.low, mark.high, mark.kind, count / 1e6))
     if not found:
         return None
     title = WORDS.get(paths.system, {}).get(name, (evidence.plain(name), ""))[0]
-    best = best_baseline(rows, name, metrics.get("higher_is_better", {}).get(name, True))
+    known = told_to_someone(rows, metrics)
+    best = best_baseline(known, name, metrics.get("higher_is_better", {}).get(name, True))
     return svg.size_chart(found, title, best)
+
+
+def loss_views(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A curve for each stage of training, where it has several; the stage's name goes with it."""
+    names = list(dict.fromkeys(row.get("stage", "") for row in rows))
+    found = [(name, loss_view([row for row in rows if row.get("stage", "") == name])) for name in names]
+    return [{"stage": STAGES.get(name, name), **view} for name, view in found if view]
 
 
 def loss_view(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

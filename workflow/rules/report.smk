@@ -19,7 +19,7 @@ rule report:
         runtime=5,
         disk_mb=20,
     params:
-        runs=[f"reports/{run.system}/{run.name}" for run in CONFIG.runs()],
+        runs=[f"reports/{system}/{run}" for system, run in CONFIG.run_names()],
         labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
         code=code("scripts.report"),
     shell:

@@ -29,12 +29,6 @@ class Streets(NamedTuple):
     next: list[list[int]]
 
 
-def street_files(inputs: Sequence[Path]) -> list[Path]:
-    """Files ``*_streets.json`` in the folders, and beside the files, that meshes are read from."""
-    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in inputs)
-    return sorted({file for folder in folders for file in folder.glob("*_streets.json")})
-
-
 def read_streets(files: Sequence[Path]) -> Streets | None:
     """The streets of all files as one net; None where there are none.
 

@@ -3,7 +3,8 @@
 copy_last          the last grid, and its pose, for ever.
 ego_warped         the last grid carried along by the pose of constant velocity (the last motion goes on); what it did
                    not show is free.
-ego_warped_true    the same with the true future poses, which no one is told: what a perfect pose would be worth.
+history_warped     the same, and what the last grid does not reach as the newest grid before it that does shows it.
+ego_warped_true    as ego_warped, with the true future poses, which no one is told: what a perfect pose is worth.
 ground_only        the ground cells of ego_warped alone, without a pose.
 constant_velocity  the pose of constant velocity alone; it says nothing of occupancy, and ego_warped has the same pose.
 """
@@ -22,10 +23,12 @@ from scripts.lib.options.aerial_world import WorldDataOptions
 WORDS = {
     "copy_last": "the last grid and its pose, for ever",
     "ego_warped": "the last grid carried along as if the last motion went on",
+    "history_warped": "the same, and beyond its edge the grids before it",
     "ego_warped_true": "the last grid carried along by the true future poses, which no one is told",
     "ground_only": "the ground of ego_warped and nothing on it",
     "constant_velocity": "the last motion goes on; says nothing of occupancy",
 }
+ORACLES = ("ego_warped_true",)  # told the true future poses
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,13 @@ def answers(grids: np.ndarray, row: Row, options: WorldDataOptions) -> dict[str,
     still = np.repeat(history[-1:], options.future, axis=0)
     going = constant_velocity(history, options.future, row.dt)
     warped = warp_to(last, history[-1], going, options)
+    filled = fill_from_before(grids, np.concatenate([history, going]), options)
     true = warp_to(last, history[-1], row.poses[options.history :], options)
     ground = np.where(np.isin(warped, options.classes.ground), warped, options.classes.free).astype(np.uint8)
     return {
         "copy_last": Said(np.repeat(last[None], options.future, axis=0), still),
         "ego_warped": Said(warped, going),
+        "history_warped": Said(filled, going),
         "ego_warped_true": Said(true, None),
         "ground_only": Said(ground, None),
         "constant_velocity": Said(None, going),
@@ -54,16 +59,33 @@ def answers(grids: np.ndarray, row: Row, options: WorldDataOptions) -> dict[str,
 
 
 def warp_to(last: np.ndarray, pose: np.ndarray, future: np.ndarray, options: WorldDataOptions) -> np.ndarray:
-    """The grid [x, y, z] seen from each later pose, uint8 [poses, x, y, z]."""
+    """The grid [x, y, z] seen from each later pose, uint8 [poses, x, y, z]; free where it does not reach."""
+    return shown_at(last, pose, future, options)[0]
+
+
+def fill_from_before(grids: np.ndarray, poses: np.ndarray, options: WorldDataOptions) -> np.ndarray:
+    """The newest of the grids [history, x, y, z] that reaches a cell, seen from each later pose."""
+    history = len(grids)
+    result = np.full((len(poses) - history, *grids.shape[1:]), options.classes.free, np.uint8)
+    for at, grid in enumerate(grids):
+        seen, known = (part[history - 1 - at :] for part in shown_at(grid, poses[at], poses[at + 1 :], options))
+        result = np.where(known, seen, result)
+    return result
+
+
+def shown_at(
+    grid: np.ndarray, pose: np.ndarray, future: np.ndarray, options: WorldDataOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """The grid [x, y, z] seen from each later pose, uint8 [poses, x, y, z], and where it reaches, bool."""
     import torch
 
     from scripts.aerial.world.model.warp import carried, relative
 
     steps = torch.from_numpy(motions(np.concatenate([pose[None], future])).astype(np.float32))[None]
     turns, shifts = relative(steps, torch.from_numpy(tilt(pose))[None], options.grid)
-    many = torch.from_numpy(np.repeat(last[None], len(future), axis=0))
-    seen, _ = carried(many, turns[0], shifts[0], options.grid, options.classes.free)
-    return seen.numpy().astype(np.uint8)
+    many = torch.from_numpy(np.repeat(grid[None], len(future), axis=0))
+    seen, known = carried(many, turns[0], shifts[0], options.grid, options.classes.free)
+    return seen.numpy().astype(np.uint8), known.numpy()
 
 
 def names() -> Sequence[str]:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.aerial.world.frames import BadFrame, Refusals, Session, merge_table, open_grid, reader_of
+from scripts.aerial.world.frames import BadFrame, Reader, Refusals, Session, merge_table, open_grid, reader_of
 from scripts.aerial.world.poses import POSE_FIELDS, QUATERNION_ORDER
 from scripts.aerial.world.settings import add_config, section
 from scripts.aerial.world.windows import Cut, Window, cut, prove
@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     stage = StageParser(__doc__)
     add_config(stage)
     stage.add_argument("--input", type=Path, required=True, help="the folder that holds the sessions")
+    stage.add_argument(
+        "--place", nargs="*", default=[], help="only these folders below --input, each a city of its own"
+    )
     stage.add_argument("--out", type=Path, required=True, help="windows are written here")
     return stage
 
@@ -43,7 +46,7 @@ def main(args: argparse.Namespace) -> None:
     """Reads, checks, splits, proves, writes; the proof comes before a window is written."""
     options: WorldDataOptions = section(args, "data")
     refused = Refusals()
-    sessions, cells = read_sessions(args.input, options, refused)
+    sessions, cells = read_sessions(args.input, args.place, options, refused)
     found = cut(sessions, options)
     proof = prove(found.splits, options.split.buffer)
     names = sorted({frame.file for session in sessions for frame in session.frames})
@@ -61,8 +64,10 @@ def main(args: argparse.Namespace) -> None:
     )
 
 
-def read_sessions(root: Path, options: WorldDataOptions, refused: Refusals) -> tuple[list[Session], Counter[int]]:
-    """Sessions whose every frame could be opened, and cells by class number over all of them.
+def read_sessions(
+    root: Path, places: Sequence[str], options: WorldDataOptions, refused: Refusals
+) -> tuple[list[Session], Counter[int]]:
+    """Sessions with the frames that could be opened, and cells by class number over all of them.
 
     Raises:
         UserError: there is no session, or too large a share of the frames is bad.
@@ -72,7 +77,7 @@ def read_sessions(root: Path, options: WorldDataOptions, refused: Refusals) -> t
     reader, table = reader_of(options.layout), merge_table(options.classes)
     cells: Counter[int] = Counter()
     sessions = []
-    for session in reader.sessions(root, options, refused):
+    for session in found_sessions(reader, root, places, options, refused):
         kept = []
         for frame in session.frames:
             try:
@@ -85,6 +90,18 @@ def read_sessions(root: Path, options: WorldDataOptions, refused: Refusals) -> t
         sessions.append(replace(session, frames=kept))
     refuse_few(root, sessions, refused, options)
     return sessions, cells
+
+
+def found_sessions(
+    reader: Reader, root: Path, places: Sequence[str], options: WorldDataOptions, refused: Refusals
+) -> Iterator[Session]:
+    """Sessions of the folder itself, or of the named ones below it, with the folder in front of names and files."""
+    if not places:
+        yield from reader.sessions(root, options, refused)
+    for place in places:
+        for session in reader.sessions(root / place, options, refused):
+            frames = [replace(frame, file=f"{place}/{frame.file}") for frame in session.frames]
+            yield replace(session, name=f"{place}/{session.name}", frames=frames)
 
 
 def refuse_few(root: Path, sessions: Sequence[Session], refused: Refusals, options: WorldDataOptions) -> None:

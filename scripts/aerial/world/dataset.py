@@ -83,7 +83,7 @@ class Dataset:
         row = self.rows[at]
         return {
             "grids": self.grids(at),
-            "motion": features(row.poses, self.options.grid.voxel[0], row.dt),
+            "motion": features(row.poses, self.options.grid.voxel[0]),
             "steps": motions(row.poses).astype(np.float32),
             "tilt": tilt(row.poses[self.options.history - 1]),
         }

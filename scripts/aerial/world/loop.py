@@ -1,8 +1,13 @@
-"""The training loop of both stages. Whatever is drawn is drawn from seed, stage and epoch: a resumed run repeats it."""
+"""The training loop of both stages. Whatever is drawn is drawn from seed, stage and epoch: a resumed run repeats it.
+
+A long epoch is saved on the way, too: its checkpoint holds the rows of the steps that are done, and a resumed run draws
+what they drew without doing them again.
+"""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +75,10 @@ def fit(job: Job, state: State | None) -> list[dict[str, Any]]:
         stage, epochs, frozen = stages[place]
         mine = state if state and state["stage"] == stage else None
         if mine is None and place:
-            best = checkpoints.load(checkpoints.path_of(job.work, stages[place - 1][0], "best"))
-            job.model.load_state_dict(best["model"])
+            best = checkpoints.path_of(job.work, stages[place - 1][0], "best")
+            # A file that ends the stage before may have been named by --resume, and then lies alone.
+            ended = state if state and not best.is_file() else checkpoints.load(best)
+            job.model.load_state_dict(ended["model"])
         history = Stage(job, stage, epochs, frozen, history).run(mine)
     return history
 
@@ -92,26 +99,32 @@ class Stage:
         learning = set(freeze(job.model, self.frozen))
         parameters = [value for name, value in job.model.named_parameters() if name in learning]
         optimizer = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
-        first = 0
+        first, done = 0, []
         if state:
             job.model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             self.step, self.best, first = state["step"], state["best"], state["epoch"]
+            done = state.get("rows", [])
         self.network, self.optimizer = job.accelerator.prepare(job.model, optimizer)
         if state and state.get("scaler") and job.accelerator.scaler is not None:
             job.accelerator.scaler.load_state_dict(state["scaler"])
         self.bar = bar(self.name, int(self.total), self.step) if job.accelerator.is_main_process else None
         for epoch in range(first, self.epochs):
-            self.one_epoch(epoch)
+            self.one_epoch(epoch, done if epoch == first else [])
         if self.bar is not None:
             self.bar.close()
         return self.history
 
-    def one_epoch(self, epoch: int) -> None:
-        """Trains, evaluates, logs and saves."""
+    def one_epoch(self, epoch: int, rows: list[dict[str, float]]) -> None:
+        """Trains, evaluates, logs and saves; ``rows`` are of the steps that a run before did."""
         torch.manual_seed(seed_of(self.job.options.seed, self.name, epoch))
         self.network.train()
-        rows = [self.one_step(epoch, batch) for batch in self.batches(epoch)]
+        rows, saved = list(rows), time.monotonic()
+        for batch in self.batches(epoch, len(rows)):
+            rows.append(self.one_step(epoch, batch))
+            if time.monotonic() - saved >= 60 * self.job.options.save_minutes:
+                self.save_on_the_way(epoch, rows)
+                saved = time.monotonic()
         means = {key: sum(row[key] for row in rows) / len(rows) for key in ("loss", *SEEN)}
         self.job.watch.after_epoch(self.name, epoch, means["loss"], means)
         loss = evaluate(self.job, self.network, self.name)
@@ -133,20 +146,20 @@ class Stage:
         """The newest good checkpoint."""
         return checkpoints.newest(self.job.work)
 
-    def batches(self, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
-        """The windows of an epoch in an order drawn for it; the VQ-VAE stage sees some frames of each."""
+    def batches(self, epoch: int, done: int) -> Iterator[dict[str, torch.Tensor]]:
+        """The windows of an epoch in an order drawn for it, first steps left out; the VQ-VAE stage sees some frames."""
         job = self.job
         draw = torch.Generator().manual_seed(seed_of(job.options.seed, self.name, epoch))
         order = torch.randperm(len(job.train), generator=draw).tolist()
         processes, mine = job.accelerator.num_processes, job.accelerator.process_index
         whole = job.batch * processes
-        for at in range(int(min(job.steps_per_epoch, self.total - self.step))):
+        for at in range(int(min(job.steps_per_epoch, self.total - self.step + done))):
+            chosen = torch.randperm(job.train.options.frames, generator=draw)[: job.options.vae_frames]
+            if at < done:
+                continue
             places = order[at * whole : (at + 1) * whole][mine::processes] or order[:1]
             batch = {key: value.to(job.accelerator.device) for key, value in job.train.batch(places).items()}
-            if self.name == "vae":
-                chosen = torch.randperm(job.train.options.frames, generator=draw)[: job.options.vae_frames]
-                batch = {"grids": batch["grids"][:, chosen.sort().values]}
-            yield batch
+            yield {"grids": batch["grids"][:, chosen.sort().values]} if self.name == "vae" else batch
 
     def one_step(self, epoch: int, batch: dict[str, torch.Tensor]) -> dict[str, float]:
         """Forward, backward, step; returns loss, gradient norm and what the predictions looked like."""
@@ -192,13 +205,27 @@ class Stage:
             self.write(epoch, better)
         job.accelerator.wait_for_everyone()
 
+    def save_on_the_way(self, epoch: int, rows: list[dict[str, float]]) -> None:
+        """Writes the last checkpoint in the middle of an epoch; ``epoch`` of them are done."""
+        if self.job.accelerator.is_main_process:
+            checkpoints.save(checkpoints.path_of(self.job.work, self.name, "last"), self.state(epoch, rows))
+        self.job.accelerator.wait_for_everyone()
+
     def write(self, epoch: int, better: bool) -> None:
         """Writes the checkpoints of an epoch (counted from 1)."""
+        job, state = self.job, self.state(epoch, [])
+        which = (["best"] if better else []) + ([epoch] if epoch % job.options.save_epochs == 0 else []) + ["last"]
+        for name in which:
+            checkpoints.save(checkpoints.path_of(job.work, self.name, name), state)
+
+    def state(self, epoch: int, rows: list[dict[str, float]]) -> State:
+        """What a checkpoint holds: whole epochs that are done, and rows of the steps after them."""
         job = self.job
         scaler = job.accelerator.scaler
-        state = {
+        return {
             "stage": self.name,
             "epoch": epoch,
+            "rows": rows,
             "step": self.step,
             "model": {name: value.cpu() for name, value in job.model.state_dict().items()},
             "optimizer": self.optimizer.state_dict(),
@@ -206,9 +233,6 @@ class Stage:
             "best": self.best,
             "history": self.history,
         }
-        which = (["best"] if better else []) + ([epoch] if epoch % job.options.save_epochs == 0 else []) + ["last"]
-        for name in which:
-            checkpoints.save(checkpoints.path_of(job.work, self.name, name), state)
 
 
 def seed_of(seed: int, stage: str, epoch: int) -> int:

@@ -56,6 +56,7 @@ def estimate(data: WorldDataOptions, model: WorldModelOptions, options: WorldTra
 
     with torch.device("meta"):
         network = TransVQVAE(data, model).eval()
+        network.recompute = options.recompute
         batch = blank(data)
     parameters = sum(one.numel() for one in network.parameters())
     most = 0

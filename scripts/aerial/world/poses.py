@@ -142,12 +142,14 @@ def orientation_error(true: np.ndarray, said: np.ndarray) -> np.ndarray:
     return np.degrees(2 * np.arccos(np.clip(cosine, 0, 1)))
 
 
-def features(poses: np.ndarray, grid_voxel: float, dt: float) -> np.ndarray:
+def features(poses: np.ndarray, grid_voxel: float) -> np.ndarray:
     """What the model is told of each frame's motion, float32 [frames, 13], in the order of `POSE_FIELDS`.
 
     Position and quaternion are those of the frame seen from the one before it (the first: 0 and no turn), velocities
-    are turned into the frame's own coordinates. Lengths are in voxel sides, speeds in voxel sides a frame, angular
-    velocities in radians a frame, so that no number depends on where the city stands.
+    are that motion again, in the frame's own coordinates (the first: that of the second). Lengths are in voxel sides,
+    speeds in voxel sides a frame, angular velocities in radians a frame, so that no number depends on where the city
+    stands. Recorded velocities do not enter: where they are central differences of the path, as in this project's
+    sessions and in those of many converters, the last one tells the next pose, which is to be foretold.
     """
     turns = rotations(poses)
     row = np.zeros((len(poses), 13))
@@ -156,8 +158,9 @@ def features(poses: np.ndarray, grid_voxel: float, dt: float) -> np.ndarray:
     if len(steps):
         row[1:, POSITION] = steps[:, :3] / grid_voxel
         row[1:, QUATERNION] = canonical((turns[:-1].inv() * turns[1:]).as_quat())
-    row[:, LINEAR] = turns.inv().apply(poses[:, LINEAR]) * dt / grid_voxel
-    row[:, ANGULAR] = turns.inv().apply(poses[:, ANGULAR]) * dt
+        row[1:, LINEAR] = turns[1:].inv().apply(np.diff(poses[:, POSITION], axis=0)) / grid_voxel
+        row[1:, ANGULAR] = steps[:, 3:]
+        row[0, LINEAR.start :] = row[1, LINEAR.start :]
     return row.astype(np.float32)
 
 

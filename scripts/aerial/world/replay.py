@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from scripts.aerial.world.runners import INPUTS, Runner, decided, onnx_runner
-from scripts.lib.cli import StageParser, UserError, run
-from scripts.lib.files import inside, read_json, write_json
-from scripts.packaging.sums import check_sums, read_sums
+from scripts.lib.cli import UserError, run
+from scripts.lib.files import inside, read_json
+from scripts.packaging.verification import Verdict, verify, verify_parser
 
 EXAMPLE, RESULTS = "example.npz", "test_results.json"
 CELLS = 1e-3  # share of cells that may differ: another processor rounds otherwise, and a code may flip at a tie
@@ -25,28 +25,12 @@ METRES = 1e-2
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    stage = StageParser(__doc__, params=False)
-    stage.add_argument("package", type=Path, help="a folder such as dist/aerial/world")
-    stage.add_argument("--sums-only", action="store_true", help="do not load the model")
-    stage.add_argument("--out", type=Path, help="also write the result as JSON")
-    return stage
+    return verify_parser(__doc__, "dist/aerial/world")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Checks sums, then answers the example again; an altered file is never loaded."""
-    problems = check_sums(args.package)
-    for problem in problems:
-        print(f"{problem.kind}: {problem.name}: {problem.detail}")
-    if not problems:
-        print(f"{args.package}: {len(read_sums(args.package))} files, all as published")
-    differs = [] if problems or args.sums_only else replayed(args.package)
-    for sentence in differs:
-        print(f"differs: {sentence}")
-    passed = not problems and not differs
-    print("verified" if passed else "NOT verified")
-    if args.out:
-        write_json(args.out, {"passed": passed, "files": [vars(problem) for problem in problems], "replay": differs})
-    return 0 if passed else 1
+    """Checks sums, then answers the example again."""
+    return verify(args, replayed)
 
 
 def answer_of(runner: Runner, told: dict[str, np.ndarray], threshold: float, free: int) -> dict[str, Any]:
@@ -57,8 +41,8 @@ def answer_of(runner: Runner, told: dict[str, np.ndarray], threshold: float, fre
     return {"occupied": occupied, "cells": int(said[0].size), "steps": np.round(steps[0], 4).tolist()}
 
 
-def replayed(package: Path) -> list[str]:
-    """How the default file's answer differs from the one that was published.
+def replayed(package: Path) -> list[Verdict]:
+    """How the default file's answer compares with the one that was published.
 
     Raises:
         UserError: the example or its answer is not of the form that deploy writes.
@@ -75,12 +59,16 @@ def replayed(package: Path) -> list[str]:
         apart = float(np.abs(np.array(published["steps"]) - np.array(now["steps"])).max())
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{package}: no example as deploy writes it ({error}); get the package again.") from error
-    differs = [
-        f"frame +{at}: {new} occupied cells, published were {old}"
+    frames = [
+        Verdict(f"frame +{at}", compared(abs(old - new), allowed), f"{new} occupied cells, published were {old}")
         for at, (old, new) in enumerate(pairs, start=1)
-        if abs(old - new) > allowed
     ]
-    return differs + ([f"the motion is {apart:.3g} off (m or rad)"] if apart > METRES else [])
+    return [*frames, Verdict("motion", compared(apart, METRES), f"{apart:.3g} off at most (m or rad)")]
+
+
+def compared(off: float, allowed: float) -> str:
+    """same, near or differs."""
+    return "same" if off == 0 else "near" if off <= allowed else "differs"
 
 
 if __name__ == "__main__":

@@ -36,8 +36,13 @@ from scripts.lib.tables import aligned
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
 MODEL, SHUFFLED = "torch", "shuffled"
+VARIANT_WORDS = {
+    MODEL: "as trained, in PyTorch",
+    "f32": "ONNX in 32 bits, in onnxruntime",
+    "int8": "ONNX with weights in 8 bits, in onnxruntime",
+}
 PAIRED_METRIC = "iou_no_ground"
-AGAINST = ("copy_last", "ego_warped")
+AGAINST = ("copy_last", "ego_warped", "history_warped")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -214,6 +219,8 @@ def measured(
         "baselines": {name: scores[name] for name in scores if name not in variants},
         "paired": differences(tallies, variants, groups, bootstrap),
         "higher_is_better": {name: HIGHER_IS_BETTER[plain(name)] for name in every},
+        "oracles": list(baselines.ORACLES),
+        "variant_words": {name: VARIANT_WORDS[name] for name in variants if name in VARIANT_WORDS},
         "baseline_words": baselines.WORDS | {SHUFFLED: "the model, shown another window's history"},
     }
 

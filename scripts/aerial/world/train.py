@@ -214,6 +214,7 @@ def build(data: Dataset, model: WorldModelOptions, options: WorldTrainOptions) -
 
     torch.manual_seed(options.seed)
     network = TransVQVAE(data.options, model, options.seed)
+    network.recompute = options.recompute
     if options.pretrained is None:
         return network, None
     return network, load_pretrained(network, Path(options.pretrained), options.pretrained_parts)

@@ -48,7 +48,7 @@ class WorldGridOptions(Options):
 class WorldClassOptions(Options):
     """The classes a model tells apart, and how the numbers of a data set become theirs."""
 
-    names: list[str] = Field(default=["free", "ground", "building", "vegetation"], min_length=2, max_length=255)
+    names: list[str] = Field(default=["free", "ground", "tree", "building"], min_length=2, max_length=255)
     """a class's number is its place here"""
     free: int = Field(default=0, ge=0)
     """the number that means nothing is there"""
@@ -136,9 +136,9 @@ class WorldModelOptions(Options):
     dof: Literal[3, 4, 6] = 4
     """of the ego motion: 3: x, y, yaw (a car); 4: and z (a drone that keeps level); 6: and roll and pitch"""
     carry: bool = True
-    """the last grid, carried along by the predicted motion, goes into each foretold one; OccWorld itself has none"""
+    """the history grids, carried along by the predicted motion, go into each foretold one; OccWorld itself has none"""
     carry_width: int = Field(default=16, ge=1)
-    """hidden numbers a cell of the layer that joins the two"""
+    """hidden numbers a cell of the layers that join them"""
 
     @model_validator(mode="after")
     def _heads_fit(self) -> WorldModelOptions:
@@ -179,6 +179,8 @@ class WorldTrainOptions(Options):
     batch_size: int | Literal["auto"] = "auto"
     """windows; auto: as many as the device's memory takes, 32 at most"""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    recompute: bool = False
+    """compute each foretold frame again on the way back: less memory, more time, the same numbers"""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     gpus: list[int] = []
     """numbers of CUDA devices to train on; none given: the first"""
@@ -200,6 +202,8 @@ class WorldTrainOptions(Options):
     """windows of val to evaluate on after each epoch, drawn evenly; none given: all"""
     save_epochs: int = Field(default=5, ge=1)
     """a checkpoint is kept every so many epochs; the last one and the best are kept in any case"""
+    save_minutes: float = Field(default=10.0, ge=0)
+    """an epoch that takes longer saves the last one every so many minutes; 0: after every step"""
     report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
     wandb_project: str = "questline-aerial"
     wandb_name: str | None = None
@@ -222,14 +226,22 @@ class WorldTrainOptions(Options):
         return self
 
 
-# What only labels a run or says where and how it is watched: not part of its identity. Batch size and precision are
-# part of it as they come out.
-WORLD_NOT_IDENTITY = frozenset(
+# What only labels a run or says where and how it is watched: not part of its identity.
+WORLD_WATCHED = frozenset(
     {
-        "device", "gpus", "batch_size", "precision", "pretrained", "report_to",
-        "wandb_project", "wandb_name", "wandb_tags", "save_epochs",
+        "device",
+        "gpus",
+        "report_to",
+        "wandb_project",
+        "wandb_name",
+        "wandb_tags",
+        "save_epochs",
+        "save_minutes",
+        "recompute",
     }
-)  # fmt: skip
+)
+# Batch size and precision are part of it as they come out, the weights to start from by content.
+WORLD_NOT_IDENTITY = WORLD_WATCHED | {"batch_size", "precision", "pretrained"}
 
 
 class WorldScoreOptions(Options):
@@ -254,7 +266,6 @@ class WorldExportOptions(Options):
     """The model as ONNX, and how near it must be to PyTorch's."""
 
     opset: int = Field(default=17, ge=13)
-    int8: bool = True
     windows: int = Field(default=4, ge=1)
     """windows that both are run on"""
     max_difference: float = Field(default=1e-3, gt=0)

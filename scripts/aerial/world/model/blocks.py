@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation: 32 groups, or a fourth of the channels where there are few."""
-    return nn.GroupNorm(channels // 4 if channels <= 32 else 32, channels, eps=1e-6)
+    """Group normalisation: 32 groups, or a fourth of the channels where these are few or do not part into 32."""
+    return nn.GroupNorm(32 if channels > 32 and channels % 32 == 0 else channels // 4, channels, eps=1e-6)
 
 
 class ResnetBlock(nn.Module):

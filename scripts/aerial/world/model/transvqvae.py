@@ -1,8 +1,8 @@
 """TransVQVAE: the VQ-VAE, the transformer over its codes and poses, and the grid that is carried along.
 
 Source: OccWorld (Zheng et al. 2023, arXiv:2311.16038). Ours differs in three ways: motions are foretold in up to six
-degrees of freedom, codes are foretold knowing the motion to their frame, and, unless ``carry`` is off, what the last
-grid shows of a foretold frame goes into it.
+degrees of freedom, codes are foretold knowing the motion to their frame, and, unless ``carry`` is off, what the history
+grids show of a foretold frame goes into it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
+from scripts.aerial.world.model.join import Join, evidence
 from scripts.aerial.world.model.precision import in_full
 from scripts.aerial.world.model.transformer import Transformer
-from scripts.aerial.world.model.turns import matrix_of, quaternion_of, turn_of
+from scripts.aerial.world.model.turns import composed, matrix_of, quaternion_of, turn_of
 from scripts.aerial.world.model.vae import VAE
-from scripts.aerial.world.model.warp import carried, relative
+from scripts.aerial.world.model.warp import past, seen_from
 from scripts.lib.options.aerial_world import WorldDataOptions, WorldModelOptions
 
 FREEDOM = {3: (1, 1, 0, 0, 0, 1), 4: (1, 1, 1, 0, 0, 1), 6: (1, 1, 1, 1, 1, 1)}
 Tensors = dict[str, torch.Tensor]
+History = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class Foretold(NamedTuple):
@@ -30,32 +33,13 @@ class Foretold(NamedTuple):
     steps: torch.Tensor
 
 
-class Join(nn.Module):
-    """Joins what the decoder says of a cell with what the last grid shows there; at first it trusts the latter."""
-
-    def __init__(self, classes: int, future: int, width: int) -> None:
-        super().__init__()
-        self.classes = classes
-        self.trust = nn.Parameter(torch.full((future, 1), 4.0))
-        self.horizon = nn.Embedding(future, width)
-        self.enter, self.leave = nn.Linear(2 * classes + 1, width), nn.Linear(width, classes)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
-
-    def forward(self, logits: torch.Tensor, seen: torch.Tensor, known: torch.Tensor, horizon: int) -> torch.Tensor:
-        """Class logits [n, x, y, z, classes] from the decoder's, and classes seen and known [n, x, y, z]."""
-        shown = nn.functional.one_hot(seen, self.classes).to(logits.dtype) * known[..., None].to(logits.dtype)
-        hidden = self.enter(torch.cat([logits, shown, known[..., None].to(logits.dtype)], -1))
-        hidden = nn.functional.gelu(hidden + self.horizon.weight[horizon])
-        return logits + self.trust[horizon] * shown + self.leave(hidden)
-
-
 class TransVQVAE(nn.Module):
     """The whole model. Its parts, for freezing and for pretrained weights, are in `part_of`."""
 
     def __init__(self, data: WorldDataOptions, options: WorldModelOptions, seed: int = 0) -> None:
         super().__init__()
         self.data, self.options = data, options
+        self.recompute = False  # what lies between a foretold frame's codes and cells is computed again on the way back
         classes, width = len(data.classes.names), options.width
         self.vae = VAE(data.grid.shape, classes, options, seed)
         self.transformer = Transformer(self.vae.sides[-1], data.frames - 1, options)
@@ -63,7 +47,7 @@ class TransVQVAE(nn.Module):
         self.pose_decoder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 6))
         nn.init.zeros_(self.pose_decoder[-1].weight)
         nn.init.zeros_(self.pose_decoder[-1].bias)
-        self.join = Join(classes, data.future, options.carry_width) if options.carry else None
+        self.join = Join(classes, data.history, data.future, options.carry_width) if options.carry else None
         self.register_buffer("freedom", torch.tensor(FREEDOM[options.dof], dtype=torch.float32), persistent=False)
         scale = [data.grid.voxel[0]] * 3 + [1.0] * 3
         self.register_buffer("unit", torch.tensor(scale, dtype=torch.float32), persistent=False)
@@ -91,8 +75,9 @@ class TransVQVAE(nn.Module):
         said = self.next_steps(hidden, motion[:, :-1])
         code_logits = self.transformer.codes(hidden, steps / self.unit)
         start = self.data.history - 1
+        told = (grids[:, : start + 1], motion[:, : start + 1], tilt)
         ahead = [
-            self.foresee(code_logits[:, start + at], grids[:, start], steps[:, start : start + at + 1], tilt, at)
+            self.one_ahead(code_logits[:, start + at], told, steps[:, start : start + at + 1], at)
             for at in range(self.data.future)
         ]
         return {
@@ -116,26 +101,33 @@ class TransVQVAE(nn.Module):
         with in_full(motion):
             return (last + self.pose_decoder(hidden[:, :, 0].float())) * self.freedom
 
-    def foresee(
-        self, code_logits: torch.Tensor, last: torch.Tensor, steps: torch.Tensor, tilt: torch.Tensor, horizon: int
-    ) -> torch.Tensor:
+    def one_ahead(self, *told: Any) -> torch.Tensor:
+        """`foresee`, keeping of it only what goes in, if told to."""
+        if not self.recompute:
+            return self.foresee(*told)
+        return checkpoint(self.foresee, *told, use_reentrant=False)
+
+    def foresee(self, code_logits: torch.Tensor, history: History, steps: torch.Tensor, horizon: int) -> torch.Tensor:
         """Class logits [n, x, y, z, classes] of the frame after ``horizon`` more, counted from 0.
 
         Codes enter as the mean of their vectors under their probabilities, so that gradients reach them.
 
         Args:
             code_logits: [n, places, codes].
-            last: the last history grid, [n, x, y, z].
-            steps: motions from it to the frame, [n, horizon + 1, 6], metres and radians.
+            history: grids [n, history, x, y, z], motion [n, history, 13], and the last one's tilt [n, 4].
+            steps: motions from the last of them to the frame, [n, horizon + 1, 6], metres and radians.
         """
         mean = code_logits.softmax(-1) @ self.vae.vqvae.embedding.weight.to(code_logits.dtype)
         logits = self.vae.decode(mean.transpose(1, 2).unflatten(2, self.vae.sides[-1])).float()
         if self.join is None:
             return logits
-        with in_full(last):
-            turns, shifts = relative(steps, tilt, self.data.grid)
-            seen, known = carried(last, turns[:, -1], shifts[:, -1], self.data.grid, self.data.classes.free)
-        return self.join(logits, seen, known, horizon)
+        grids, motion, tilt = history
+        grid, classes = self.data.grid, self.data.classes
+        with in_full(grids), torch.no_grad():
+            turns, places = composed(steps, tilt)
+            rotation, shift = seen_from(turns[:, -1], places[:, -1], *past(motion, tilt, grid), grid)
+            shown = evidence(grids, rotation, shift, grid, classes.free, len(classes.names))
+        return self.join(logits, shown, horizon)
 
     def rollout(self, grids: torch.Tensor, motion: torch.Tensor, tilt: torch.Tensor) -> Foretold:
         """Foretells ``future`` frames from the history alone, each from those before it, its own included.
@@ -145,6 +137,7 @@ class TransVQVAE(nn.Module):
             motion: [n, history, 13].
         """
         vectors, _, _ = self.encoded(grids)
+        told = (grids, motion, tilt)
         said: list[torch.Tensor] = []
         frames: list[torch.Tensor] = []
         for at in range(self.data.future):
@@ -152,7 +145,7 @@ class TransVQVAE(nn.Module):
             step = self.next_steps(hidden[:, -1:], motion[:, -1:])
             code_logits = self.transformer.codes(hidden, self.shifted(motion, step))[:, -1]
             said.append(step * self.unit)
-            frames.append(self.foresee(code_logits, grids[:, -1], torch.cat(said, 1), tilt, at))
+            frames.append(self.foresee(code_logits, told, torch.cat(said, 1), at))
             codes = code_logits.argmax(-1).unflatten(1, self.vae.sides[-1])
             vectors = torch.cat([vectors, self.vae.vqvae.vectors(codes)[:, None].to(vectors.dtype)], 1)
             motion = torch.cat([motion, self.as_motion(step)], 1)

@@ -1,10 +1,10 @@
-"""Carrying a grid along: what the last frame shows, seen from another pose."""
+"""Carrying a grid along: what a frame shows, seen from another pose."""
 
 from __future__ import annotations
 
 import torch
 
-from scripts.aerial.world.model.turns import composed, level_of, matrix_of
+from scripts.aerial.world.model.turns import composed, level_of, matrix_of, product
 from scripts.lib.options.aerial_world import WorldGridOptions
 
 
@@ -22,6 +22,41 @@ def relative(steps: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) ->
     # z is absolute in a level grid: only x and y move, only the yaw turns. The first frame's own yaw is 0.
     flat = torch.tensor([1.0, 1.0, 0.0], dtype=places.dtype, device=places.device)
     return level_of(turns), places * flat
+
+
+def past(motion: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) -> tuple[torch.Tensor, torch.Tensor]:
+    """How history frames lie in the last one's level coordinates: [n, frames, 3, 3], and metres [n, frames, 3].
+
+    Args:
+        motion: each frame seen from the one before it, [n, frames, 13], as `poses.features` has it.
+        tilt: orientation without yaw of the last frame, quaternion x y z w [n, 4].
+    """
+    turn, place = tilt, torch.zeros_like(tilt[:, :3])
+    turns, places = [matrix_of(turn)], [place]
+    back = motion.new_tensor([-1.0, -1.0, -1.0, 1.0])
+    for at in range(motion.shape[1] - 1, 0, -1):
+        turn = product(turn, motion[:, at, 3:7] * back)
+        place = place - (matrix_of(turn) @ motion[:, at, :3, None])[..., 0] * grid.voxel[0]
+        turns.insert(0, matrix_of(turn))
+        places.insert(0, place)
+    return torch.stack(turns, 1), torch.stack(places, 1)
+
+
+def seen_from(
+    turn: torch.Tensor, place: torch.Tensor, turns: torch.Tensor, places: torch.Tensor, grid: WorldGridOptions
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """From grid coordinates at one pose to those at others: rotations [n, frames, 3, 3], metres [n, frames, 3].
+
+    Args:
+        turn, place: the one, [n, 3, 3] and [n, 3].
+        turns, places: the others, [n, frames, 3, 3] and [n, frames, 3].
+    """
+    away = place[:, None] - places
+    if grid.anchor == "level":
+        turn, turns = level_of(turn), level_of(turns)
+        away = away * away.new_tensor([1.0, 1.0, 0.0])
+    back = turns.transpose(-1, -2)
+    return back @ turn[:, None], (back @ away[..., None])[..., 0]
 
 
 def spots(rotation: torch.Tensor, shift: torch.Tensor, grid: WorldGridOptions) -> torch.Tensor:
@@ -59,4 +94,5 @@ def carried(
     near = torch.minimum(cells.clamp(min=0), last).long()
     places = (near[..., 0] * y + near[..., 1]) * z + near[..., 2]
     seen = torch.gather(grids.long().flatten(1), 1, places.flatten(1)).reshape(grids.shape)
-    return torch.where(known, seen, torch.full_like(seen, free)), known
+    # A number, not a tensor of them: in an exported graph that would be a constant as large as the grid.
+    return torch.where(known, seen, free), known

@@ -1,0 +1,107 @@
+"""How a score falls from frame to frame ahead, for the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from scripts.packaging import evidence
+from scripts.report_parts import svg
+
+METRIC, TITLE = "iou_no_ground", "IoU without ground"
+DRAWN = ("copy_last", "ego_warped", "ego_warped_true", "shuffled")  # baselines whose lines are drawn
+
+
+def horizon_view(metrics: dict[str, Any], shipped: str) -> dict[str, Any]:
+    """The chart, a table with intervals, and what is beaten where."""
+    frames = metrics["horizons"]
+    rows = [row for row in evidence.score_rows(metrics, shipped) if f"{METRIC}_{frames[0]['frame']}" in row.scores]
+    lines = [
+        {
+            "name": row.name.replace("_", " "),
+            "words": row.words,
+            "shipped": row.shipped,
+            "cells": [cell(row.scores[f"{METRIC}_{frame['frame']}"]) for frame in frames],
+        }
+        for row in rows
+    ]
+    return {
+        "title": TITLE,
+        "columns": [f"+{frame['seconds']:g} s" for frame in frames],
+        "rows": lines,
+        "differences": [row for name in metrics.get("beats", {}) if (row := difference(metrics, name))],
+        "sentences": [sentence(metrics, name, found) for name, found in metrics.get("beats", {}).items()],
+        "chart": chart([row for row in rows if row.shipped or row.name in DRAWN], frames),
+    }
+
+
+def cell(score: dict[str, Any]) -> dict[str, str]:
+    """A value with its interval."""
+    return {"value": evidence.share(score.get("value")), "interval": evidence.interval(score)}
+
+
+def paired(metrics: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """What the trained model's score is above a baseline's, on the same windows, frame by frame."""
+    keys = [f"{METRIC}_{frame['frame']}" for frame in metrics["horizons"]]
+    known = {row["metric"]: row for row in metrics.get("paired", []) if row["against"] == name}
+    return [known[key] for key in keys if key in known]
+
+
+def difference(metrics: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """A row of the table of differences, or None where they were not taken."""
+    rows = paired(metrics, name)
+    cells = [{"value": f"{row['value']:+.3f}", "interval": ends(row)} for row in rows if row["value"] is not None]
+    return {"name": name.replace("_", " "), "cells": cells} if rows and len(cells) == len(rows) else None
+
+
+def ends(row: dict[str, Any]) -> str:
+    """An interval that may lie on both sides of 0."""
+    return "" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"
+
+
+def sentence(metrics: dict[str, Any], name: str, found: list[int]) -> str:
+    """Where the trained model is above a baseline, and where that is more than chance."""
+    words = name.replace("_", " ")
+    if not found:
+        return f"{words}: the model is above it at no frame."
+    clear = [str(at) for at, row in enumerate(paired(metrics, name), 1) if row["low"] is not None and row["low"] > 0]
+    more = f"clearly (the range of the difference leaves out 0) at {', '.join(clear)}" if clear else "nowhere clearly"
+    return f"{words}: the model is above it at frames {', '.join(map(str, found))}, {more}."
+
+
+def chart(rows: list[evidence.Row], frames: list[dict[str, Any]]) -> Markup:
+    """A line for what ships, one for each baseline, over seconds ahead."""
+    seconds = [frame["seconds"] for frame in frames]
+    x = svg.Scale(0, seconds[-1] * 1.02, svg.LEFT, svg.WIDTH - 110)
+    y = svg.Scale(0, 1, svg.HEIGHT - svg.BOTTOM, svg.TOP)
+    parts = [svg.axes(x, y, "seconds ahead", TITLE, svg.ticks(0, seconds[-1], 6), svg.ticks(0, 1, 6))]
+    ends = []
+    for row in sorted(rows, key=lambda row: row.shipped):
+        values = [row.scores[f"{METRIC}_{frame['frame']}"].get("value") for frame in frames]
+        points = [(x(at), y(value)) for at, value in zip(seconds, values, strict=True) if value is not None]
+        if not points:
+            continue
+        kind = "shipped" if row.shipped else "baseline"
+        parts.append(svg.polyline(points, "curve eval" if row.shipped else "rule baseline"))
+        parts += [svg.dot(*point, kind, 3) for point in points]
+        ends.append((points[-1][1], row.name.replace("_", " "), kind))
+    for height, (_, name, kind) in zip(apart([end[0] for end in sorted(ends)]), sorted(ends), strict=True):
+        parts.append(svg.text(x(seconds[-1]) + 8, height + 4, name, f"name {kind}", "start"))
+    return svg.frame(svg.WIDTH, svg.HEIGHT, f"{TITLE} by seconds ahead", parts)
+
+
+def apart(heights: list[float]) -> list[float]:
+    """Rising heights moved so that a line of text fits between two, those that are too near each from their middle."""
+    groups: list[list[float]] = []
+    for height in heights:
+        groups.append([height])
+        while len(groups) > 1 and placed(groups[-1])[0] - placed(groups[-2])[-1] < svg.LINE:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [place for group in groups for place in placed(group)]
+
+
+def placed(group: list[float]) -> list[float]:
+    """Lines of text one below the other, around the mean of where they should be."""
+    first = sum(group) / len(group) - svg.LINE * (len(group) - 1) / 2
+    return [first + svg.LINE * at for at in range(len(group))]
