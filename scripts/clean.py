@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MADE = (
     "data/curated",
     "data/exported",
+    "data/fetched",
     "data/generated",
     "data/ingested",
     "data/labelled",

@@ -21,8 +21,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scripts.lib.cli import UserError, run
-from scripts.lib.config import Config, Run, load_files
+from scripts.lib.config import Config, Run, WorldRun, load_files
 from scripts.setup import ENVS, OLDEST
+from scripts.summary import verify_command
 
 GB = 1e9
 DEFAULT = Path("config/demo.yaml")
@@ -80,7 +81,10 @@ def examine(config: Config, *, verbose: bool) -> Iterator[Row]:
     yield Row("memory", memory > 4, f"{memory:.1f} GB available", "close other programs: 4 GB is the least")
     for one in config.runs():
         yield check_run(config, one, device_gb or memory, "GPU memory" if device_gb else "memory")
-        yield check_rows(one)
+        yield check_rows(one.system, one.name)
+    for world in config.world_runs():
+        yield check_world(world)
+        yield check_rows(world.system, world.name)
 
 
 def check_python() -> Row:
@@ -167,9 +171,24 @@ def check_run(config: Config, one: Run, there_gb: float, what: str) -> Row:
     return Row(name, need < there_gb, f"training needs about {need:.1f} GB of {what}, {there_gb:.1f} there", advice)
 
 
-def check_rows(one: Run) -> Row:
+def check_world(one: WorldRun) -> Row:
+    """Memory that training a world model needs, by the trainer's own estimate for one window."""
+    name = f"{one.system}/{one.name}"
+    if importlib.util.find_spec("torch") is None:
+        return Row(name, False, "torch is not installed", "make setup")
+    from scripts.aerial.world.memory import estimate
+    from scripts.lib.devices import pick_device
+
+    found = estimate(one.data, one.model, one.train, pick_device(one.train.device))
+    windows = 1 if one.train.batch_size == "auto" else one.train.batch_size
+    need, there = (found.fixed + windows * found.window) / GB + LIBRARIES_GB, found.free / GB
+    told = f"training needs about {need:.1f} GB at {windows} windows a batch, {there:.1f} there"
+    return Row(name, need < there, told, "lower aerial.train.batch_size, model.channels or the grid")
+
+
+def check_rows(system: str, name: str) -> Row:
     """Rows a split, once curated."""
-    folder = Path("data/curated") / one.system / one.name
+    folder = Path("data/curated") / system / name
     counts = {
         split: sum(1 for _ in (folder / f"{split}.jsonl").open("rb"))
         for split in ("train", "val", "test")
@@ -177,7 +196,7 @@ def check_rows(one: Run) -> Row:
     }
     found = ", ".join(f"{split} {count}" for split, count in counts.items()) or "not curated yet"
     ok = not counts or min(counts.values()) > 0
-    return Row(f"{one.system}/{one.name} rows", ok, found, "add raw data: a split is empty", needed=bool(counts))
+    return Row(f"{system}/{name} rows", ok, found, "add raw data: a split is empty", needed=bool(counts))
 
 
 def show(rows: list[Row]) -> None:
@@ -196,13 +215,14 @@ def next_command(config: Config, rows: list[Row], files: list[Path]) -> str:
     """What to type now."""
     if any(not row.ok and row.needed for row in rows):
         return "what the FAIL rows say, then `make doctor` again"
-    built = all(Path(f"dist/{one.system}/{one.name}/SHA256SUMS").is_file() for one in config.runs())
+    names = config.run_names()
+    built = all(Path(f"dist/{system}/{name}/SHA256SUMS").is_file() for system, name in names)
     if not built:
         return "make demo" if files == [DEFAULT] else f"snakemake --configfile {' '.join(map(str, files))}"
-    first = config.runs()[0] if config.runs() else None
-    if first is None:
+    if not names:
         raise UserError("the configuration has no run; add one under a system's `runs:`.")
-    return f"python -m scripts.model.verify dist/{first.system}/{first.name}"
+    system, name = names[0]
+    return verify_command(system, Path("dist") / system / name)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ def install(folder: Path, steps: list[tuple[str, list[str], list[str]]], stamp: 
         print(f"setup {number}/{len(steps)}: done in {time.monotonic() - started:.0f} s", flush=True)
     site_packages(folder).joinpath("questline.pth").write_text(BYTECODE)
     stamp.write_text(wanted)
+    print("setup: compiling what is compiled at its first use (half a minute)", flush=True)
+    # A convenience: what fails here is compiled later, or says then what is wrong.
+    subprocess.run([str(python_of(folder)), "-m", "scripts.aerial.warm"], cwd=ROOT, capture_output=True)
     return 0
 
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import json
 import logging
+import os
 import re
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ import yaml
 
 from scripts.lib.cli import run
 from scripts.lib.files import sha256_file
+from scripts.sharing.guard import UNGUARDED, to_be_pulled
 
 PROFILE = Path("profiles/default/config.yaml")
 CONTENT_DIGEST = re.compile(r"[0-9a-f]{16}")
@@ -41,7 +46,11 @@ def main(args: argparse.Namespace) -> int:
     if dag is None:
         return 1
     jobs = [job for job in dag.jobs if dag.needrun(job) and not job.rule.norun]
-    rows = [{"job": title(job), "outputs": [str(file) for file in job.output], "why": causes(dag, job)} for job in jobs]
+    shared = to_be_pulled(dag)
+    rows = [
+        {"job": title(job), "outputs": [str(file) for file in job.output], "why": causes(dag, job, shared)}
+        for job in jobs
+    ]
     for row in sorted(rows, key=lambda row: (all("before it" in cause for cause in row["why"]), row["job"])):
         print(json.dumps(row) if args.json else row["job"] + "".join(f"\n    {cause}" for cause in row["why"]))
     if not rows:
@@ -55,20 +64,47 @@ def plan(targets: list[str], configfiles: list[Path]) -> Any:
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
+    os.environ[UNGUARDED] = "1"  # it builds nothing
     profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8")) if PROFILE.is_file() else {}
     limit = profile.get("max-checksum-file-size", 1_000_000)
     logging.getLogger("snakemake").setLevel(logging.ERROR)
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
+    with quiet() as talk, SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
         try:
             workflow = api.workflow(
                 resource_settings=ResourceSettings(cores=1), config_settings=ConfigSettings(configfiles=configfiles)
             )
-            graph = workflow.dag(DAGSettings(targets=set(targets), max_checksum_file_size=limit))
+            graph = workflow.dag(DAGSettings(targets=set(targets), max_checksum_file_size=limit, force_incomplete=True))
             graph.execute_workflow(executor="dryrun")
         except Exception as error:  # whatever is wrong with the workflow, Snakemake has the words for it
             api.print_exception(error)
+            talk.append(True)
+            return None
+        except SystemExit:  # bad input that the Snakefile noticed by itself
+            talk.append(True)
             return None
         return workflow._workflow.dag
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[list[bool]]:
+    """Keeps what Snakemake writes to stderr back; it is shown if something was put into the list that this gives."""
+    failed: list[bool] = []
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile("w+b") as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield failed
+        except BaseException:
+            failed.append(True)
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(before, 2)
+            os.close(before)
+            kept.seek(0)
+            if failed:
+                sys.stderr.write(kept.read().decode("utf-8", "replace"))
 
 
 def title(job: Any) -> str:
@@ -77,13 +113,17 @@ def title(job: Any) -> str:
     return f"{job.rule.name} ({wildcards})" if wildcards else job.rule.name
 
 
-def causes(dag: Any, job: Any) -> list[str]:
+def causes(dag: Any, job: Any, shared: dict[str, str]) -> list[str]:
     """Each reason of a job as a clause that names what changed.
 
     Snakemake looks no further once a job before it runs; here every planned job is compared with its own records.
+    ``shared`` are missing files that need not be built: `make pull` brings them.
     """
     reason = dag.reason(job)
-    found = [f"output is missing: {file}" for file in sorted(map(str, reason.missing_output))]
+    found = [
+        f"output is missing: {file}{', but shared: `make pull` brings it' if file in shared else ''}"
+        for file in sorted(map(str, reason.missing_output))
+    ]
     found += [f"output is incomplete: {file}" for file in sorted(map(str, reason.incomplete_output))]
     found += [f"content changed: {file}" for file in sorted(map(str, reason.updated_input))]
     found += input_set_changes(dag, job) + content_changes(dag, job) + parameter_changes(dag, job)

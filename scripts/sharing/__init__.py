@@ -1,0 +1,1 @@
+"""What `share` and `pull` do: DVC moves the bytes, Snakemake's own records travel with them."""

@@ -1,0 +1,116 @@
+"""A plan that would rebuild what is shared is told to pull first.
+
+In a clone that holds a part of what is shared, Snakemake sees missing files and plans to train again. So after each
+plan: a job whose own records say that nothing changed, and whose missing files are shared, stops the plan. Jobs whose
+inputs, parameters or code did change are left alone, whatever is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.lib.cli import say
+from scripts.lib.files import sha256_file
+from scripts.sharing.records import shared_files
+from scripts.sharing.rooms import lies_in
+
+LOCK = Path("dvc.lock")
+UNGUARDED = "QUESTLINE_REBUILD"  # set: a plan may rebuild what is shared but not here
+
+
+def watch_plans(workflow: Any) -> None:
+    """Has every plan of this workflow looked at before anything runs."""
+    if os.environ.get(UNGUARDED) or not LOCK.is_file():
+        return
+    build = workflow._build_dag
+
+    def build_and_look() -> None:
+        build()
+        planned_to_run = getattr(workflow, "_executor_plugin", None) is not None  # not --summary, --rulegraph
+        if planned_to_run and workflow.is_main_process and not workflow.touch:
+            stop_if_shared(workflow.dag)
+
+    workflow._build_dag = build_and_look
+
+
+def stop_if_shared(dag: Any) -> None:
+    """Stops a plan that would rebuild what only has to be pulled.
+
+    Raises:
+        SystemExit: a file, how many there are, and what to type were said.
+    """
+    found = to_be_pulled(dag)
+    if not found:
+        return
+    names = sorted(set(found.values()))
+    more = f" and {len(found) - 1} more files" if len(found) > 1 else ""
+    say(
+        f"error: {min(found)}{more}: shared, but not in this checkout, and nothing that they are made from has "
+        f"changed. Pull them first (`make pull`, or `.venv/bin/python -m scripts.pull {' '.join(names)}`); "
+        f"to build them here all the same, set {UNGUARDED}=1."
+    )
+    raise SystemExit(1)
+
+
+def to_be_pulled(dag: Any) -> dict[str, str]:
+    """Missing files that the plan would rebuild though they are shared and still valid; file to stage."""
+    jobs = [job for job in dag.jobs if dag.needrun(job) and not job.rule.norun]
+    missing = [(job, str(file)) for job in jobs for file in job.output if not Path(file).exists()]
+    if not missing or not LOCK.is_file():
+        return {}
+    shared = shared_files()
+    if shared is None:
+        return {file: stage for _, file in missing if (stage := stage_in_lock(file))}
+    judge = Judge(dag)
+    return {file: shared[file] for job, file in missing if file in shared and judge.unchanged(job)}
+
+
+@cache
+def locked_rooms() -> dict[str, str]:
+    """Rooms that dvc.lock names, room to stage; before the first pull nothing else is known."""
+    try:
+        stages = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"]
+        return {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", [])}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def stage_in_lock(file: str) -> str | None:
+    """The stage in one of whose shared rooms a file lies."""
+    return next((stage for room, stage in locked_rooms().items() if lies_in(file, room)), None)
+
+
+class Judge:
+    """Whether jobs would make what their records say was made: the same inputs, parameters and code."""
+
+    def __init__(self, dag: Any) -> None:
+        self.dag, self.verdicts, self.hashes = dag, {}, {}
+
+    def unchanged(self, job: Any) -> bool:
+        """Whether neither the job nor any planned one before it has changed since its outputs were recorded."""
+        if job not in self.verdicts:
+            self.verdicts[job] = False
+            planned = [before for before in self.dag.dependencies[job] if self.dag.needrun(before)]
+            self.verdicts[job] = all(map(self.unchanged, planned)) and self.as_recorded(job)
+        return self.verdicts[job]
+
+    def as_recorded(self, job: Any) -> bool:
+        """Whether parameters, command, names and content of inputs are the recorded ones; missing ones are not read."""
+        records = self.dag.workflow.persistence
+        if not records.has_metadata(job) or records.params_changed(job):
+            return False
+        if any(records.code_changed(job)) or any(records.input_changed(job)):
+            return False
+        return all(self.same_content(job, str(file)) for file in job.input if Path(file).is_file())
+
+    def same_content(self, job: Any, file: str) -> bool:
+        """Whether a file is the one that the job read."""
+        if file not in self.hashes:
+            self.hashes[file] = sha256_file(Path(file))
+        recorded = self.dag.workflow.persistence.input_checksums(job, file)
+        return recorded == {f"sha256:{self.hashes[file]}"}

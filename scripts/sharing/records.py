@@ -1,0 +1,128 @@
+"""Snakemake's records of made files: what they were made from, by content. They travel with the files.
+
+``data/records/<stage>/records.json`` holds those of one stage::
+
+    {"configfiles": ["config/demo.yaml"], "outputs": ["models/dnd/dm/adapter/adapter_config.json", ...],
+     "withheld": {"models/base/gemma": "licence gemma ..."}, "records": {"models/dnd/...": {"rule": "train", ...}}}
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from scripts.lib.cli import UserError
+from scripts.lib.files import read_json, write_json, write_text
+from scripts.sharing.rooms import RECORDS, Stage, stage_of
+
+SNAKEMAKE = Path(".snakemake")
+METADATA = SNAKEMAKE / "metadata"
+INCOMPLETE = SNAKEMAKE / "incomplete"
+INDEX = SNAKEMAKE / "questline-shared.json"
+NAME_LENGTH = 254  # Snakemake splits a longer name into folders
+
+
+def records_here() -> dict[str, dict[str, Any]]:
+    """Every record of this checkout by the made file's path; unreadable ones are left out."""
+    found = {}
+    for name, path in _named(METADATA):
+        try:
+            found[name] = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+    return found
+
+
+def incomplete_here() -> set[str]:
+    """Made files that a killed run left marked as incomplete."""
+    return {name for name, _ in _named(INCOMPLETE)}
+
+
+def _named(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(made file, its record or marker); Snakemake names records by the base64 of the path, split by length."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if not path.is_file():
+            continue
+        encoded = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
+        try:
+            yield base64.urlsafe_b64decode(encoded).decode(), path
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+
+
+def record_path(name: str) -> Path:
+    """Where Snakemake keeps the record of a made file."""
+    encoded = base64.urlsafe_b64encode(name.encode()).decode()
+    parts = [encoded[at : at + NAME_LENGTH] for at in range(0, len(encoded), NAME_LENGTH)]
+    return METADATA.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def pack(stage: Stage, configfiles: list[str], withheld: dict[str, str]) -> None:
+    """Writes the stage's records to where DVC takes them from."""
+    mine = {name: record for name, record in sorted(records_here().items()) if stage_of(name) == stage.name}
+    write_json(
+        Path(stage.records) / "records.json",
+        {
+            "configfiles": configfiles,
+            "outputs": sorted(file for file in stage.outputs if os.path.lexists(file)),
+            "withheld": withheld,
+            "records": mine,
+        },
+    )
+
+
+def packed(name: str) -> dict[str, Any] | None:
+    """What was packed of a stage, or None where it is not here.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = Path(RECORDS) / name / "records.json"
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict) or not {"configfiles", "outputs", "records"} <= found.keys():
+        raise UserError(f"{path}: not a file of records; `dvc checkout {path.parent}` brings back the shared one.")
+    return found
+
+
+def unpack(name: str) -> int:
+    """Makes a stage's packed records this checkout's own, in place of any older ones; returns how many.
+
+    Raises:
+        UserError: an output has none, so that nobody could tell whether it is up to date.
+    """
+    found = packed(name) or {"outputs": [], "records": {}}
+    without = [file for file in found["outputs"] if file not in found["records"]]
+    if without:
+        raise UserError(
+            f"{without[0]}: shared without a record of what it was made from ({len(without)} files); "
+            "whoever shared it has to run `make share` again."
+        )
+    for old in [old for old, _ in _named(METADATA) if stage_of(old) == name and old not in found["records"]]:
+        record_path(old).unlink(missing_ok=True)
+    METADATA.mkdir(parents=True, exist_ok=True)
+    INCOMPLETE.mkdir(parents=True, exist_ok=True)  # without it Snakemake takes the records for those of an old version
+    for made, record in found["records"].items():
+        write_text(record_path(made), json.dumps(record))
+    return len(found["records"])
+
+
+def write_index(names: list[str]) -> None:
+    """Remembers, for plans, which files are shared: file to stage."""
+    shared = {file: name for name in names for file in (packed(name) or {"outputs": []})["outputs"]}
+    write_text(INDEX, json.dumps(shared))
+
+
+def shared_files() -> dict[str, str] | None:
+    """Files that are shared, file to stage, as the last share or pull left it; None before the first one."""
+    try:
+        found = json.loads(INDEX.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

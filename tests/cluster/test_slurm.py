@@ -1,0 +1,114 @@
+"""The workflow on a real Slurm: jobs are sent, one is cancelled as it trains, a rerun goes on from its checkpoint."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from checkouts import ROOT, SOURCES
+from onenode import OneNode, missing
+
+WHY = missing() or (
+    "" if importlib.util.find_spec("snakemake_executor_plugin_slurm") else "no executor plugin: make test-cluster"
+)
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(WHY), reason=WHY or "Slurm is here"),
+    pytest.mark.timeout(900),
+]
+
+PRESET = {
+    "preset": "cluster",
+    "scope": "road",
+    "jobs_at_once": 1,
+    "bases": {"tiny": {"source": "recipe:tiny-llama", "licence": "apache-2.0", "dtype": "float16", "billions": 0.0001}},
+    "train": {
+        "max_steps": 40,
+        "max_tokens": 6000,
+        "batch_size": 2,
+        "lora": {"r": 4},
+        "eval_steps": 2,
+        "eval_records": 1,
+        "report_to": [],
+    },
+    "dnd": {
+        "curate": {"max_tokens": 6000, "val_share": 0.2, "test_share": 0.3},
+        "runs": {"dm": {"base": "tiny", "system_prompt": "You are the dungeon master."}},
+    },
+}
+# Three settings of a cluster without accounting, and this node's size.
+HERE = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2")
+SMALL = ("--cores", "2", "--set-resources", "train:mem_mb=3000", "--latency-wait", "20", "--retries", "0")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with OneNode(tmp_path_factory.mktemp("slurm") / "node") as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """The project with few scenarios and real stages."""
+    folder = tmp_path_factory.mktemp("cluster")
+    for name in SOURCES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    for source in sorted((ROOT / "data/raw/dnd").glob("*/*.md"))[::10]:
+        target = folder / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(PRESET))
+    return folder
+
+
+def started(cluster, folder, *targets):
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *HERE, *SMALL]
+    command += ["--configfile", "tiny.yaml", "--", *targets]
+    return subprocess.Popen(
+        command, cwd=folder, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def checkpoints(folder):
+    return sorted((folder / "models/.work").glob("dnd/dm/*/checkpoint-*/trainer_state.json"))
+
+
+def test_a_cancelled_training_goes_on_from_its_checkpoint(cluster, checkout):
+    first = started(cluster, checkout, "dnd_dm_train")
+    while first.poll() is None and not checkpoints(checkout):
+        time.sleep(0.1)
+    assert checkpoints(checkout), first.communicate()[0][-6000:]
+    cluster.run("scancel", "-u", "root")
+    said = first.communicate()[0]
+    assert first.returncode != 0, said[-3000:]
+    assert not (checkout / "models/dnd/dm/adapter").exists()
+    assert "Submitted job" in said or "submitted with SLURM jobid" in said or "SLURM" in said
+    second = started(cluster, checkout, "dnd_dm_train")
+    said = second.communicate()[0]
+    assert second.returncode == 0, said[-6000:]
+    metadata = json.loads((checkout / "models/dnd/dm/training/training_metadata.json").read_text())
+    assert json.dumps(metadata).count("resumed_from") == 1
+    assert find(metadata, "resumed_from") >= 2
+    third = started(cluster, checkout, "dnd_dm_train")
+    assert "Nothing to be done" in third.communicate()[0]
+
+
+def find(value, key):
+    """The value of a key, wherever it stands."""
+    if isinstance(value, dict):
+        return value[key] if key in value else next((one for part in value.values() if (one := find(part, key))), None)
+    return None
+
+
+def test_what_slurm_built_is_up_to_date_here(checkout):
+    """Both profiles record checksums of every size, so that either finds nothing to do after the other."""
+    for path in (checkout / "models").rglob("*"):
+        path.touch()
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "tiny.yaml", "--", "dnd_dm_train"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    assert "Nothing to be done" in done.stdout + done.stderr, done.stdout[-2000:]
