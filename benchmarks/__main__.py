@@ -15,7 +15,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("noop", "score", "train", "merge", "curate", "call", "terrain", "gameplay", "decide", "aerial")
+ALL = (
+    *("noop", "score", "train", "merge", "curate", "call"),
+    *("terrain", "gameplay", "decide", "aerial", "world", "share"),
+)
 RESULTS = Path("benchmarks/out/results.json")
 
 

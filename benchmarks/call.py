@@ -154,11 +154,12 @@ def by_transformers(specialist: Any, args: argparse.Namespace) -> Callable[[str]
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
+    from scripts.lib import devices
     from scripts.model import engine
     from scripts.model.llama import Completion
 
-    device = engine.pick_device("auto")
-    dtype = torch.bfloat16 if engine.computes_bfloat16(device) else torch.float32
+    device = devices.pick_device("auto")
+    dtype = torch.bfloat16 if devices.computes_bfloat16(device) else torch.float32
     model = AutoModelForCausalLM.from_pretrained(args.base, dtype=dtype)
     model = PeftModel.from_pretrained(model, args.adapter).merge_and_unload().to(device).eval()
     tokenizer = engine.load_tokenizer(args.base)

@@ -118,10 +118,10 @@ def by_transformers(args: argparse.Namespace, tokenizer: Any, cases: Sequence[An
     import torch
     from transformers import AutoModelForCausalLM
 
-    from scripts.model import engine
+    from scripts.lib import devices
 
-    device = engine.pick_device("auto")
-    auto = "bfloat16" if engine.computes_bfloat16(device) else "float32"
+    device = devices.pick_device("auto")
+    auto = "bfloat16" if devices.computes_bfloat16(device) else "float32"
     precision = auto if args.precision == "auto" else args.precision
     model = AutoModelForCausalLM.from_pretrained(args.base, dtype=getattr(torch, precision)).to(device).eval()
     size = args.slots if args.side == "transformers" else 1

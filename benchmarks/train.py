@@ -51,6 +51,7 @@ def one_side(args: argparse.Namespace) -> dict[str, Any]:
     """Trains a few steps and counts real tokens a second."""
     import torch
 
+    from scripts.lib import devices
     from scripts.lib.options.train import TrainOptions
     from scripts.lib.system import keep_memory
     from scripts.model import engine
@@ -58,7 +59,7 @@ def one_side(args: argparse.Namespace) -> dict[str, Any]:
     if args.side in ("questline", "trl-keep-memory"):
         keep_memory()
     options = TrainOptions(max_steps=args.steps, batch_size=args.batch, eval_steps=10_000, report_to=[], warmup_steps=0)
-    device = engine.pick_device("auto")
+    device = devices.pick_device("auto")
     precision = engine.pick_precision(options, device)
     torch.manual_seed(options.seed)
     meter = Meter()

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from scripts.lib.cli import UserError, run
-from scripts.lib.config import Run, load_files
+from scripts.lib.config import WORLDS, load_files
 from scripts.lib.files import read_json
 
 
@@ -23,38 +23,44 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Prints one block a run."""
     config = load_files(*args.configfile)
-    if not config.runs():
+    if not config.run_names():
         raise UserError("the configuration has no run; add one under a system's `runs:`.")
-    for one in config.runs():
-        print("\n".join(block(one)))
+    for system, name in config.run_names():
+        print("\n".join(block(system, name)))
     if config.scope == "road":
         print("\nThis preset proves the road, not the model: quote no score made with it (`make learn` does better).")
     print("Everything on one page: reports/index.html")
 
 
-def block(one: Run) -> list[str]:
+def block(system: str, name: str) -> list[str]:
     """A run's lines: table, verdict, file and the commands that use it."""
-    reports, dist = Path("reports") / one.system / one.name, Path("dist") / one.system / one.name
+    reports, dist = Path("reports") / system / name, Path("dist") / system / name
     metrics, gate = read_json(reports / "metrics.json"), read_json(reports / "gate.json")
-    model = dist / f"model-{gate['variant']}.gguf"
-    if any(dist.glob("*.safetensors")) and not any(dist.glob("*.gguf")):
+    model = dist / f"model-{gate['variant']}.{'onnx' if system in WORLDS else 'gguf'}"
+    if system not in WORLDS and any(dist.glob("*.safetensors")) and not any(dist.glob("*.gguf")):
         model = dist
     elif not model.is_file():
         raise UserError(f"{model}: missing from its package; delete {dist}/SHA256SUMS and run snakemake again.")
     verdict = "passed" if gate["passed"] else "MISSED its quality limits (marked in the package)"
     return [
-        f"\n{one.system}/{one.name}: {metrics['cases']} scored answers",
+        f"\n{system}/{name}: {metrics['cases']} scored answers",
         *table(metrics),
         f"gate: {verdict}. {gate['why']}",
         f"model: {model}",
-        f"try:   python -m scripts.model.verify {dist}",
+        f"try:   {verify_command(system, dist)}",
     ]
+
+
+def verify_command(system: str, package: Path) -> str:
+    """What checks a package and lets it answer again."""
+    return f"python -m scripts.{'aerial.world.replay' if system in WORLDS else 'model.verify'} {package.as_posix()}"
 
 
 def table(metrics: dict) -> list[str]:
     """Variants and baselines by metric, with their intervals."""
     rows = {**metrics["variants"], **{f"({name})": row for name, row in metrics["baselines"].items()}}
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    names = [name for name in names if not (name.rpartition("_")[2].isdecimal() and name.rpartition("_")[0] in names)]
     cells = [["", *names], *([name, *(cell(row.get(metric)) for metric in names)] for name, row in rows.items())]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]

@@ -19,6 +19,9 @@ TRAINED = (
     "training/loss.jsonl",
 )
 MERGED = ("model.safetensors", "merge.json", "config.json", "tokenizer.json", "tokenizer_config.json")
+WINDOWS = (*SPLITS, "dataset.json", "frames.json")
+WORLD = ("model/model.safetensors", "model/config.json", "training/training_metadata.json", "training/loss.jsonl")
+EXPORTED = ("certificate.json", "model-f32.onnx", "model-int8.onnx")
 # What a stage writes into the folder that --out names; the others write --out itself and what stands beside it.
 FOLDERS = {
     "scripts.model.base": ("base.json", "model.safetensors"),
@@ -26,10 +29,17 @@ FOLDERS = {
     "scripts.model.train": TRAINED,
     "scripts.model.merge": MERGED,
     "scripts.dnd.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
+    "scripts.terrain.ingest": ("tiles.jsonl", "quarantine.jsonl", "manifest.json"),
     "scripts.tools.generate": ("manifest.json", "statistics.json"),
     "scripts.tools.curate": CALLS,
     "scripts.tools.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
     "scripts.tools.share": ("SHA256SUMS", "model-Q4_K_M.gguf"),
+    "scripts.aerial.generate": ("files.json",),
+    "scripts.aerial.fetch": ("source.json",),
+    "scripts.aerial.world.curate": WINDOWS,
+    "scripts.aerial.world.train": WORLD,
+    "scripts.aerial.world.export": EXPORTED,
+    "scripts.aerial.world.deploy": ("SHA256SUMS", "model-f32.onnx"),
 }
 
 
@@ -44,6 +54,8 @@ def content_of(argument, out):
 
 def outputs(module, out):
     """The files that the stage writes."""
+    if module == "scripts.aerial.sessions":
+        return [out / name for name in os.environ["SESSIONS"].split()]
     if module in FOLDERS:
         return [out / name for name in FOLDERS[module]]
     beside = {
@@ -54,11 +66,23 @@ def outputs(module, out):
     return [out, *beside.get(module, [])]
 
 
+def text_of(path, digest):
+    """What is written: the digest; as JSON where somebody else reads it."""
+    number = int(digest[:4], 16) / 1e4
+    known = {
+        "base.json": {"licence": os.environ.get("LICENCE", "apache-2.0"), "digest": digest},
+        "metrics.json": {"score": number, "digest": digest},
+        "loss.jsonl": {"step": 1, "loss": number},
+    }
+    return json.dumps(known[path.name]) + "\n" if path.name in known else f"{digest} {path.name}\n"
+
+
 def main():
     """Plays the stage that ``-m MODULE ARGUMENTS`` names."""
     _, _, module, *arguments = sys.argv
-    out = Path(arguments[arguments.index("--out") + 1])
-    quiet = {arguments.index(flag) + 1 for flag in ("--log", "--work", "--out") if flag in arguments}
+    where = "--out" if "--out" in arguments else "--output"
+    out = Path(arguments[arguments.index(where) + 1])
+    quiet = {arguments.index(flag) + 1 for flag in ("--log", "--work", where) if flag in arguments}
     read = [content_of(text, out) for place, text in enumerate(arguments) if place not in quiet]
     digest = hashlib.sha256(json.dumps([module, read]).encode()).hexdigest()
     for hook in filter(None, os.environ.get("HOOK", "").split("|")):
@@ -67,7 +91,8 @@ def main():
             Path(target).write_text(text)
     for path in outputs(module, out):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{digest} {path.name}\n")
+        path.unlink(missing_ok=True)  # like the stages, which never write through a link
+        path.write_text(text_of(path, digest))
     with Path(os.environ["JOURNAL"]).open("a") as journal:
         journal.write(f"{module} {out.as_posix()}\n")
 

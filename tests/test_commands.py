@@ -20,7 +20,7 @@ def pins(name):
     return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "envs" / name).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["demo.txt", "test.txt", "record.txt"])
+@pytest.mark.parametrize("name", ["demo.txt", "test.txt", "record.txt", "remotes.txt", "cluster.txt"])
 def test_every_direct_dependency_is_pinned_as_the_lock_has_it(name):
     lock = {key.lower().replace("_", "-"): value for key, value in pins("constraints.txt").items()}
     lines = [line for line in (ROOT / "envs" / name).read_text().splitlines() if line and not line.startswith("#")]
@@ -70,7 +70,7 @@ def test_killed_setup_starts_over(tmp_path, monkeypatch):
     setup.site_packages(tmp_path / "env").mkdir(parents=True)
     calls = []
 
-    def pip(command):
+    def pip(command, **_):
         calls.append(command)
         return subprocess.CompletedProcess(command, int(len(calls) == 2))
 
@@ -82,6 +82,7 @@ def test_killed_setup_starts_over(tmp_path, monkeypatch):
     assert len(calls) == 2
     assert setup.install(tmp_path / "env", steps, stamp, "x") == 0
     assert stamp.read_text() == "x"
+    assert calls[-1][1:] == ["-m", "scripts.aerial.warm"]
 
 
 def test_doctor_names_what_is_wrong_and_what_to_do():

@@ -56,6 +56,24 @@ gameplay:
   loop: {episodes: 2, seconds: 1.2}
   runs:
     agent: {base: sketch, system_prompt: "You play."}
+aerial:
+  generate: [{size: 300, tallest: 20}]
+  voxels: {grid: {range: [-16, -16, -4, 16, 16, 28], voxel: [2, 2, 4]}}
+  sessions:
+    sessions: 10
+    frames: 8
+    kinds: [walk, rover]
+    max_empty_share: 1
+    lidar: {beams: 4, azimuths: 32}
+    camera: {width: 64, height: 36}
+  data: {history: 3, future: 2, split: {block: 60, buffer: 16, val_share: 0.25, test_share: 0.25}}
+  model: {class_width: 2, channels: 8, multipliers: [1, 2], blocks: 1, attention: false, codes: 16, code_width: 8,
+    width: 16, layers: 1, heads: 2, carry_width: 4}
+  train: {vae_epochs: 1, epochs: 1, max_steps: 2, batch_size: 2, precision: float32, learning_rate: 1.0e-2,
+    warmup_steps: 1, eval_windows: 2, report_to: []}
+  score: {max_windows: 4, threshold_windows: 2, resamples: 100}
+  runs:
+    world: {}
 """
 CONFIG = ("--configfile", "e2e.yaml")
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
@@ -176,6 +194,24 @@ def test_an_agent_is_certified_counted_in_the_game_and_packaged(built):
     assert "Does it get there?" in page and page.count("An episode: what the agent saw") == 2
 
 
+def test_a_world_is_certified_scored_drawn_and_packaged(built):
+    sessions = sorted((built / "data/ingested/aerial/Hillford").glob("*/session.json"))
+    assert len(sessions) == 10
+    copies = [path.parent.with_name(f"{path.parent.name}.json") for path in sessions]
+    assert all(one.read_bytes() == two.read_bytes() for one, two in zip(sessions, copies, strict=True))
+    assert read(built / "models/aerial/world/onnx/certificate.json")["passed"]
+    metrics = read(built / "reports/aerial/world/metrics.json")
+    assert list(metrics["variants"]) == ["torch", "f32", "int8"]
+    assert {"copy_last", "ego_warped", "history_warped", "ego_warped_true", "shuffled"} <= set(metrics["baselines"])
+    assert [row["seconds"] for row in metrics["horizons"]] == [0.5, 1.0]
+    assert (built / "reports/aerial/world/sheet.jpg").is_file()
+    assert run(built, "scripts.aerial.world.replay", "dist/aerial/world").returncode == 0
+    other = run(built, "scripts.model.verify", "dist/aerial/world")
+    assert other.returncode == 2 and "scripts.aerial.world.replay" in other.stderr
+    page = (built / "reports/index.html").read_text()
+    assert "How far ahead?" in page and "Second stage: what comes next" in page
+
+
 def test_second_run_has_nothing_to_do(built):
     done = run(built, "snakemake", *CONFIG, "--cores", "2")
     assert "Nothing to be done" in done.stdout + done.stderr
@@ -186,7 +222,7 @@ def test_summary_prints_the_table_and_the_file(built):
     assert done.returncode == 0, done.stderr
     assert "call_f1" in done.stdout
     lines = [line for line in done.stdout.splitlines() if line.startswith("model: ")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert all((built / line.split()[1]).is_file() for line in lines)
 
 

@@ -53,7 +53,7 @@ def test_the_smaller_file_is_shipped_within_the_tolerance(run_gate):
 
 def test_the_better_file_is_shipped_beyond_it(run_gate):
     got = run_gate({"base": 0.0, "Q4_K_M": 0.45, "Q8_0": 0.5}, tolerance=0.02)
-    assert (got["variant"], got["why"]) == ("Q8_0", "Q8_0 (0.0 MB, call_f1 0.500) is the best of the quants.")
+    assert (got["variant"], got["why"]) == ("Q8_0", "Q8_0 (0.0 MB, call_f1 0.500) is the best file.")
 
 
 def test_the_choice_turns_where_less_is_better():

@@ -1,104 +1,19 @@
 """Staleness: nothing is rebuilt without reason and nothing is missed. The stages are played by tests/standin.py."""
 
-import json
 import os
 import random
 import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
+from checkouts import CONE_OF_TRAINING, CURATE, ROOT, SOURCES, Checkout
 
+from scripts.aerial.session_names import sessions_of
+from scripts.lib.options.aerial_sessions import AerialSessionOptions
 from scripts.terrain.places import block, shard_of
-
-ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
-CURATE = {"scripts.dnd.tools", "scripts.dnd.curate"}
-PREDICT = {"scripts.model.predict"}
-EXPORT = {"scripts.model.merge", "scripts.model.convert", "scripts.model.quantize", "scripts.model.certify"}
-JUDGE = {"scripts.dnd.score", "scripts.model.gate", "scripts.dnd.deploy", "scripts.report"}
-TRAIN = {"scripts.model.train"}
-CONE_OF_TRAINING = TRAIN | EXPORT | PREDICT | JUDGE
-
-
-class Checkout:
-    """A copy of the project in a folder, with six scenarios, whose stages are stand-ins."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.journal = folder.parent / f"{folder.name}.journal"
-        python = folder.parent / f"{folder.name}-bin" / "python"
-        python.parent.mkdir(exist_ok=True)
-        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{ROOT / "tests" / "standin.py"}" "$@"\n')
-        python.chmod(0o755)
-        self.environment = {**os.environ, "QUESTLINE_BIN": str(python.parent), "JOURNAL": str(self.journal)}
-
-    def populate(self, *, whole=False):
-        """The project's sources and some scenarios; unless ``whole``, the demo preset holds dnd alone."""
-        for name in SOURCES:
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, self.folder / name)
-        if not whole:
-            demo = self.folder / "config" / "demo.yaml"
-            demo.write_text(demo.read_text().partition("\ntools:\n")[0])
-        raw = self.folder / "data" / "raw" / "dnd"
-        schema = self.folder / "data" / "raw" / "tools" / "schema.json"
-        schema.parent.mkdir(parents=True)
-        shutil.copy(ROOT / "data" / "raw" / "tools" / "schema.json", schema)
-        for source in sorted((ROOT / "data" / "raw" / "dnd").glob("*/*.md"))[::14]:
-            target = raw / source.relative_to(ROOT / "data" / "raw" / "dnd")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-        return self
-
-    def snakemake(self, *arguments, **environment):
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-            cwd=self.folder,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-        return done
-
-    def build(self, *arguments, **environment):
-        """Runs the workflow; returns the stages that ran, as a sorted list of modules and outputs."""
-        self.journal.write_text("")
-        self.snakemake(*arguments, **environment)
-        return sorted(self.journal.read_text().splitlines())
-
-    def modules(self, *arguments, **environment):
-        return {line.split()[0] for line in self.build(*arguments, **environment)}
-
-    def why(self, *targets):
-        done = subprocess.run(
-            [sys.executable, "-m", "scripts.why", "--json", *targets],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-        return {row["job"]: row["why"] for row in rows}
-
-    def scenario(self):
-        return sorted((self.folder / "data/raw/dnd").rglob("*.md"))[0]
-
-    def edit(self, name, old, new):
-        path = self.folder / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    def files(self):
-        made = ("data", "models", "reports", "dist", *SOURCES)
-        return [path for name in made for path in (self.folder / name, *(self.folder / name).rglob("*"))]
 
 
 @pytest.fixture(scope="module")
@@ -342,10 +257,10 @@ def test_every_stage_of_a_run_is_a_target(original, stage):
 
 
 @pytest.mark.parametrize(
-    ("preset", "dnd", "tools", "terrain", "gameplay", "bases"),
-    [("demo", 1, 3, 1, 1, 2), ("learn", 1, 3, 1, 1, 2), ("full", 2, 3, 2, 1, 6)],
+    ("preset", "dnd", "tools", "terrain", "gameplay", "cities", "bases"),
+    [("demo", 1, 3, 1, 1, 1, 2), ("learn", 1, 3, 1, 1, 1, 2), ("full", 2, 3, 2, 1, 3, 6)],
 )
-def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, terrain, gameplay, bases):
+def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, terrain, gameplay, cities, bases):
     """A fresh checkout plans each rule as often as the preset's runs ask for it."""
     fresh = tmp_path / "fresh"
     fresh.mkdir()
@@ -375,6 +290,10 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     assert counts["terrain_generate"] == len(maps)
     shards = {(one["map"], shard_of(*place)) for one in maps for place in block(one["tiles"])}
     assert counts["terrain_ingest"] == len(shards)
+    for rule in ("generate", "check", "sessions"):
+        assert counts[f"aerial_{rule}"] == cities
+    for rule in ("curate", "train", "export", "score", "gate", "sheet", "deploy"):
+        assert counts[f"aerial_{rule}"] == 1
     assert counts["base"] == bases
     assert counts["dnd_tools"] == 1
     assert counts.get("tools_generate", 0) == (tools > 0)
@@ -455,6 +374,96 @@ def test_own_examples_are_inputs(tools):
     (own / "a.json").write_text('{"id": "b"}')
     os.utime(own / "a.json", (1_000_000_000, 1_000_000_000))
     assert runs_of(tools.build(*mine), "scripts.tools.curate") == {"veran", "farore", "nayru"}
+
+
+CITIES = """
+aerial:
+  cities: {north: {path: north}, south: {path: south}}
+  sessions: {sessions: 2, frames: 10, kinds: [walk]}
+"""
+AERIAL = ("--configfile", "config/demo.yaml", "cities.yaml", "--", "aerial")
+WORLD = {f"scripts.aerial.world.{stage}" for stage in ("train", "export", "score", "sheet", "deploy")}
+JUDGED = {"scripts.aerial.world.curate", "scripts.model.gate"} | WORLD
+
+
+@pytest.fixture(scope="module")
+def built_aerial(tmp_path_factory):
+    """Two cities of two files each, built once; the tests copy it."""
+    folder = tmp_path_factory.mktemp("aerial") / "original"
+    folder.mkdir()
+    checkout = with_sessions(Checkout(folder).populate(whole=True))
+    for city in ("north", "south"):
+        (folder / city).mkdir()
+        for name in ("ground", "building"):
+            (folder / city / f"{name}.obj").write_text(f"# {city} {name}\nv 0 0 0\n")
+    (folder / "cities.yaml").write_text(CITIES)
+    checkout.first_build = checkout.build(*AERIAL)
+    return checkout
+
+
+def with_sessions(checkout):
+    """The stand-in is told the names of sessions."""
+    names = [f"{one.name}.json" for one in sessions_of(AerialSessionOptions(sessions=2, frames=10, kinds=["walk"]))]
+    checkout.environment |= {"SESSIONS": " ".join(names)}
+    return checkout
+
+
+@pytest.fixture
+def aerial(built_aerial, tmp_path):
+    shutil.copytree(built_aerial.folder, tmp_path / "checkout")
+    return with_sessions(Checkout(tmp_path / "checkout"))
+
+
+def test_aerial_builds_every_stage_once_and_then_nothing(built_aerial, aerial):
+    stages = {line.split()[0] for line in built_aerial.first_build}
+    assert stages == {"scripts.aerial.check", "scripts.aerial.sessions"} | JUDGED
+    assert len(built_aerial.first_build) == 2 * 2 + len(JUDGED)
+    assert aerial.build(*AERIAL) == []
+
+
+def test_an_edited_mesh_reruns_its_city_and_what_learns_from_it(aerial):
+    path = aerial.folder / "north/building.obj"
+    path.write_text(path.read_text() + "v 1 0 0\n")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    lines = aerial.build(*AERIAL)
+    recorded = [line for line in lines if line.split()[0] in ("scripts.aerial.check", "scripts.aerial.sessions")]
+    assert recorded == [
+        "scripts.aerial.check data/ingested/aerial/north/meshes.json",
+        "scripts.aerial.sessions data/ingested/aerial/north",
+    ]
+    assert {line.split()[0] for line in lines} - {line.split()[0] for line in recorded} == JUDGED
+    assert aerial.build(*AERIAL) == []
+
+
+def test_aerial_parameters_and_code_rerun_no_more_than_their_cone(aerial):
+    over = aerial.folder / "cities.yaml"
+    over.write_text(CITIES + "  train: {report_to: [], save_epochs: 2, save_minutes: 1, device: cpu}\n")
+    assert aerial.build(*AERIAL) == []
+    over.write_text(CITIES + "  train: {learning_rate: 0.01}\n")
+    assert aerial.modules(*AERIAL) == WORLD | {"scripts.model.gate"}
+    aerial.edit("scripts/aerial/world/sheet.py", "WINDOWS, SIZE, GAP", "WINDOWS, SIZE, GAP  ")
+    assert aerial.build(*AERIAL) == []
+    aerial.edit("scripts/aerial/world/sheet.py", "= 4, 118", "= 3, 118")
+    assert aerial.modules(*AERIAL) == {"scripts.aerial.world.sheet"}
+
+
+@pytest.mark.parametrize("stage", ["train", "validate", "convert", "deploy", "test"])
+def test_every_stage_of_a_world_is_a_target(built_aerial, stage):
+    assert built_aerial.snakemake("-n", *AERIAL[:-1], f"aerial_world_{stage}").returncode == 0
+
+
+def test_recorded_sessions_are_noticed_by_content(aerial):
+    session = aerial.folder / "flights/drone_1"
+    for part in ("occupancy", "poses", "images"):
+        (session / part).mkdir(parents=True)
+        (session / part / "000000").write_text("a")
+    (aerial.folder / "own.yaml").write_text("aerial: {recorded: flights}\n")
+    mine = (*AERIAL[:2], "own.yaml", *AERIAL[3:])
+    assert aerial.modules(*mine) == JUDGED
+    (session / "images/000000").write_text("b")  # no model sees it
+    assert aerial.build(*mine) == []
+    (session / "poses/000000").write_text("b")
+    assert aerial.modules(*mine) == JUDGED
 
 
 def test_every_rule_states_resources_log_and_benchmark():

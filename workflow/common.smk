@@ -10,11 +10,14 @@ sys.path.insert(0, workflow.basedir)
 sys.modules.setdefault("pandas", None)
 
 from scripts.lib.cli import UserError, say
-from scripts.lib.config import SEEING, load
+from scripts.lib.config import SEEING, WORLDS, load
 from scripts.lib.environment import prepare_jobs
+from scripts.lib.options.aerial_world import WORLD_WATCHED
 from scripts.lib.options.train import NOT_IDENTITY
 from scripts.lib.replaced import notice_replaced
 from scripts.lib.options.game import GameOptions
+from scripts.aerial.mesh_files import find_meshes, street_files
+from scripts.aerial.session_names import sessions_of
 from scripts.dnd.scenario import find_scenarios
 from scripts.gameplay.content import recording_digest
 from scripts.gameplay.names import names_of
@@ -22,6 +25,8 @@ from scripts.gameplay.readers.sources import by_name as recordings_by_name
 from scripts.gameplay.readers.sources import find_recordings
 from scripts.lib.files import digest, sha256_file
 from scripts.lib.identity import code_parts, remember, source_digest
+from scripts.sharing.guard import watch_plans
+from scripts.sharing.runs import nobody_else, run_begins, run_ends
 from scripts.model.recipes import recipe_of
 from scripts.terrain.export import (
     TileFile,
@@ -45,17 +50,36 @@ def checked(function, *arguments):
 
 CONFIG = checked(load, dict(config), "config", [Path(p) for p in workflow.configfiles])
 prepare_jobs()
-notice_replaced()
+if workflow.is_main_process:
+    checked(nobody_else)
+    notice_replaced()
+    watch_plans(workflow)
+
+
+onstart:
+    run_begins(workflow.dag)
+
+
+onsuccess:
+    run_ends()
+
+
+onerror:
+    run_ends()
+
 
 CORES = max(1, (workflow.cores or 8) // CONFIG.jobs_at_once)
 
-SYSTEM_RUN = {"system": "|".join(CONFIG.systems()) or "none", "run": r"[A-Za-z0-9]+"}
+# Systems of language models: worlds have rules of their own, which theirs must not answer to.
+LANGUAGE = [name for name in CONFIG.systems() if name not in WORLDS]
+SYSTEM_RUN = {"system": "|".join(LANGUAGE) or "none", "run": r"[A-Za-z0-9]+"}
 
 
 wildcard_constraints:
     **SYSTEM_RUN,
     quant=r"[A-Z0-9_]+",
     base=r"[A-Za-z0-9_.-]+",
+    city=r"[A-Za-z0-9-]+",
 
 
 def code(module):
@@ -190,9 +214,9 @@ def shard_names(count):
 
 def packages(system=None):
     found = [
-        f"dist/{run.system}/{run.name}/SHA256SUMS"
-        for run in CONFIG.runs()
-        if system in (None, run.system)
+        f"dist/{its}/{run}/SHA256SUMS"
+        for its, run in CONFIG.run_names()
+        if system in (None, its)
     ]
     shared = shares_base() and system in (None, "tools")
     return [*found, "dist/tools/shared/SHA256SUMS"] if shared else found
@@ -204,19 +228,26 @@ def named_targets():
     targets |= (
         {"terrain": packages("terrain") + terrain_sheets()} if CONFIG.terrain else {}
     )
-    for run in CONFIG.runs():
-        here = f"{run.system}/{run.name}"
+    targets |= {"aerial": packages("aerial") + world_sheets()} if CONFIG.aerial else {}
+    for system, run in CONFIG.run_names():
+        here = f"{system}/{run}"
+        trained, converted = made_in(system)
         stages = {
-            "train": [f"models/{here}/adapter/adapter_model.safetensors"],
+            "train": [f"models/{here}/{trained}"],
             "validate": [f"reports/{here}/metrics.json", f"reports/{here}/gate.json"],
-            "convert": [f"models/{here}/gguf/certificate.json"],
+            "convert": [f"models/{here}/{converted}/certificate.json"],
             "deploy": [f"dist/{here}/SHA256SUMS"],
             "test": [f"reports/{here}/verify.json"],
         }
-        targets |= {
-            f"{run.system}_{run.name}_{stage}": files for stage, files in stages.items()
-        }
+        targets |= {f"{system}_{run}_{stage}": files for stage, files in stages.items()}
     return targets
+
+
+def made_in(system):
+    """What training makes, and the folder of what a device runs, in a run's folder under models/."""
+    if system in WORLDS:
+        return "model/model.safetensors", "onnx"
+    return "adapter/adapter_model.safetensors", "gguf"
 
 
 def scenarios():
@@ -274,26 +305,34 @@ def variant_flags(wildcards, input):
 def told_of_runs():
     """What the page tells of; a file that changes redraws it."""
     names = (
-        "reports/{}/metrics.json",
-        "reports/{}/gate.json",
-        "models/{}/gguf/certificate.json",
+        "reports/{0}/metrics.json",
+        "reports/{0}/gate.json",
+        "models/{0}/{1}/certificate.json",
     )
     names += (
-        "data/curated/{}/stats.json",
-        "models/{}/training/training_metadata.json",
-        "models/{}/training/loss.jsonl",
+        "data/curated/{0}/stats.json",
+        "models/{0}/training/training_metadata.json",
+        "models/{0}/training/loss.jsonl",
     )
-    runs = [f"{run.system}/{run.name}" for run in CONFIG.runs()]
-    told = [name.format(run) for run in runs for name in names]
+    runs = [
+        (f"{system}/{run}", made_in(system)[1]) for system, run in CONFIG.run_names()
+    ]
+    told = [name.format(*run) for run in runs for name in names]
     loops = CONFIG.gameplay.runs if counts_in_game() else []
     told += [f"reports/gameplay/{run}/loop.json" for run in loops]
-    return told + terrain_sheets() + episode_sheets()
+    return told + terrain_sheets() + episode_sheets() + world_sheets()
 
 
 def terrain_sheets():
     """The contact sheet of every terrain run."""
     runs = CONFIG.terrain.runs if CONFIG.terrain else []
     return [f"reports/terrain/{run}/sheet.jpg" for run in runs]
+
+
+def world_sheets():
+    """The pictures of every world model."""
+    runs = CONFIG.aerial.runs if CONFIG.aerial else []
+    return [f"reports/aerial/{run}/sheet.jpg" for run in runs]
 
 
 def schema_digest():
@@ -484,3 +523,108 @@ def specialist_flags(name):
     run = CONFIG.tools.runs[name]
     flags = ["--run", name, "--focus", *run.focus, "--owned", *CONFIG.tools.owned]
     return [*flags, "--system-prompt", CONFIG.run("tools", name).system_prompt]
+
+
+def city_meshes(name):
+    """Where a city's meshes are read from: the user's own place, or what the workflow fetched or made."""
+    source = CONFIG.aerial.cities.get(name)
+    if source is None:
+        return Path(f"data/generated/aerial/{name}")
+    return (
+        Path(f"data/fetched/aerial/{name}") if is_fetched(source) else Path(source.path)
+    )
+
+
+def is_fetched(source):
+    """Whether meshes are downloaded or come out of an archive."""
+    return source.url is not None or Path(source.path).suffix.lower() == ".zip"
+
+
+def city_inputs(wildcards):
+    """A city's files; of a fetched or generated one the list with the hashes of all of them."""
+    source = CONFIG.aerial.cities.get(wildcards.city)
+    folder = city_meshes(wildcards.city)
+    if source is None:
+        return [f"{folder.as_posix()}/files.json"]
+    if is_fetched(source):
+        return [f"{folder.as_posix()}/source.json"]
+    files = [*checked(find_meshes, [folder]), *street_files([folder])]
+    return [file.as_posix() for file in files]
+
+
+def archive_input(wildcards):
+    """The user's own archive."""
+    path = CONFIG.aerial.cities[wildcards.city].path
+    return [path] if path else []
+
+
+def source_flags(wildcards):
+    """How a city's source is named to the stage that fetches it."""
+    source = CONFIG.aerial.cities[wildcards.city]
+    own = ["--sha256", source.sha256] if source.sha256 else []
+    return [source.url or source.path, *own]
+
+
+def generated_city(wildcards):
+    """The options of a generated city."""
+    found = [one for one in CONFIG.aerial.generate if one.name == wildcards.city]
+    return as_json(found[0]) if found else "{}"
+
+
+def session_manifests(pattern):
+    """The manifest of every session; what the pattern has in double braces is its name."""
+    found = sessions_of(CONFIG.aerial.sessions) if CONFIG.aerial else []
+    return [pattern.replace("{session}", session.name) for session in found]
+
+
+def windows_inputs():
+    """The manifests of all sessions of all cities."""
+    cities = CONFIG.aerial.city_names if CONFIG.aerial else []
+    return [
+        name
+        for city in cities
+        for name in session_manifests(f"data/ingested/aerial/{city}/{{session}}.json")
+    ]
+
+
+def sessions_root():
+    """The folder that the curated windows' frames lie in."""
+    return (CONFIG.aerial and CONFIG.aerial.recorded) or "data/ingested/aerial"
+
+
+def recorded_content():
+    """Sessions that the user brings, by content: too many files to be declared one by one."""
+    if CONFIG.aerial is None or not CONFIG.aerial.recorded:
+        return ""
+    root = Path(CONFIG.aerial.recorded)
+    if not root.is_dir():
+        checked(missing_folder, root)
+    folders = sorted({file.parent for file in root.rglob("*") if file.is_file()})
+    unread = {"lidar", "images"}  # of sessions in the project's own layout
+    kept = [folder for folder in folders if folder.name not in unread]
+    return digest(
+        [[one.relative_to(root).as_posix(), recording_digest(one)] for one in kept]
+    )
+
+
+def missing_folder(path):
+    """Raises what a person should read."""
+    raise UserError(f"{path}: no such folder; check aerial.recorded.")
+
+
+def world_section(name, **which):
+    """A parameter function: the named section of a world model's options, as JSON."""
+    return lambda wildcards: as_json(
+        getattr(CONFIG.world_run(wildcards.run), name), **which
+    )
+
+
+def pretrained_file(wildcards):
+    """The weights that a world model starts from."""
+    path = CONFIG.world_run(wildcards.run).train.pretrained
+    return [path] if path else []
+
+
+def onnx_flags(wildcards, input):
+    """NAME=FILE of each file that a device runs, as the stages take them."""
+    return [f"{Path(file).stem.removeprefix('model-')}={file}" for file in input.onnx]

@@ -20,6 +20,9 @@ from pydantic import Field, field_validator, model_validator
 from scripts.lib.cli import UserError
 from scripts.lib.config_lines import key_line
 from scripts.lib.files import write_text
+from scripts.lib.options.aerial import AerialGenerateOptions, AerialMeshOptions, AerialSourceOptions, AerialVoxelOptions
+from scripts.lib.options.aerial_run import WorldRun, WorldSections, derived_data, resolved
+from scripts.lib.options.aerial_sessions import AerialSessionOptions
 from scripts.lib.options.base import BaseOptions
 from scripts.lib.options.deploy import DeployOptions, GateOptions
 from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
@@ -37,7 +40,8 @@ from scripts.lib.options.train import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = Path("config/schema.json")
-SYSTEMS = ("dnd", "tools", "terrain", "gameplay")
+SYSTEMS = ("dnd", "tools", "terrain", "gameplay", "aerial")
+WORLDS = frozenset({"aerial"})  # systems whose models are no language models: they have a road of their own
 SMALLEST_STEP = 28  # pixels a side that one token of a picture stands for, in the models known here
 ROOM_FOR_QUESTION = 96  # tokens of the question and of what frames the turns
 SEEING = frozenset({"terrain", "gameplay"})  # systems whose records show pictures
@@ -198,6 +202,56 @@ class GameplayOptions(Sections):
     runs: dict[str, RunOptions] = {}
 
 
+class AerialGateOverrides(GateOverrides):  # type: ignore[misc, valid-type]
+    """Quality limits of aerial."""
+
+    metric: str = "iou_no_ground"
+    beat: list[str] = ["copy_last", "ego_warped", "shuffled"]
+
+
+class AerialRunOptions(WorldSections):
+    """One world model. What it does not override comes from the system, then from its settings."""
+
+    gate: GateOverrides | None = None  # type: ignore[valid-type]
+    deploy: DeployOverrides | None = None  # type: ignore[valid-type]
+
+
+City = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
+
+
+class AerialOptions(WorldSections):
+    """aerial: city meshes to an occupancy world model for drone and rover."""
+
+    cities: dict[City, AerialSourceOptions] = {}
+    """meshes of each city by name; none given: cities are generated"""
+    recorded: str | None = None
+    """a folder of sessions, or of data.layout, that is there already; nothing is then recorded"""
+    generate: list[AerialGenerateOptions] = Field(default=[AerialGenerateOptions()], min_length=1)
+    """cities made instead"""
+    mesh: AerialMeshOptions = AerialMeshOptions()
+    voxels: AerialVoxelOptions = AerialVoxelOptions()
+    sessions: AerialSessionOptions = AerialSessionOptions()
+    """in each city"""
+    gate: AerialGateOverrides = AerialGateOverrides()
+    deploy: DeployOverrides | None = None  # type: ignore[valid-type]
+    runs: dict[str, AerialRunOptions] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> AerialOptions:
+        if self.cities and self.recorded:
+            raise ValueError("cities and recorded: name the meshes, or the sessions that are there, not both")
+        if len({one.name for one in self.generate}) < len(self.generate):
+            raise ValueError("generate: two cities have the same name; name each city once")
+        return self
+
+    @property
+    def city_names(self) -> list[str]:
+        """Cities in which sessions are recorded."""
+        if self.recorded:
+            return []
+        return list(self.cities) or [one.name for one in self.generate]
+
+
 class Config(Options):
     """One preset, with whatever a second --configfile put over it."""
 
@@ -224,6 +278,7 @@ class Config(Options):
     tools: ToolsOptions | None = None
     terrain: TerrainOptions | None = None
     gameplay: GameplayOptions | None = None
+    aerial: AerialOptions | None = None
 
     @field_validator("bases")
     @classmethod
@@ -267,8 +322,34 @@ class Config(Options):
         return found[0]
 
     def runs(self) -> list[Run]:
-        """All runs of all systems."""
-        return [self.run(system, name) for system, options in self.systems().items() for name in options.runs]
+        """All runs of language models."""
+        return [self.run(system, name) for system, name in self.run_names() if system not in WORLDS]
+
+    def run_names(self) -> list[tuple[str, str]]:
+        """System and name of all runs of all systems."""
+        return [(system, name) for system, options in self.systems().items() for name in options.runs]
+
+    def world_run(self, name: str) -> WorldRun:
+        """A world model with every section resolved.
+
+        Raises:
+            UserError: what its sections come to does not fit the sessions.
+        """
+        whole: AerialOptions = self.aerial  # type: ignore[assignment]
+        own = whole.runs[name]
+        derived = {} if whole.recorded else derived_data(whole.mesh, whole.voxels.grid, whole.sessions)
+        sections: dict[str, Any] = resolved(name, derived, whole, own)
+        if derived and list(sections["data"].grid.shape) != list(whole.voxels.grid.shape):
+            raise UserError(
+                f"aerial.runs.{name}: data.grid has {sections['data'].grid.shape} cells, but aerial.voxels.grid "
+                f"records {whole.voxels.grid.shape}; leave data.grid out, or make them equal."
+            )
+        gate = merged(merged(self.gate, whole.gate), own.gate)
+        return WorldRun(name=name, **sections, gate=gate, deploy=merged(merged(self.deploy, whole.deploy), own.deploy))
+
+    def world_runs(self) -> list[WorldRun]:
+        """All world models."""
+        return [self.world_run(name) for system, name in self.run_names() if system in WORLDS]
 
 
 class Run(Options):
@@ -304,9 +385,11 @@ def load(values: dict[str, Any], source: str = "config", files: Sequence[Path] =
             known = ", ".join(sorted(config.bases))
             where = locate([run.system, "runs", run.name, "base"]) or source
             raise UserError(f"{where}: {run.system}.runs.{run.name}.base: no base {run.base!r}; known: {known}.")
-        if "_" in run.name or not run.name.isidentifier():
-            where = locate([run.system, "runs", run.name]) or source
-            raise UserError(f"{where}: {run.system}.runs.{run.name}: a run's name is letters and digits only.")
+    for system, name in config.run_names():
+        if "_" in name or not name.isidentifier():
+            where = locate([system, "runs", name]) or source
+            raise UserError(f"{where}: {system}.runs.{name}: a run's name is letters and digits only.")
+    config.world_runs()  # resolves, and refuses what does not fit
     if config.terrain is not None:
         refuse_long_answers(config)
     return config

@@ -7,24 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import UserError
+from scripts.lib.devices import computes_bfloat16
 from scripts.lib.options.train import TrainOptions
 from scripts.model.vision import model_class
-
-
-def pick_device(wanted: str) -> str:
-    """``cuda``, ``mps`` or ``cpu``; auto takes the first that is there.
-
-    Raises:
-        UserError: the device asked for is not there.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, present in there.items() if present)
-    if not there[wanted]:
-        raise UserError(f"device: {wanted} was asked for, but torch sees none; set device: auto, or run `make doctor`.")
-    return wanted
 
 
 def pick_engine(options: TrainOptions, device: str) -> str:
@@ -48,15 +33,6 @@ def pick_precision(options: TrainOptions, device: str) -> str:
     if options.precision != "auto":
         return options.precision
     return "bfloat16" if computes_bfloat16(device) else "float32"
-
-
-def computes_bfloat16(device: str) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware."""
-    import torch
-
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 def refuse_impossible(options: TrainOptions, device: str) -> None:

@@ -104,13 +104,13 @@ def choose(
     values = {name: sign * row["value"] for name, row in scores.items() if row["value"] is not None}
     if not values:
         smallest = min(sizes, key=lambda name: (sizes[name], name))
-        return smallest, f"{smallest} is the smallest file; {options.metric} is undefined for every quant."
+        return smallest, f"{smallest} is the smallest file; {options.metric} is undefined for every one."
     best = max(values, key=lambda name: (values[name], -sizes[name], name))
     near = [name for name, value in values.items() if value >= values[best] - options.tolerance - EVEN]
     shipped = min(near, key=lambda name: (sizes[name], -values[name], name))
     figure = f"{options.metric} {shown(scores[shipped]['value'])}"
     if shipped == best:
-        others = "the best of the quants" if len(scores) > 1 else "the only quant"
+        others = "the best file" if len(scores) > 1 else "the only file"
         return shipped, f"{shipped} ({sizes[shipped] / 1e6:.1f} MB, {figure}) is {others}."
     return shipped, (
         f"{shipped} ({sizes[shipped] / 1e6:.1f} MB, {figure}) is the smallest file within {options.tolerance:g} of the "

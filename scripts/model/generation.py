@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.lib import devices
 from scripts.lib.chat import Rendered
 from scripts.lib.cli import UserError
-from scripts.model import engine
 from scripts.model.cases import Case, Prediction, shared_beginning
 from scripts.model.vision import eyes_of, model_class
 
@@ -66,8 +66,8 @@ class Transformer:
 
         logging.disable_progress_bar()  # of loading, which takes a second
         _must_hold(folder, "config.json")
-        self.tokenizer, self.device = tokenizer, engine.pick_device(device)
-        self.precision = "bfloat16" if engine.computes_bfloat16(self.device) else "float32"
+        self.tokenizer, self.device = tokenizer, devices.pick_device(device)
+        self.precision = "bfloat16" if devices.computes_bfloat16(self.device) else "float32"
         self.eyes = eyes_of(folder)
         model = model_class(folder).from_pretrained(
             folder,
