@@ -23,8 +23,8 @@ share: setup ## what was built, with its records, to the remote (make share ARGS
 pull: setup ## what was shared in this revision; then snakemake has nothing to do
 	@$(PY) -m scripts.pull $(ARGS)
 
-test: setup ## all tests
-	@$(PY) -m pytest
+test: setup ## all tests, two files at a time
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-screen: setup ## the recorder under a virtual display (after make record-setup)
 	@$(PY) -m pytest -m screen -rs tests/test_gameplay_record_screen.py tests/test_gameplay_play_screen.py

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from scripts.model.convert import CONVERTER_MODULE, converter_dir
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side: a core each, for what they start too
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_accelerator_left():
+    """accelerate keeps its first settings for the whole process, and refuses the next file's where they differ."""
+    yield
+    if "accelerate" in sys.modules:
+        from accelerate.state import AcceleratorState
+
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="session")
