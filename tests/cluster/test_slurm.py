@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -39,10 +40,14 @@ PRESET = {
         "curate": {"max_tokens": 6000, "val_share": 0.2, "test_share": 0.3},
         "runs": {"dm": {"base": "tiny", "system_prompt": "You are the dungeon master."}},
     },
+    "terrain": {
+        "generate": [{"map": "Eastvale", "tiles": 256}],
+        "runs": {"tile": {"base": "tiny", "system_prompt": "You are a surveyor."}},
+    },
 }
 # Three settings of a cluster without accounting, and this node's size.
 HERE = ("--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2")
-SMALL = ("--cores", "2", "--set-resources", "train:mem_mb=3000", "--latency-wait", "20", "--retries", "0")
+SMALL = ("--cores", "2", "--latency-wait", "20")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +71,8 @@ def checkout(tmp_path_factory):
     return folder
 
 
-def started(cluster, folder, *targets):
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *HERE, *SMALL]
+def started(cluster, folder, *targets, more=("--set-resources", "train:mem_mb=3000", "--retries", "0")):
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *HERE, *SMALL, *more]
     command += ["--configfile", "tiny.yaml", "--", *targets]
     return subprocess.Popen(
         command, cwd=folder, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -96,6 +101,39 @@ def test_a_cancelled_training_goes_on_from_its_checkpoint(cluster, checkout):
     assert find(metadata, "resumed_from") >= 2
     third = started(cluster, checkout, "dnd_dm_train")
     assert "Nothing to be done" in third.communicate()[0]
+
+
+def test_a_job_that_was_killed_is_sent_again_with_more_memory(cluster, checkout):
+    target = "data/generated/terrain/Eastvale/files.json"
+    run = started(cluster, checkout, target, more=("--retries", "1"))
+    first = running(cluster, run)
+    cluster.run("scancel", "--signal=KILL", first["job"])
+    second = running(cluster, run, but=first["job"])
+    said = run.communicate()[0]
+    assert run.returncode == 0, said[-3000:]
+    assert (first["memory"], second["memory"]) == ("1000M", "2000M")
+    assert (checkout / target).is_file()
+
+
+def test_shards_go_as_one_array_job(cluster, checkout):
+    """More of them than two processors take at a time; each is built once, and the run ends."""
+    run = started(cluster, checkout, "terrain", more=("--until", "terrain_ingest"))
+    said = run.communicate()[0]
+    assert run.returncode == 0, said[-3000:]
+    shards = list((checkout / "data/ingested/terrain/Eastvale").glob("*/manifest.json"))
+    assert len(shards) > 2
+    assert re.search(rf"Submitted array job.*task IDs are 1-{len(shards)}\.", said, re.S), said[-3000:]
+
+
+def running(cluster, run, but=""):
+    """The job that runs, or waits, beside ``but``: its number and the memory it was granted."""
+    while run.poll() is None:
+        for line in cluster.run("squeue", "-h", "-t", "R", "-o", "%A %m").splitlines():
+            job, memory = line.split()
+            if job != but:
+                return {"job": job, "memory": memory}
+        time.sleep(0.05)
+    raise AssertionError(run.communicate()[0][-3000:])
 
 
 def find(value, key):
