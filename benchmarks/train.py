@@ -123,6 +123,7 @@ def own_trainer(args: argparse.Namespace, options: Any, device: str, precision: 
         args=training_arguments(options, folder, device, precision, evaluates=False),
         train_dataset=examples,
         data_collator=PadRight(tokenizer.pad_token_id),
+        options=options,
     )
 
 

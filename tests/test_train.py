@@ -21,7 +21,7 @@ from scripts.model import train as stage
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = {
-    "max_steps": 6,
+    "max_steps": 8,
     "eval_steps": 2,
     "batch_size": 2,
     "learning_rate": 5e-3,
@@ -104,14 +104,14 @@ def test_adapter_learns_and_base_stays(arch, bases, data, tmp_path):
     assert len(moved) == sum("lora_B" in name for name in tensors) > 0
     curve = [json.loads(line) for line in (tmp_path / "run" / "training" / "loss.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in curve if "loss" in row]
-    assert len(losses) == 6
+    assert len(losses) == 8
     assert min(losses[-2:]) < losses[0]
-    assert [row["step"] for row in curve if "eval_loss" in row] == [2, 4, 6]
+    assert [row["step"] for row in curve if "eval_loss" in row] == [2, 4, 6, 8]
 
 
 def test_metadata_says_what_was_done(undisturbed):
     metadata = json.loads((undisturbed / "run" / "training" / "training_metadata.json").read_text())
-    assert metadata["steps"] == 6
+    assert metadata["steps"] == 8
     assert metadata["peak_memory_bytes"]["process"] > 50_000_000
     assert metadata["settings"]["learning_rate"] == 5e-3
     audit = metadata["audit"]["train"]
@@ -131,9 +131,10 @@ TRAP = """
 import os, signal, torch
 from transformers import Trainer, TrainerCallback, TrainerState
 from scripts.model import train as stage
+from scripts.model.trainer import AnswerTrainer
 
 torch.set_num_threads(1)
-optimizer, rng, state = Trainer._save_optimizer_and_scheduler, Trainer._save_rng_state, TrainerState.save_to_json
+optimizer, rng, state = Trainer._save_optimizer_and_scheduler, AnswerTrainer._save_rng_state, TrainerState.save_to_json
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -148,7 +149,7 @@ KILLS = {
         "Trainer._save_optimizer_and_scheduler = lambda self, to: die() if to.endswith('-4') else optimizer(self, to)"
     ),
     "inside a save, before the random state": (
-        "Trainer._save_rng_state = lambda self, to: die() if to.endswith('-4') else rng(self, to)"
+        "AnswerTrainer._save_rng_state = lambda self, to: die() if to.endswith('-4') else rng(self, to)"
     ),
     "inside the writing of the trainer's state": """
 def half(self, path):
@@ -159,6 +160,9 @@ def half(self, path):
     die()
 TrainerState.save_to_json = half
 """,
+    "inside the second epoch": (
+        "TrainerCallback.on_step_end = lambda self, a, s, c, **k: die() if s.global_step == 7 else None"
+    ),
     "after the last step": "stage.publish = lambda *a: die()",
 }
 
@@ -170,7 +174,7 @@ def test_killed_run_ends_with_the_same_bytes(kill, undisturbed, bases, data, tmp
     assert not (tmp_path / "run" / "adapter").exists()
     train(bases["llama"], data, tmp_path)
     metadata = json.loads((tmp_path / "run" / "training" / "training_metadata.json").read_text())
-    expected = {"before the first save": None, "after the last step": 6}.get(kill, 2)
+    expected = {"before the first save": None, "inside the second epoch": 6, "after the last step": 8}.get(kill, 2)
     assert metadata["resumed_from"] == expected
     assert adapter_bytes(tmp_path) == adapter_bytes(undisturbed)
     curves = [(out / "run" / "training" / "loss.jsonl").read_text() for out in (tmp_path, undisturbed)]
@@ -206,7 +210,7 @@ def test_only_tokens_of_answers_are_hidden_and_only_in_training():
 
 def test_identity_ignores_where_and_how_it_is_watched(undisturbed, bases, data, tmp_path):
     [identity] = [path.name for path in (undisturbed / "work").iterdir()]
-    train(bases["llama"], data, tmp_path, {**PARAMS, "keep_checkpoints": 1, "max_steps": 6})
+    train(bases["llama"], data, tmp_path, {**PARAMS, "keep_checkpoints": 1})
     assert [path.name for path in (tmp_path / "work").iterdir()] == [identity]
     train(bases["llama"], data, tmp_path, {**PARAMS, "max_steps": 2})
     assert len(list((tmp_path / "work").iterdir())) == 2

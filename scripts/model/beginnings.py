@@ -33,9 +33,12 @@ def shared_length(rows: Sequence[dict[str, Any]]) -> int:
     """How many tokens all rows begin with.
 
     One row's own part at least begins with a token that carries no loss: the beginning cannot foretell it for all.
+    A row without loss has its end there.
     """
     same = takewhile(lambda column: len(set(column)) == 1, zip(*(row["input_ids"] for row in rows), strict=False))
-    first_answers = [next(at for at, label in enumerate(row["labels"]) if label != IGNORED) for row in rows]
+    first_answers = [
+        next((at for at, label in enumerate(row["labels"]) if label != IGNORED), len(row["labels"])) for row in rows
+    ]
     return max(0, min(sum(1 for _ in same), min(first_answers) - 1))
 
 

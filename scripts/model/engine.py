@@ -13,7 +13,7 @@ from scripts.model.vision import model_class
 
 
 def pick_engine(options: TrainOptions, device: str) -> str:
-    """``unsloth`` where it was asked for, or is installed and there is a CUDA device; else ``hf``.
+    """``unsloth`` where it was asked for, or is installed and one process trains on a CUDA device; else ``hf``.
 
     Raises:
         UserError: Unsloth was asked for where it cannot run.
@@ -22,7 +22,8 @@ def pick_engine(options: TrainOptions, device: str) -> str:
     if options.engine == "unsloth" and not (installed and device == "cuda"):
         missing = "a CUDA device" if installed else "the package (pip install -r envs/gpu.txt)"
         raise UserError(f"engine: unsloth was asked for, but {missing} is missing; set engine: auto or hf.")
-    return "unsloth" if options.engine != "hf" and installed and device == "cuda" else "hf"
+    able = installed and device == "cuda" and options.processes == 1
+    return "unsloth" if options.engine != "hf" and able else "hf"
 
 
 def pick_precision(options: TrainOptions, device: str) -> str:

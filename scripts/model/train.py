@@ -4,7 +4,7 @@
         --out models/dnd/dm --work models/.work/dnd/dm --params '{"max_steps": 60}'
 
 Checkpoints live in ``<work>/<identity>/`` and are never deleted by the workflow. Publishing into ``<out>/adapter`` and
-``<out>/training`` is the last step.
+``<out>/training`` is the last step. With ``processes`` above 1 the stage starts itself as often through accelerate.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from scripts.lib import launch
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.devices import check_loggers, peak_memory, pick_device, versions
 from scripts.lib.files import atomic_path, digest, manifest, read_json, sha256_file, write_json, write_jsonl
 from scripts.lib.identity import code_fingerprint, run_identity
 from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
 from scripts.lib.records import read_records
-from scripts.lib.system import keep_memory
+from scripts.lib.system import job_threads, keep_memory
 from scripts.model import engine
 from scripts.model.beginnings import ShareBeginnings
 from scripts.model.dataset import Audit, PadRight, load_examples
@@ -41,26 +43,40 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--val", type=Path, help="records for evaluation during training (JSONL)")
     stage.add_argument("--out", type=Path, required=True, help="adapter/ and training/ are written here")
     stage.add_argument("--work", type=Path, required=True, help="checkpoints live in a folder of this one")
-    stage.add_argument("--watch", default="{}", help="more parameters: device, report_to, keep_checkpoints")
+    stage.add_argument(
+        "--watch", default="{}", help="more parameters: device, report_to, keep_checkpoints, processes, machines"
+    )
     stage.add_argument("--system-prompt", default="", help="recorded in training_metadata.json")
+    stage.add_argument("--processes", type=int, default=0, help="in all, one a GPU; 0: as the parameters say")
+    stage.add_argument("--machines", type=int, default=0, help="they are spread over; 0: as the parameters say")
+    stage.add_argument("--machine-rank", type=int, help="this machine's number, from 0, where Slurm does not tell")
+    stage.add_argument("--main-address", help="HOST:PORT at which machine 0 may listen, where Slurm does not tell")
     return stage
 
 
-def main(args: argparse.Namespace) -> None:
-    """Trains, or resumes, and publishes."""
+def main(args: argparse.Namespace) -> int | None:
+    """Trains, or resumes, and publishes; where several processes train, this one only starts them."""
     keep_memory()
-    options = TrainOptions.parse({**load_params(args.params), **load_params(args.watch)})
+    options = options_of(args)
     base = verify_base(args.base)
     device = pick_device(options.device)
     engine.refuse_impossible(options, device)
+    launch.refuse_impossible(options, device)
+    check_loggers(options.report_to)
     precision = engine.pick_precision(options, device)
     identity = run_identity(identity_parts(base, args.train, args.val, options, precision))
     work = args.work / identity
     work.mkdir(parents=True, exist_ok=True)
+    if options.processes > 1 and not launch.is_launched():
+        return start_processes(args, options, work, device, precision)
+    if launch.is_launched():
+        join_processes(work, device)
     say(f"training on {device} in {precision}; checkpoints in {work}")
 
     started = time.monotonic()
     result = train(args.base, args.train, args.val, work, options, device, precision)
+    if result is None:
+        return None
     metadata = {
         "identity": identity,
         "base": {"name": base["name"], "source": base["source"], "revision": base.get("revision")},
@@ -76,6 +92,47 @@ def main(args: argparse.Namespace) -> None:
     }
     publish(args.out, result["checkpoint"], base, loss_curve(result["history"]), metadata)
     say(f"{args.out / 'adapter'}: {result['facts']['steps']} steps, train loss {metadata['train_loss']:.4f}")
+    return None
+
+
+def options_of(args: argparse.Namespace) -> TrainOptions:
+    """The parameters; what the job was granted (processes, machines) comes before what they say."""
+    granted = {"processes": args.processes, "machines": args.machines}
+    values = load_params(args.params) | load_params(args.watch)
+    return TrainOptions.parse(values | {name: value for name, value in granted.items() if value})
+
+
+def start_processes(args: argparse.Namespace, options: TrainOptions, work: Path, device: str, precision: str) -> int:
+    """Runs this command in as many processes as were asked for, on all machines, and returns an exit code."""
+    module, threads = "scripts.model.train", job_threads()
+    if launch.spans_machines(options.machines, os.environ):
+        command = launch.srun_command(module, same_arguments(args), options, device, threads)
+        return launch.start(command, launch.job_environment(os.environ))
+    place = launch.place_of(options.machines, args.machine_rank, args.main_address, os.environ)
+    settings = work / "accelerate.json"
+    write_json(settings, launch.settings(options, precision))
+    each = max(1, threads * options.machines // options.processes)
+    code = launch.start(launch.command(module, same_arguments(args), settings, place, each))
+    if code not in (0, launch.BAD_INPUT):
+        say(f"training ended with exit code {code}; processes past the first wrote to {work / 'process-*.log'}")
+    return code
+
+
+def same_arguments(args: argparse.Namespace) -> list[str]:
+    """This command's arguments for another process; the log stays with this one."""
+    given = {name: value for name, value in vars(args).items() if value is not None and name != "log"}
+    return [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+
+
+def join_processes(work: Path, device: str) -> None:
+    """Meets the other processes; all but the first say what they have to say in a file of their own."""
+    from accelerate import PartialState
+
+    launch.end_with_parent()
+    if launch.rank() > 0:
+        log = (work / f"process-{launch.rank()}.log").open("w", encoding="utf-8")
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    PartialState(cpu=device == "cpu")
 
 
 def identity_parts(
@@ -101,23 +158,32 @@ def content_of(file: Path) -> str:
 
 def train(
     base: Path, train_file: Path, val_file: Path | None, work: Path, options: TrainOptions, device: str, precision: str
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Runs the trainer to its end, from the newest complete checkpoint if there is one.
 
     Returns:
-        ``checkpoint`` (folder of the best one), ``history`` (the trainer's log rows) and ``facts`` for the metadata.
+        ``checkpoint`` (folder of the best one), ``history`` (the trainer's log rows) and ``facts`` for the metadata;
+        None in every process but the first.
     """
     import torch
+    from accelerate import PartialState
 
     from scripts.model import trainer as own
 
-    trainer, audits = make_trainer(base, train_file, val_file, work, options, device, precision)
-    own.drop_incomplete(work)
+    processes = PartialState(cpu=device == "cpu")
+    with processes.main_process_first():
+        if processes.is_main_process:
+            own.drop_incomplete(work)
     resume = own.last_checkpoint(work)
     if resume:
         say(f"resuming from {resume}")
+        refuse_other_shares(resume, options)
+    trainer, audits = make_trainer(base, train_file, val_file, work, options, device, precision, resume)
     if resume is None or not own.is_finished(resume):
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    processes.wait_for_everyone()
+    if not processes.is_main_process:
+        return None
     state = own.read_state(own.last_checkpoint(work))
     parameters = list(trainer.model.parameters())
     return {
@@ -132,13 +198,37 @@ def train(
             "trainable_parameters": sum(one.numel() for one in parameters if one.requires_grad),
             "parameters": sum(one.numel() for one in parameters),
             "threads": torch.get_num_threads(),
+            "processes": options.processes,
             "audit": {split: audit.summary() for split, audit in audits.items()},
         },
     }
 
 
+def refuse_other_shares(checkpoint: Path, options: TrainOptions) -> None:
+    """Weights and optimizer state that were divided go on among as many processes; whole ones among any number.
+
+    Raises:
+        UserError: they were divided among another number of processes.
+    """
+    from scripts.model.trainer import read_progress
+
+    wrote = read_progress(checkpoint)["processes"]
+    if options.sharding != "none" and wrote != options.processes:
+        raise UserError(
+            f"{checkpoint}: {wrote} processes wrote it with sharding: {options.sharding}, and {options.processes} "
+            f"cannot take it up; train on {wrote} GPUs, or rename {checkpoint.parent} to begin anew."
+        )
+
+
 def make_trainer(
-    base: Path, train_file: Path, val_file: Path | None, work: Path, options: TrainOptions, device: str, precision: str
+    base: Path,
+    train_file: Path,
+    val_file: Path | None,
+    work: Path,
+    options: TrainOptions,
+    device: str,
+    precision: str,
+    resume: Path | None = None,
 ) -> tuple[Any, dict[str, Audit]]:
     """The trainer, ready to run or resume, and the audits of its data by split."""
     import transformers
@@ -146,7 +236,6 @@ def make_trainer(
     from scripts.model import trainer as own
 
     quiet_libraries()
-    check_loggers(options.report_to)
     tokenizer = engine.load_tokenizer(base)
     eyes = eyes_of(base)
     examples, audit = load_examples(train_file, tokenizer, options.max_tokens, eyes=eyes)
@@ -168,13 +257,16 @@ def make_trainer(
     )
     trainer = own.AnswerTrainer(
         model=model,
-        args=own.training_arguments(options, work, device, precision, evaluates=held_out is not None),
+        args=own.training_arguments(
+            options, work, device, precision, evaluates=held_out is not None, sees=eyes is not None
+        ),
         train_dataset=examples,
         eval_dataset=held_out,
         data_collator=ShareBeginnings(pad) if shares else pad,
         callbacks=callbacks,
+        options=options,
+        resume=resume,
     )
-    trainer.answer_dropout = options.answer_dropout
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer, audits
 

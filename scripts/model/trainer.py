@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_pt_utils import LengthGroupedSampler, safe_globals
+from transformers.trainer_utils import EvalLoopOutput
 
 from scripts.lib.cli import UserError
 from scripts.lib.options.train import TrainOptions
 from scripts.model.dataset import IGNORED
+from scripts.model.shares import EpochOrder, OwnBatches, Silenced, deal, draws_of
 from scripts.model.vision import FAMILIES
 
 # Their logits are the plain product of hidden states and output embeddings, so that it can be taken at the few
@@ -24,25 +31,59 @@ from scripts.model.vision import FAMILIES
 PLAIN_HEADS = frozenset({"llama", "gpt2", "qwen2", "qwen3", "mistral", "smollm3", *FAMILIES})
 
 
+PROGRESS = "progress.pth"  # of a checkpoint: the processes that wrote it, and how its epoch began
+
+
 class AnswerTrainer(Trainer):
     """`transformers.Trainer` that computes logits only where a token carries loss.
 
     With a vocabulary of 49k the output layer is a fifth of SmolLM2-135M, and most tokens of a prompt need none of it.
+    A step sees the same records, and its loss is the same, whatever the number of processes that share it.
     """
 
     answer_dropout = 0.0
 
+    def __init__(self, *args: Any, options: TrainOptions, resume: Path | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.answer_dropout = options.answer_dropout
+        self.step_records = options.records_a_step
+        self.order: EpochOrder | None = None
+        self.again = read_progress(resume)["began"] if resume else None
+        self.batches_of_step = (-1, 0)  # a step's number, and how many batches of it this process has read
+        # `compute_loss` divides by the tokens of the whole step itself.
+        self.model_accepts_loss_kwargs = True
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """The loss and gradients of one batch; its draws are its own, whichever process reads it."""
+        with draws_of(self.args.seed, self.batch_number()):
+            return super().training_step(model, inputs, num_items_in_batch)
+
+    def batch_number(self) -> int:
+        """The number of the batch that is about to be read, among those of all steps and processes."""
+        step, read = self.state.global_step, self.batches_of_step
+        within = read[1] if read[0] == step else 0
+        self.batches_of_step = (step, within + 1)
+        row = step * self.args.gradient_accumulation_steps + within
+        return row * self.args.world_size + self.args.process_index
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Cross entropy summed over the supervised tokens, divided by their number in the whole (accumulated) batch."""
+        """Cross entropy summed over the supervised tokens, divided by their number in all batches of all processes.
+
+        Gradients are averaged over the processes, so that each one's part is multiplied by their number.
+        """
         if model.training and self.answer_dropout:
             inputs = {**inputs, "input_ids": hide_answers(inputs["input_ids"], inputs["labels"], self.answer_dropout)}
         labels = inputs["labels"][:, 1:]
-        logits = answer_logits(self.accelerator.unwrap_model(model), inputs, labels != IGNORED)
-        targets = labels[labels != IGNORED]
+        wanted = labels != IGNORED
+        logits = passed_through(model, self.accelerator.unwrap_model(model), answer_logits, inputs, wanted)
+        targets = labels[wanted]
         total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
-        loss = total / (num_items_in_batch if num_items_in_batch is not None else targets.numel())
+        if num_items_in_batch is None:
+            loss = total / targets.numel()
+        else:
+            loss = total / num_items_in_batch * self.accelerator.num_processes
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def prediction_step(self, model: Any, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None) -> Any:
@@ -52,16 +93,132 @@ class AnswerTrainer(Trainer):
             loss = self.compute_loss(model, inputs)
         return loss.detach(), None, None
 
+    def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """The mean of the batches' losses by their records; of several processes each reads its part of the batches."""
+        if self.args.world_size == 1:
+            return super().evaluation_loop(dataloader, description, *args, **kwargs)
+        model = self.model_wrapped.eval()
+        total = torch.zeros((), device=self.args.device)
+        for row, inputs in enumerate(dataloader):
+            loss, _, _ = self.prediction_step(model, inputs, True)
+            if held := dataloader.batch_sampler.held(row):
+                total += loss * held
+        records = len(dataloader.dataset)
+        loss = self.accelerator.reduce(total, "sum").item() / records
+        return EvalLoopOutput(None, None, {f"{kwargs.get('metric_key_prefix', 'eval')}_loss": loss}, records)
+
+    def get_train_dataloader(self) -> Any:
+        """Batches of this process."""
+        if self.args.world_size == 1:
+            return super().get_train_dataloader()
+        return self.own_batches(self.train_dataset, self._get_train_sampler(), self.args.per_device_train_batch_size)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Batches of this process."""
+        if self.args.world_size == 1:
+            return super().get_eval_dataloader(eval_dataset)
+        rows = self.eval_dataset if eval_dataset is None else eval_dataset
+        order = self._get_eval_sampler(rows) or SequentialSampler(rows)
+        return self.own_batches(rows, order, self.args.per_device_eval_batch_size)
+
+    def own_batches(self, rows: Any, order: Sampler[int], size: int) -> DataLoader[Any]:
+        """This process's share of the batches of an order."""
+        batches = OwnBatches(order, size, self.args.process_index, self.args.world_size)
+        pin = self.args.dataloader_pin_memory
+        return DataLoader(Silenced(rows), batch_sampler=batches, collate_fn=self.data_collator, pin_memory=pin)
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
+        """Batches of a step have like lengths, where buckets are on; the order is the same in every process."""
+        rows: Any = self.train_dataset if train_dataset is None else train_dataset
+        if self.args.train_sampling_strategy == "group_by_length":
+            lengths = rows[self.args.length_column_name]
+            self.order = EpochOrder(LengthGroupedSampler(self.step_records, lengths=lengths), self.again)
+            return self.order
+        if self.args.world_size == 1:
+            return super()._get_train_sampler(train_dataset)
+        from accelerate.data_loader import SeedableRandomSampler
+
+        return SeedableRandomSampler(rows, data_seed=self.args.data_seed)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """One state for all processes: outside of `draws_of` they draw alike, so that any number may go on from it."""
+        if not self.args.should_save:
+            return
+        folder = Path(output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        states: dict[str, Any] = {"python": random.getstate(), "numpy": numpy.random.get_state()}
+        states["cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            states["cuda"] = torch.cuda.get_rng_state()
+        torch.save(states, folder / "rng_state.pth")
+        began = self.order.began if self.order else None
+        torch.save({"processes": self.args.world_size, "began": began}, folder / PROGRESS)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Called before an epoch that begins anew, or once what a checkpoint had seen of its epoch was drawn again."""
+        if checkpoint is None:
+            return
+        if self.order:
+            self.order.again = None
+        with safe_globals():
+            states = torch.load(Path(checkpoint) / "rng_state.pth", weights_only=True)
+        random.setstate(states["python"])
+        numpy.random.set_state(states["numpy"])
+        torch.set_rng_state(states["cpu"])
+        if torch.cuda.is_available() and "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"])
+
+
+class Arguments(TrainingArguments):
+    """`transformers.TrainingArguments`, but for the name of the CPU."""
+
+    @property
+    def device(self) -> torch.device:
+        """accelerate calls it cpu:0 where several processes train, for which torch.load knows no place."""
+        found = super().device
+        return torch.device("cpu") if found.type == "cpu" else found
+
+
+def read_progress(checkpoint: Path) -> dict[str, Any]:
+    """``processes`` that wrote a checkpoint, and ``began``: torch's state at the beginning of its epoch, or None."""
+    return torch.load(checkpoint / PROGRESS, weights_only=True)
+
+
+def passed_through(outer: Any, inner: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+    """``function(inner, *arguments)`` as the forward pass of ``outer``, which is ``inner`` or wraps it.
+
+    What gathers weights and sends gradients (DDP, FSDP, DeepSpeed) does so around a forward pass of its own; a function
+    that reaches into the model has to run inside of one.
+    """
+    own = inner.__dict__.get("forward")
+
+    def restore() -> None:
+        if own is None:
+            inner.__dict__.pop("forward", None)
+        else:
+            inner.forward = own
+
+    def once(*given: Any) -> Any:
+        restore()
+        return function(inner, *given)
+
+    inner.forward = once
+    try:
+        return outer(*arguments)
+    finally:
+        restore()
+
 
 def hide_answers(ids: torch.Tensor, labels: torch.Tensor, share: float) -> torch.Tensor:
     """``ids`` [batch, length] with such a share of the supervised tokens replaced by others that the batch supervises.
 
-    What is to be predicted stays; what comes before it is less to be relied on. The draw is of torch's global state,
-    which a checkpoint keeps.
+    What is to be predicted stays; what comes before it is less to be relied on. The draw is of torch's global state.
     """
     answers = labels != IGNORED
-    hidden = answers & (torch.rand(ids.shape, device=ids.device) < share)
     pool = ids[answers]
+    if not len(pool):
+        return ids
+    hidden = answers & (torch.rand(ids.shape, device=ids.device) < share)
     drawn = pool[torch.randint(len(pool), ids.shape, device=ids.device)]
     return torch.where(hidden, drawn, ids)
 
@@ -89,7 +246,14 @@ class Progress(TrainerCallback):
         self.bar: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="train", unit="step", file=sys.stderr)
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="train",
+            unit="step",
+            file=sys.stderr,
+            disable=not state.is_world_process_zero,
+        )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.bar.update(state.global_step - self.bar.n)
@@ -165,17 +329,20 @@ def _parses(path: Path) -> bool:
 
 
 def training_arguments(
-    options: TrainOptions, work: Path, device: str, precision: str, *, evaluates: bool
+    options: TrainOptions, work: Path, device: str, precision: str, *, evaluates: bool, sees: bool = False
 ) -> TrainingArguments:
     """The trainer's arguments. Every step is logged, so that a loss that is no number is seen before it is saved."""
-    every = {"save_strategy": "steps", "save_steps": options.eval_steps}
+    every: dict[str, Any] = {"save_strategy": "steps", "save_steps": options.eval_steps}
     if evaluates:
-        every |= {"eval_strategy": "steps", "eval_steps": options.eval_steps, "load_best_model_at_end": True}
-    return TrainingArguments(
+        # Published is what the best checkpoint's folder holds; sharded weights are not put back together for it.
+        best = {"load_best_model_at_end": options.sharding == "none"}
+        every |= {"eval_strategy": "steps", "eval_steps": options.eval_steps, **best}
+    batch_size, accumulation = deal(options)
+    return Arguments(
         output_dir=str(work),
-        per_device_train_batch_size=options.batch_size,
+        per_device_train_batch_size=batch_size,
         per_device_eval_batch_size=options.batch_size,
-        gradient_accumulation_steps=options.gradient_accumulation,
+        gradient_accumulation_steps=accumulation,
         num_train_epochs=options.epochs,
         max_steps=options.max_steps or -1,
         learning_rate=options.learning_rate,
@@ -185,6 +352,8 @@ def training_arguments(
         max_grad_norm=options.max_grad_norm,
         bf16=precision == "bfloat16",
         use_cpu=device == "cpu",
+        # A batch without a picture leaves the adapter of the model's eyes without a gradient.
+        ddp_find_unused_parameters=sees,
         gradient_checkpointing=options.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
         train_sampling_strategy="group_by_length" if options.bucket else "random",

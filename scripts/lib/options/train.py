@@ -61,6 +61,16 @@ class TrainOptions(Options):
     """records of the val split to evaluate on, drawn evenly; none given: all"""
     early_stopping_patience: int | None = Field(default=None, ge=1)
     """stop after so many evaluations without a better loss"""
+    processes: int = Field(default=1, ge=1)
+    """that train side by side, in all, one a GPU; with real models the profile's `gpu` of the rule comes before it. A
+    step sees batch_size × gradient_accumulation records however many share it, so that the result is the same but for
+    the order in which numbers are added (and for what dropout draws, where batches are split, too: where
+    gradient_accumulation is no multiple of the processes)"""
+    machines: int = Field(default=1, ge=1)
+    """that the processes are spread over evenly; the profile's `nodes` of the rule comes before it"""
+    sharding: Literal["none", "fsdp", "zero2", "zero3"] = "none"
+    """what processes divide between them, on GPUs: nothing (each holds the whole model); zero2: gradients and the
+    optimizer's state; fsdp, zero3: the weights too (ZeRO by DeepSpeed: Rajbhandari et al. 2019, arXiv:1910.02054)"""
     keep_checkpoints: int = Field(default=2, ge=1)
     report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
     seed: int = 7
@@ -73,6 +83,27 @@ class TrainOptions(Options):
             raise ValueError("load_in: 4bit does not learn on cpu; set load_in: 16bit, or device: cuda")
         return self
 
+    @model_validator(mode="after")
+    def _processes_share_evenly(self) -> TrainOptions:
+        if self.processes % self.machines:
+            raise ValueError(f"{self.processes} processes do not spread evenly over {self.machines} machines")
+        if self.records_a_step % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share the {self.records_a_step} records of a step evenly; change "
+                "batch_size or gradient_accumulation, or the number of processes"
+            )
+        if self.processes > 1 and self.engine == "unsloth":
+            raise ValueError("engine: unsloth trains in one process; set engine: hf, or processes: 1")
+        if self.sharding in ("fsdp", "zero3") and self.load_in != "16bit":
+            raise ValueError(f"sharding: {self.sharding} takes load_in: 16bit; with {self.load_in} set none or zero2")
+        return self
 
-# What only labels a run or says where and how it is watched: not part of its identity.
-NOT_IDENTITY = frozenset({"device", "report_to", "keep_checkpoints"})
+    @property
+    def records_a_step(self) -> int:
+        """The effective batch: records between two updates of the weights, whatever the number of processes."""
+        return self.batch_size * self.gradient_accumulation
+
+
+# What only labels a run or says where and how it is watched: not part of its identity. The number of processes is none
+# of it as that of threads is none: it changes rounding alone. Sharding is part of it: its checkpoints are others.
+NOT_IDENTITY = frozenset({"device", "report_to", "keep_checkpoints", "processes", "machines"})
