@@ -29,7 +29,11 @@ rule aerial_train:
         mem_mb=8000,
         runtime=3000,
         disk_mb=4000,
-        gpu=1 if CONFIG.scope == "real" else 0,
+        gpu=lambda wildcards: (
+            max(1, len(CONFIG.world_run(wildcards.run).train.gpus))
+            if CONFIG.scope == "real"
+            else 0
+        ),
     params:
         options=world_section("train", exclude=set(WORLD_WATCHED)),
         # Where it runs and how it is watched: Snakemake never compares a parameter that is derived from the input.

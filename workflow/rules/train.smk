@@ -25,7 +25,11 @@ rule train:
         mem_mb=8000,
         runtime=600,
         disk_mb=4000,
-        gpu=1 if CONFIG.scope == "real" else 0,
+        # Processes in all, one a GPU, and the machines they are spread over; a profile may grant others.
+        gpu=lambda wildcards: (
+            run_of(wildcards).train.processes if CONFIG.scope == "real" else 0
+        ),
+        nodes=lambda wildcards: run_of(wildcards).train.machines,
     params:
         options=lambda wildcards: as_json(
             run_of(wildcards).train, exclude=set(NOT_IDENTITY)
@@ -40,4 +44,5 @@ rule train:
     shell:
         "python -m scripts.model.train --base {params.base:q} --train {input.train:q} --val {input.val:q}"
         " --out models/{wildcards.system:q}/{wildcards.run:q} --work models/.work/{wildcards.system:q}/{wildcards.run:q}"
+        " --processes {resources.gpu} --machines {resources.nodes}"
         " --system-prompt {params.system_prompt:q} --params {params.options:q} --watch {params.watch:q} --log {log:q}"
