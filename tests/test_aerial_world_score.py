@@ -257,7 +257,14 @@ def test_onnxruntime_says_what_pytorch_says_and_int8_states_its_loss(world):
     assert loss["kind"] == "quality"
     assert "IoU without ground" in loss["detail"]
     metrics = read_json(world / "reports/metrics.json")
-    [lost] = [row for row in metrics["paired"] if row["variant"] == "int8"]
+    of_int8 = {row["against"]: row for row in metrics["paired"] if row["variant"] == "int8"}
+    assert set(of_int8) == {"torch", "copy_last", "ego_warped", "history_warped", "shuffled"}
+    lost = of_int8["torch"]
+    assert of_int8["ego_warped"]["value"] == pytest.approx(
+        metrics["variants"]["int8"]["iou_no_ground"]["value"]
+        - metrics["baselines"]["ego_warped"]["iou_no_ground"]["value"],
+        abs=1e-5,
+    )
     assert abs(lost["value"]) < 0.1
     assert metrics["variants"]["f32"]["iou"]["value"] == pytest.approx(
         metrics["variants"]["torch"]["iou"]["value"], abs=1e-3

@@ -18,7 +18,7 @@ def estimate(value, width=0.05):
 
 @pytest.fixture
 def run_gate(tmp_path):
-    def run(scores, sizes=None, certificate=None, **options):
+    def run(scores, sizes=None, certificate=None, paired=(), **options):
         sizes = sizes or {"Q4_K_M": 400, "Q8_0": 800}
         command, files = ["--quant"], []
         for name, size in sizes.items():
@@ -32,6 +32,7 @@ def run_gate(tmp_path):
             },
             "baselines": {"majority": {"call_f1": estimate(0.1)}},
             "higher_is_better": {"call_f1": True, "perplexity": False},
+            "paired": list(paired),
         }
         (tmp_path / "metrics.json").write_text(json.dumps(metrics))
         (tmp_path / "certificate.json").write_text(json.dumps({"passed": True, "files": files} | (certificate or {})))
@@ -75,6 +76,19 @@ def test_overlapping_intervals_beat_nobody(run_gate):
     checks = {row["name"]: row["passed"] for row in got["checks"]}
     assert checks == {"integrity": True, "beats base": False, "beats majority": True}
     assert not got["passed"] and "beats base" in got["why"]
+
+
+def test_a_difference_on_the_same_cases_decides_where_it_was_taken(run_gate):
+    """Cases that are hard for both make each interval wide, and the difference's narrow."""
+    scores = {"base": 0.42, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    row = {"metric": "call_f1", "variant": "Q4_K_M", "against": "base"}
+    clear = row | {"value": 0.08, "low": 0.01, "high": 0.15, "n": 100}
+    got = run_gate(scores, paired=[row | {"metric": "other", "low": -1, "high": 1}, clear])
+    assert got["passed"] and "0.080 [0.010, 0.150] more" in str(got["checks"])
+    for bounds in ({"low": -0.01}, {"low": None, "high": None}):
+        assert not run_gate(scores, paired=[clear | bounds])["passed"]
+    assert not run_gate({**scores, "base": 0.2}, paired=[clear | {"low": -0.3}])["passed"]
+    assert not run_gate(scores, paired=[clear | {"variant": "Q8_0"}])["passed"]
 
 
 def test_a_minimum_is_a_ceiling_where_less_is_better(run_gate):

@@ -234,10 +234,12 @@ def plain(metric: str) -> str:
 def differences(
     tallies: dict[str, Tally], variants: list[str], groups: list[str], bootstrap: Bootstrap
 ) -> list[dict[str, Any]]:
-    """The model minus what it has to beat, at each horizon and over all; then what each exported variant loses."""
+    """The model minus what it has to beat, at each horizon and over all; then the exported variants minus that, over
+    all, which the gate reads, and what each of them loses."""
     horizons = [None, *range(len(tallies[MODEL].cells[0]))]
+    exported = [name for name in variants if name != MODEL]
     pairs = [(MODEL, other, horizon) for other in AGAINST for horizon in horizons]
-    pairs += [(name, MODEL, None) for name in variants if name != MODEL]
+    pairs += [(name, other, None) for name in exported for other in (*AGAINST, SHUFFLED, MODEL)]
     rows = []
     for name, other, horizon in pairs:
         one, two = (parts(tallies[which], PAIRED_METRIC, horizon) for which in (name, other))

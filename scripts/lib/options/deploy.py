@@ -20,7 +20,8 @@ class GateOptions(Options):
     minimum: dict[str, float] = {}
     """metric name to the least value the shipped variant must reach"""
     beat: list[str] = ["base", "majority"]
-    """variants and baselines that the shipped variant's metric must exceed, the intervals of the two apart"""
+    """variants and baselines that the shipped variant's metric must exceed by more than chance: the interval of the
+    difference on the same cases leaves out 0 where the scorer takes it; else the intervals of the two are apart"""
 
 
 class GenerationOptions(Options):
