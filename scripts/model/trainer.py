@@ -30,7 +30,7 @@ from scripts.model.vision import FAMILIES
 # positions that carry loss. Others scale or cap their logits and go the long way.
 PLAIN_HEADS = frozenset({"llama", "gpt2", "qwen2", "qwen3", "mistral", "smollm3", *FAMILIES})
 
-
+UNHIDDEN = 0.75  # share of the steps after which nothing is hidden any more
 PROGRESS = "progress.pth"  # of a checkpoint: the processes that wrote it, and how its epoch began
 
 
@@ -73,8 +73,8 @@ class AnswerTrainer(Trainer):
 
         Gradients are averaged over the processes, so that each one's part is multiplied by their number.
         """
-        if model.training and self.answer_dropout:
-            inputs = {**inputs, "input_ids": hide_answers(inputs["input_ids"], inputs["labels"], self.answer_dropout)}
+        if model.training and (share := hidden_share(self.answer_dropout, self.state)):
+            inputs = {**inputs, "input_ids": hide_answers(inputs["input_ids"], inputs["labels"], share)}
         labels = inputs["labels"][:, 1:]
         wanted = labels != IGNORED
         logits = passed_through(model, self.accelerator.unwrap_model(model), answer_logits, inputs, wanted)
@@ -207,6 +207,14 @@ def passed_through(outer: Any, inner: Any, function: Callable[..., Any], *argume
         return outer(*arguments)
     finally:
         restore()
+
+
+def hidden_share(share: float, state: Any) -> float:
+    """What is left of ``share`` at a step: it falls evenly to none at `UNHIDDEN` of all steps.
+
+    A model that looks by then goes on looking, and learns to spell what it writes from whole answers.
+    """
+    return share * max(0.0, 1 - state.global_step / (UNHIDDEN * state.max_steps))
 
 
 def hide_answers(ids: torch.Tensor, labels: torch.Tensor, share: float) -> torch.Tensor:

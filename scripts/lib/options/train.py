@@ -51,9 +51,9 @@ class TrainOptions(Options):
     share_beginnings: bool = True
     """a batch whose records begin alike (system prompt, tools) reads that beginning once where that saves; same loss"""
     answer_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """share of an answer's tokens that those after it do not get to see in training, so that a small model looks at
-    what it was asked and shown, not only at what it has just written (word dropout: Bowman et al. 2016,
-    arXiv:1511.06349)"""
+    """share of an answer's tokens that those after it do not get to see as training begins, so that a small model looks
+    at what it was asked and shown, not only at what it has just written (word dropout: Bowman et al. 2016,
+    arXiv:1511.06349); it falls to none at three quarters of the steps, for spelling wants to see what is written"""
     gradient_checkpointing: bool = False
     eval_steps: int = Field(default=25, ge=1)
     """evaluate, and save a checkpoint, every so many steps"""
