@@ -184,7 +184,7 @@ def test_code_of_the_last_stage_reruns_it_alone(checkout):
 
 
 def test_comment_and_docstring_change_nothing(checkout):
-    checkout.edit("scripts/model/train.py", '"""Trains, or resumes, and publishes."""', '"""Trains, they say."""')
+    checkout.edit("scripts/model/train.py", '"""Trains, or resumes, and publishes;', '"""Trains, they say;')
     path = checkout.folder / "scripts/lib/records.py"
     path.write_text("# A comment\n" + path.read_text())
     assert checkout.build() == []
