@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,17 +109,18 @@ class Store:
 
     def damaged(self, names: list[str]) -> dict[str, str]:
         """Objects of the cache that are not what their name says, file to path; they are removed."""
-        known, seen, found = _verified(self.memory), {}, {}
-        for file, path in self.objects(names).items():
-            if not Path(path).is_file():
-                continue
+        known, seen, fresh = _verified(self.memory), {}, {}
+        objects = {file: path for file, path in self.objects(names).items() if Path(path).is_file()}
+        for path in dict.fromkeys(objects.values()):
             state = Path(path).stat()
-            key = f"{state.st_size} {state.st_mtime_ns} {state.st_ino}"
-            wanted = "".join(Path(path).parts[-2:]).removesuffix(".dir")
-            if known.get(path) != key and md5_of(Path(path)) != wanted:
-                found[file] = path
-            else:
-                seen[path] = key
+            seen[path] = f"{state.st_size} {state.st_mtime_ns} {state.st_ino}"
+            if known.get(path) != seen[path]:
+                fresh[path] = "".join(Path(path).parts[-2:]).removesuffix(".dir")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets go of the interpreter
+            sums = dict(zip(fresh, pool.map(md5_of, map(Path, fresh)), strict=True))
+        bad = {path for path, wanted in fresh.items() if sums[path] != wanted}
+        found = {file: path for file, path in objects.items() if path in bad}
+        seen = {path: key for path, key in seen.items() if path not in bad}
         for path in set(found.values()):
             Path(path).unlink()
         write_text(self.memory, json.dumps(known | seen))
