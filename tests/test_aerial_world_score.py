@@ -8,6 +8,7 @@ import torch
 from world_sessions import DATA, DT, MODEL, pose_json, write_sessions
 
 from scripts.aerial.world import baselines, counts, curate, deploy, export, poses, replay, runners, score, train
+from scripts.aerial.world.above import sentence
 from scripts.aerial.world.dataset import Row, load_dataset
 from scripts.aerial.world.weights import load_model
 from scripts.lib.cli import UserError
@@ -349,3 +350,14 @@ def test_what_was_not_certified_does_not_ship(world, tmp_path):
     with pytest.raises(UserError, match="not as it was certified"):
         run(deploy, *arguments)
     assert not (world / "never").exists()
+
+
+def test_above_by_chance_is_not_called_clear():
+    rows = [
+        {"metric": f"iou_no_ground_{at}", "against": "ego_warped", "low": low} for at, low in ((1, 0.01), (2, -0.01))
+    ]
+    metrics = {"horizons": [{"frame": 1}, {"frame": 2}], "paired": rows, "beats": {"ego_warped": [1, 2], "none": []}}
+    assert sentence(metrics, "ego_warped").startswith("ego warped: the model is above it at frames 1, 2, clearly")
+    assert sentence(metrics, "ego_warped").endswith("at 1.")
+    assert sentence(metrics, "none") == "none: the model is above it at no frame."
+    assert sentence({**metrics, "paired": rows[1:]}, "ego_warped").endswith("nowhere clearly.")

@@ -84,7 +84,7 @@ def test_a_difference_on_the_same_cases_decides_where_it_was_taken(run_gate):
     row = {"metric": "call_f1", "variant": "Q4_K_M", "against": "base"}
     clear = row | {"value": 0.08, "low": 0.01, "high": 0.15, "n": 100}
     got = run_gate(scores, paired=[row | {"metric": "other", "low": -1, "high": 1}, clear])
-    assert got["passed"] and "0.080 [0.010, 0.150] more" in str(got["checks"])
+    assert got["passed"] and "difference on the same cases 0.080 [0.010, 0.150]" in str(got["checks"])
     for bounds in ({"low": -0.01}, {"low": None, "high": None}):
         assert not run_gate(scores, paired=[clear | bounds])["passed"]
     assert not run_gate({**scores, "base": 0.2}, paired=[clear | {"low": -0.3}])["passed"]

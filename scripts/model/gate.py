@@ -184,8 +184,8 @@ def beat_check(
         return _check(f"beats {name}", False, f"{detail}: an interval is undefined")
     if difference:
         better = difference["low"] > 0 if upward else difference["high"] < 0
-        said = f", on the same cases {shown_estimate(difference)} more"
-        return _check(f"beats {name}", better, detail + said + ("" if better else ": it may be chance"))
+        said = f", difference on the same cases {shown_estimate(difference)}"
+        return _check(f"beats {name}", better, detail + said + ("" if better else ": not clearly better"))
     apart = ours["low"] > theirs["high"] if upward else ours["high"] < theirs["low"]
     return _check(f"beats {name}", apart, detail + ("" if apart else ": the intervals are not apart in our favour"))
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from scripts.aerial.world.above import METRIC, paired_by_frame, sentence
 from scripts.packaging import evidence
 from scripts.report_parts import svg
 
-METRIC, TITLE = "iou_no_ground", "IoU without ground"
+TITLE = "IoU without ground"
 DRAWN = ("copy_last", "ego_warped", "ego_warped_true", "shuffled")  # baselines whose lines are drawn
 
 
@@ -31,7 +32,7 @@ def horizon_view(metrics: dict[str, Any], shipped: str) -> dict[str, Any]:
         "columns": [f"+{frame['seconds']:g} s" for frame in frames],
         "rows": lines,
         "differences": [row for name in metrics.get("beats", {}) if (row := difference(metrics, name))],
-        "sentences": [sentence(metrics, name, found) for name, found in metrics.get("beats", {}).items()],
+        "sentences": [sentence(metrics, name) for name in metrics.get("beats", {})],
         "chart": chart([row for row in rows if row.shipped or row.name in DRAWN], frames),
     }
 
@@ -41,16 +42,9 @@ def cell(score: dict[str, Any]) -> dict[str, str]:
     return {"value": evidence.share(score.get("value")), "interval": evidence.interval(score)}
 
 
-def paired(metrics: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """What the trained model's score is above a baseline's, on the same windows, frame by frame."""
-    keys = [f"{METRIC}_{frame['frame']}" for frame in metrics["horizons"]]
-    known = {row["metric"]: row for row in metrics.get("paired", []) if row["against"] == name}
-    return [known[key] for key in keys if key in known]
-
-
 def difference(metrics: dict[str, Any], name: str) -> dict[str, Any] | None:
     """A row of the table of differences, or None where they were not taken."""
-    rows = paired(metrics, name)
+    rows = paired_by_frame(metrics, name)
     cells = [{"value": f"{row['value']:+.3f}", "interval": ends(row)} for row in rows if row["value"] is not None]
     return {"name": name.replace("_", " "), "cells": cells} if rows and len(cells) == len(rows) else None
 
@@ -58,16 +52,6 @@ def difference(metrics: dict[str, Any], name: str) -> dict[str, Any] | None:
 def ends(row: dict[str, Any]) -> str:
     """An interval that may lie on both sides of 0."""
     return "" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"
-
-
-def sentence(metrics: dict[str, Any], name: str, found: list[int]) -> str:
-    """Where the trained model is above a baseline, and where that is more than chance."""
-    words = name.replace("_", " ")
-    if not found:
-        return f"{words}: the model is above it at no frame."
-    clear = [str(at) for at, row in enumerate(paired(metrics, name), 1) if row["low"] is not None and row["low"] > 0]
-    more = f"clearly (the range of the difference leaves out 0) at {', '.join(clear)}" if clear else "nowhere clearly"
-    return f"{words}: the model is above it at frames {', '.join(map(str, found))}, {more}."
 
 
 def chart(rows: list[evidence.Row], frames: list[dict[str, Any]]) -> Markup:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.aerial.world.above import sentence
 from scripts.aerial.world.words import METRICS
 from scripts.packaging.evidence import SCOPE_WORDS, interval, number, share, size
 
@@ -112,11 +113,7 @@ def horizon_text(metrics: dict[str, Any]) -> str:
     for name, row in named_rows(metrics):
         if f"iou_no_ground_{frames[0]}" in row:
             rows.append([name, *(share(row[f"iou_no_ground_{frame}"]["value"]) for frame in frames)])
-    told = [
-        f"Above {name} at frames {', '.join(map(str, found))}." if found else f"Above {name} at no horizon."
-        for name, found in metrics["beats"].items()
-    ]
-    return table(rows) + "\n\n" + " ".join(told)
+    return table(rows) + "\n\n" + "\n".join(f"- {sentence(metrics, name)}" for name in metrics["beats"])
 
 
 def certificate_rows(certificate: dict[str, Any]) -> list[list[str]]:

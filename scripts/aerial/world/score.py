@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from scripts.aerial.world import baselines
+from scripts.aerial.world.above import sentence
 from scripts.aerial.world.counts import HIGHER_IS_BETTER, Tally, count, estimates, parts, things
 from scripts.aerial.world.dataset import Dataset, Row, load_dataset
 from scripts.aerial.world.poses import orientation_error, position_error, rollout
@@ -274,17 +275,10 @@ def report(metrics: dict[str, Any]) -> str:
         "IoU without ground by horizon:",
         aligned(horizon_rows(metrics)),
     ]
-    said += [sentence(name, horizons) for name, horizons in metrics["beats"].items()]
+    said += [sentence(metrics, name) for name in metrics["beats"]]
     if metrics["groups"] < 2:
         say("warning: one square of ground alone: no interval can be given; add sessions elsewhere.")
     return "\n".join(said + ([NOT_TO_BE_QUOTED] if metrics["scope"] == "road" else []))
-
-
-def sentence(name: str, horizons: list[int]) -> str:
-    """Whether the model is above a baseline."""
-    if not horizons:
-        return f"the model beats {name} at no horizon."
-    return f"the model beats {name} at horizons {', '.join(map(str, horizons))}."
 
 
 def named_rows(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
