@@ -17,6 +17,17 @@ TRAIN = {"scripts.model.train"}
 CONE_OF_TRAINING = TRAIN | EXPORT | PREDICT | JUDGE
 
 
+def copied(folder, every):
+    """The project's sources in a folder, and every so many of its scenarios."""
+    for name in SOURCES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    for source in sorted((ROOT / "data/raw/dnd").glob("*/*.md"))[::every]:
+        target = folder / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
 class Checkout:
     """A copy of the project in a folder, with six scenarios, whose stages are stand-ins."""
 
@@ -31,21 +42,13 @@ class Checkout:
 
     def populate(self, *, whole=False):
         """The project's sources and some scenarios; unless ``whole``, the demo preset holds dnd alone."""
-        for name in SOURCES:
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, self.folder / name)
+        copied(self.folder, every=14)
         if not whole:
             demo = self.folder / "config" / "demo.yaml"
             demo.write_text(demo.read_text().partition("\ntools:\n")[0])
-        raw = self.folder / "data" / "raw" / "dnd"
         schema = self.folder / "data" / "raw" / "tools" / "schema.json"
         schema.parent.mkdir(parents=True)
         shutil.copy(ROOT / "data" / "raw" / "tools" / "schema.json", schema)
-        for source in sorted((ROOT / "data" / "raw" / "dnd").glob("*/*.md"))[::14]:
-            target = raw / source.relative_to(ROOT / "data" / "raw" / "dnd")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
         return self
 
     def snakemake(self, *arguments, **environment):

@@ -5,13 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkouts import ROOT, copied
 
 from scripts.tools.schema import load_schema
 
-ROOT = Path(__file__).resolve().parents[1]
 PRESET = """
 preset: e2e
 scope: road
@@ -76,7 +75,6 @@ aerial:
     world: {}
 """
 CONFIG = ("--configfile", "e2e.yaml")
-SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
 
 pytestmark = pytest.mark.e2e
 
@@ -89,13 +87,7 @@ def run(folder, *command):
 @pytest.fixture(scope="module")
 def built(converter, tmp_path_factory):
     folder = tmp_path_factory.mktemp("e2e")
-    for name in SOURCES:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    for source in sorted((ROOT / "data/raw/dnd").glob("*/*.md"))[::10]:
-        target = folder / source.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+    copied(folder, every=10)
     schema = ROOT / "data/raw/tools/schema.json"
     (folder / "data/raw/tools").mkdir()
     shutil.copy(schema, folder / "data/raw/tools")
