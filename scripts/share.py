@@ -10,6 +10,7 @@ the same by `make pull`, and Snakemake has nothing to do there.
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from scripts.lib.cli import UserError, run, say
 from scripts.lib.files import write_text
 from scripts.sharing.curves import write_curves
 from scripts.sharing.dvcfile import DVCFILE, dvcfile_text
+from scripts.sharing.hashing import hashed_beside
 from scripts.sharing.licences import withheld_bases
 from scripts.sharing.planning import PRESET, configfiles_of, planned, stale_jobs
 from scripts.sharing.records import incomplete_here, pack, packed, records_here, write_index
@@ -58,7 +60,8 @@ def main(args: argparse.Namespace) -> None:
     unfinished = sorted(file for file in incomplete_here() if Path(file).exists())
     if unfinished:
         raise UserError(f"{unfinished[0]}: left incomplete by a run that was killed; run snakemake again, then share.")
-    dag = planned(configfiles)
+    with contextlib.nullcontext() if args.list else hashed_beside():
+        dag = planned(configfiles)
     stages = stages_of(dag)
     withheld = withheld_bases(stages, args.with_base)
     chosen = choose(stages, args.systems)

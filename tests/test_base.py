@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, sha256_file, write_json
 from scripts.model import base as stage
 from scripts.model import gguf_base, hub, recipes
-from scripts.model.sketch.lessons import patches_of, seen
-from scripts.model.sketch.pictures import brightness, draw
+from scripts.model.sketch.patches import patches_of
+from scripts.model.sketch.pictures import brightness, draw, finding
+from scripts.model.sketch.rooms import PLACES, THINGS, room
+from scripts.model.sketch.seeing import ROOM_COLUMNS, ROOM_ROWS, places, room_loss, surfaces
 from scripts.model.weights import quantization_of, verify_base
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -363,9 +367,67 @@ def test_the_grid_of_a_sketch_is_that_of_its_picture():
 
 def test_what_the_tower_learns_is_where_it_looks():
     """Cells come in the order of the features: height and colours first, then one of the rows, one of the columns."""
-    pixels, truth = seen(np.random.default_rng(0), rows=6)
-    assert (pixels.shape, truth.shape) == ((8 * 6 * 8 * 4, 3 * 2 * 16 * 16), (8 * 6 * 8, 4 + 8 + 8))
+    pictures, truth = surfaces(np.random.default_rng(0), rows=6)
+    assert len(pictures) == 8 and truth.shape == (8 * 6 * 8, 4 + 8 + 8)
+    pixels = torch.from_numpy(np.concatenate([patches_of(picture) for picture in pictures]))
+    assert pixels.shape == (8 * 6 * 8 * 4, 3 * 2 * 16 * 16)
     cells = pixels.reshape(8 * 6 * 8, 4, 3, 2, 16, 16).mean(dim=(1, 3, 4, 5))
     assert torch.allclose(cells + 1, truth[:, 1:4], atol=0.02)
     place = truth[:48, 4:].reshape(6, 8, 16)
     assert place[2, 5].nonzero().flatten().tolist() == [2, 8 + 5]
+
+
+def test_things_in_a_room_are_where_they_are_said_to_be():
+    """The pixels of a thing's colour lie on the side that is told, and in the cells that are told."""
+    dice, told = np.random.default_rng(4), Counter()
+    for _ in range(200):
+        drawn = room(dice)
+        alone = drawn.things.get("red")
+        if alone is None or len(drawn.things) > 1:
+            continue
+        blue, green, red = np.moveaxis(drawn.picture.astype(int), -1, 0)
+        rows, columns = np.nonzero((red > 1.8 * green) & (red > 1.8 * blue) & (red > 70))
+        side, distance = drawn.where("red")
+        told[side] += 1
+        if len(columns) > 40 and columns.min() > 0 and columns.max() < 127:  # whole in the picture
+            across = np.median(columns) / 64 - 1
+            assert {"left": across < -0.1, "right": across > 0.1, "ahead": abs(across) < 0.3}[side], (across, side)
+            assert abs(across - alone.across) < 0.12
+            assert (distance == "near") == (alone.height >= 0.45 * 96)
+        covered = drawn.covered[rows // 32, columns // 32, list(THINGS).index("red")]
+        assert (covered > 0).mean() > 0.9
+        assert not drawn.covered[..., list(THINGS).index("blue")].any() and drawn.where("blue") == ["none"]
+    assert min(told[side] for side in ("left", "ahead", "right")) >= 3
+
+
+def test_what_is_asked_of_a_room_is_answered_from_it():
+    dice, said = np.random.default_rng(5), Counter()
+    for _ in range(60):
+        sketch = draw(dice, kind=finding)
+        assert sketch.picture.shape == (96, 128, 3)
+        answer = json.loads(sketch.answer)
+        if "where" in answer:
+            assert re.fullmatch(rf"Where is ({'|'.join(THINGS)})\.", sketch.question)
+        else:
+            assert sketch.question == f"Where are {', '.join(answer)}." and set(answer) == set(THINGS)
+        for words in answer.values():
+            assert words == ["none"] or (words[0] in ("left", "ahead", "right") and words[1] in ("near", "far"))
+            said[words[0]] += 1
+    assert set(said) == {"left", "ahead", "right", "none"}
+
+
+def test_what_is_told_of_a_room_is_wrong_by_nothing_where_it_is_right():
+    """The loss of what the tower tells is zero for the truth, and is not for the truth of other rooms."""
+    drawn = [room(np.random.default_rng(seed)) for seed in range(6)]
+    cells = ROOM_ROWS * ROOM_COLUMNS
+    told = []
+    for one in drawn:
+        things = [one.things.get(colour) for colour in THINGS]
+        across = 40 * np.eye(PLACES + 1)[[thing.place if thing else PLACES for thing in things]].flatten()
+        near = 40 * np.eye(3)[[1 + thing.near if thing else 0 for thing in things]].flatten()
+        shared = np.tile(np.concatenate([across, near]), (cells, 1))
+        place = places(ROOM_ROWS, ROOM_COLUMNS, ROOM_ROWS)
+        told.append(np.concatenate([one.covered.reshape(cells, -1), place, shared], axis=1))
+    told = torch.from_numpy(np.concatenate(told)).float()
+    assert room_loss(told, drawn) < 1e-4
+    assert room_loss(told, drawn[::-1]) > 1

@@ -3,6 +3,7 @@
 The stages are played by tests/standin.py; Snakemake, DVC and git are the real ones.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -16,8 +17,9 @@ import pytest
 import yaml
 from checkouts import ROOT, Checkout
 
+from scripts.lib.cli import UserError
 from scripts.lib.config import load_files
-from scripts.sharing import records
+from scripts.sharing import hashing, records
 from scripts.sharing.store import advice, censored, without_secrets
 
 OF_TRAINING = {
@@ -33,6 +35,7 @@ OF_TRAINING = {
     "report",
 }
 OF_SCENARIOS = {"dnd_tools", "dnd_curate"} | OF_TRAINING
+REAL = subprocess.Popen
 LINKS = ["copy", "reflink,copy", "symlink"]
 
 
@@ -186,6 +189,30 @@ def test_what_was_changed_is_built_whatever_is_missing(pulled):
     assert pulled.planned() == OF_TRAINING
     shutil.rmtree(pulled.folder / "models/base/smollm2")
     assert "models/base/smollm2/base.json" in pulled.command("snakemake", "-n", code=1)
+
+
+def test_hashes_are_known_before_they_are_stored(pulled):
+    """The head start that sharing gives: DVC need not read again what was hashed beside the plan."""
+    made = pulled.folder / "models/dnd/dm/adapter/beside.bin"
+    made.write_bytes(b"new weights")
+    asked = (
+        "from dvc.repo import Repo; repo = Repo('.'); "
+        f"print(repo.state.get({str(made)!r}, repo.dvcfs.repo.cache.local.fs)[1])"
+    )
+    before = subprocess.run([sys.executable, "-c", asked], cwd=pulled.folder, capture_output=True, text=True)
+    assert before.stdout.strip() == "None", before.stderr
+    pulled.command("scripts.sharing.hashing")
+    after = subprocess.run([sys.executable, "-c", asked], cwd=pulled.folder, capture_output=True, text=True)
+    assert hashlib.md5(b"new weights").hexdigest() in after.stdout, after.stderr
+
+
+def test_hashing_beside_ends_with_the_plan_that_fails(shared, monkeypatch):
+    monkeypatch.chdir(shared.folder)
+    started = []
+    monkeypatch.setattr(hashing.subprocess, "Popen", lambda *a, **k: started.append(REAL(*a, **k)) or started[0])
+    with pytest.raises(UserError, match="no plan"), hashing.hashed_beside():
+        raise UserError("no plan")
+    assert started[0].returncode is not None
 
 
 def test_share_lists_sizes_first_and_says_what_to_type(shared):

@@ -1,9 +1,9 @@
 """What the stand-in is taught, in the order in which it learns fastest: to see, to find a cell, then everything.
 
 All at once from the start, text is learnt and pictures are not: writing likely digits lowers the loss long before
-looking does. A vision tower that already tells what is where, and one question that only looking answers, take a
-hundred batches or two; from there the rest follows. Questions come before the picture, and grids first in an answer: a
-digit's distance from the picture then always tells its cell.
+looking does. A vision tower that already tells what is where (scripts/model/sketch/seeing.py), and one question that
+only looking answers, take a hundred batches or two; from there the rest follows. Questions come before the picture, and
+grids first in an answer: a digit's distance from the picture then always tells its cell.
 """
 
 from __future__ import annotations
@@ -14,59 +14,25 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from scripts.model.sketch.pictures import HEIGHTS, Kind, Sketch, brightness, draw, layer
-from scripts.model.sketch.surface import CELL, COLUMNS, as_picture, cell_means, lit
+from scripts.model.sketch.patches import PATCH, grids, patches_of
+from scripts.model.sketch.pictures import HEIGHTS, Kind, Sketch, brightness, draw, finding, layer
+from scripts.model.sketch.seeing import see
+from scripts.model.sketch.steps import optimizer_of, rate, turn
 
-BATCH, LEARNING_RATE, WARMUP = 8, 1.5e-3, 60
-PATCH = 16  # pixels
-SEEING = 0.08  # of the steps, for the vision tower alone
+BATCH, ROOMS = 8, 32  # pictures a batch; rooms are small
+LEARNING_RATE = 1.5e-3
+SEEING = 0.4  # of the steps, for the vision tower alone
 LESSONS = (0.12, 0.45)  # shares of the steps after which layers follow brightness, and everything follows layers
+TURN = 3  # once brightness is learnt, every so many batches are rooms
 KEPT = 0.4  # of everything: layers, so that they are not forgotten
 
 
 def teach(model: Any, tokenizer: Any, steps: int) -> None:
-    """Trains all parameters on pictures drawn as they are needed, for so many batches of eight."""
+    """Trains all parameters on pictures drawn as they are needed, for so many batches of 8, or 32 small ones."""
     seeing = math.ceil(SEEING * steps)
     with tqdm(total=steps, desc="stand-in", unit="step") as bar:
         see(model, seeing, bar)
         speak(model, tokenizer, steps - seeing, bar)
-
-
-def see(model: Any, steps: int, bar: tqdm) -> None:
-    """The vision tower alone: all that it hands to the text tells, linearly, heights, colours and place of its cell."""
-    import torch
-
-    dice, tower = np.random.default_rng(3), model.model.visual
-    width = tower.config.out_hidden_size
-    handed = 1 + len(tower.config.deepstack_visual_indexes)  # features: the last ones, and those of earlier layers
-    heads = torch.nn.ModuleList(torch.nn.Linear(width, 4 + max(HEIGHTS) + COLUMNS) for _ in range(handed))
-    optimizer = optimizer_of([*tower.parameters(), *heads.parameters()])
-    model.train()
-    for step in range(steps):
-        rows = HEIGHTS[step % len(HEIGHTS)]
-        pixels, truth = seen(dice, rows)
-        given = tower(pixels, grid_thw=grids(rows))
-        features = [given.pooler_output, *given.deepstack_features]
-        loss = sum((head(row) - truth).square().mean() for head, row in zip(heads, features, strict=True))
-        turn(optimizer, loss, LEARNING_RATE * rate(step, steps), bar)
-
-
-def seen(dice: np.random.Generator, rows: int) -> tuple[Any, Any]:
-    """A batch of surfaces: patches, and of each cell its height, its colours, and one of the rows and columns."""
-    import torch
-
-    pixels, truth = [], []
-    place = np.concatenate(
-        [np.repeat(np.eye(max(HEIGHTS))[:rows], COLUMNS, axis=0), np.tile(np.eye(COLUMNS), (rows, 1))], axis=1
-    )
-    for _ in range(BATCH):
-        values, heights = lit(dice, rows)
-        picture = as_picture(values)[..., ::-1]
-        known = np.concatenate([cell_means(heights)[..., None], cell_means(picture / 255)], axis=-1)
-        pixels.append(patches_of(picture))
-        # Twice: heights and colours vary less than places do, and are what matters.
-        truth.append(np.concatenate([2 * known.reshape(-1, 4), place], axis=1))
-    return torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(truth)).float()
 
 
 def speak(model: Any, tokenizer: Any, steps: int, bar: tqdm) -> None:
@@ -75,45 +41,22 @@ def speak(model: Any, tokenizer: Any, steps: int, bar: tqdm) -> None:
     optimizer = optimizer_of(model.parameters())
     model.train()
     for step in range(steps):
-        rows = HEIGHTS[step % len(HEIGHTS)]
-        sketches = [draw(dice, rows, lesson(dice, step / steps)) for _ in range(BATCH)]
-        batch = batch_of(sketches, tokenizer, model.config)
+        batch = batch_of(lesson(dice, step, step / steps), tokenizer, model.config)
         turn(optimizer, loss_of(model, batch), LEARNING_RATE * rate(step, steps), bar)
 
 
-def lesson(dice: np.random.Generator, done: float) -> Kind | None:
-    """What is drawn when such a share of the steps is done; None for everything."""
+def lesson(dice: np.random.Generator, step: int, done: float) -> list[Sketch]:
+    """A batch's pictures of one size, with questions and answers, when such a share of the steps is done."""
+    if done >= LESSONS[0] and step % TURN == 0:
+        return [draw(dice, kind=finding) for _ in range(ROOMS)]
+    return [draw(dice, HEIGHTS[step % len(HEIGHTS)], surface_kind(dice, done)) for _ in range(BATCH)]
+
+
+def surface_kind(dice: np.random.Generator, done: float) -> Kind | None:
+    """What is drawn but rooms; None for everything."""
     if done < LESSONS[0]:
         return brightness
     return layer if done < LESSONS[1] or dice.random() < KEPT else None
-
-
-def optimizer_of(parameters: Any) -> Any:
-    """AdamW as small models like it."""
-    import torch
-
-    return torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98))
-
-
-def turn(optimizer: Any, loss: Any, learning_rate: float, bar: tqdm) -> None:
-    """One step of an optimizer, gradients clipped to a norm of 1."""
-    import torch
-
-    loss.backward()
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-        torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
-    optimizer.step()
-    optimizer.zero_grad()
-    bar.set_postfix_str(f"loss {loss.item():.3f}", refresh=False)
-    bar.update()
-
-
-def rate(step: int, steps: int) -> float:
-    """The share of the full learning rate: a short rise, then half a cosine down to a twentieth."""
-    if step < WARMUP:
-        return (step + 1) / WARMUP
-    return 0.05 + 0.95 * (1 + math.cos(math.pi * min(1.0, (step - WARMUP) / max(1, steps - WARMUP)))) / 2
 
 
 def loss_of(model: Any, batch: dict[str, Any]) -> Any:
@@ -129,8 +72,9 @@ def batch_of(sketches: list[Sketch], tokenizer: Any, config: Any) -> dict[str, A
     """Sketches of one size as one batch, padded right: ids, mask, labels, pixels."""
     import torch
 
-    cells = len(sketches[0].picture) // CELL * COLUMNS
-    look = f"<|vision_start|>{'<|image_pad|>' * cells}<|vision_end|>"
+    pictures = [one.picture for one in sketches]
+    high, wide = pictures[0].shape[:2]
+    look = f"<|vision_start|>{'<|image_pad|>' * (high // (2 * PATCH) * (wide // (2 * PATCH)))}<|vision_end|>"
     rows, starts = [], []
     for sketch in sketches:
         asked = f"<|im_start|>user\n{sketch.question}{look}<|im_end|>\n<|im_start|>assistant\n"
@@ -149,24 +93,6 @@ def batch_of(sketches: list[Sketch], tokenizer: Any, config: Any) -> dict[str, A
         "attention_mask": mask,
         "labels": labels,
         "mm_token_type_ids": (ids == config.image_token_id).int(),
-        "pixel_values": torch.from_numpy(np.concatenate([patches_of(one.picture) for one in sketches])),
-        "image_grid_thw": grids(cells // COLUMNS, len(sketches)),
+        "pixel_values": torch.from_numpy(np.concatenate([patches_of(picture) for picture in pictures])),
+        "image_grid_thw": grids(pictures),
     }
-
-
-def grids(rows: int, count: int = BATCH) -> Any:
-    """How many patches each picture has: in time, down and across."""
-    import torch
-
-    return torch.tensor([[1, rows * CELL // PATCH, COLUMNS * CELL // PATCH]] * count)
-
-
-def patches_of(picture: np.ndarray) -> np.ndarray:
-    """A picture as the image processor of this model cuts it: float32 [patches, 3 · 2 · 16 · 16], from -1 to 1.
-
-    Written out because the processor takes longer for a batch than the model; a test compares the two.
-    """
-    rows = len(picture) // CELL
-    values = (picture.astype(np.float32) / 127.5 - 1).reshape(rows, 2, PATCH, COLUMNS, 2, PATCH, 3)
-    cut = values.transpose(0, 3, 1, 4, 6, 2, 5)[..., None, :, :]
-    return np.broadcast_to(cut, (rows, COLUMNS, 2, 2, 3, 2, PATCH, PATCH)).reshape(4 * rows * COLUMNS, -1)

@@ -1,4 +1,4 @@
-"""Pictures with a question and its answer, drawn from a seed: surfaces, regions, shapes, surfaces with shapes."""
+"""Pictures with a question and its answer, drawn from a seed: surfaces, regions, shapes, rooms with things in them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import orjson
 
+from scripts.model.sketch.rooms import THINGS, room
 from scripts.model.sketch.surface import CELL, COLUMNS, as_picture, cell_means, grain, lit, smooth
 
 HEIGHTS = (8, 6)  # rows of cells: square pictures, and as wide as screens are
@@ -29,7 +30,9 @@ PHRASES = ("Write {}.", "Please write {}.", "Look closely and write {}.", "Write
 
 
 class Sketch(NamedTuple):
-    """A picture, uint8 [32 · rows, 256, 3], red first; what is asked of it; and the answer, compact JSON."""
+    """A picture, uint8 [32 · rows, 256, 3] or, of a room, [96, 128, 3], red first; what is asked of it; and the answer,
+    compact JSON.
+    """
 
     picture: np.ndarray
     question: str
@@ -39,7 +42,7 @@ class Sketch(NamedTuple):
 Kind = Callable[[np.random.Generator, int], Sketch]
 
 
-def draw(dice: np.random.Generator, rows: int, kind: Kind | None = None) -> Sketch:
+def draw(dice: np.random.Generator, rows: int = HEIGHTS[0], kind: Kind | None = None) -> Sketch:
     """One picture, of any kind where none is given, so many cells of 32 pixels high."""
     chosen = kind or KINDS[int(dice.choice(len(KINDS), p=SHARES))]
     sketch = chosen(dice, rows)
@@ -101,6 +104,18 @@ def scene(dice: np.random.Generator, rows: int) -> Sketch:
     return Sketch(as_picture(picture), asking(dice, "heights, shapes"), to_text(answer))
 
 
+def finding(dice: np.random.Generator, rows: int) -> Sketch:
+    """A room, of its own size: where the thing of one colour is, mostly one that is there, or those of all colours."""
+    found = room(dice)
+    colours = dice.permutation(list(THINGS)).tolist()
+    if dice.random() < 0.5:
+        answer: dict[str, object] = {colour: found.where(colour) for colour in colours}
+        return Sketch(found.picture, f"Where are {', '.join(colours)}.", to_text(answer))
+    if found.things and dice.random() < 0.7:
+        colours = dice.permutation(list(found.things)).tolist()
+    return Sketch(found.picture, f"Where is {colours[0]}.", to_text({"where": found.where(colours[0])}))
+
+
 def strew(
     dice: np.random.Generator, picture: np.ndarray, colour: str, shape: str, taken: set[tuple[int, int]]
 ) -> tuple[int, list[str]]:
@@ -118,7 +133,7 @@ def strew(
 def regions(dice: np.random.Generator, rows: int) -> Sketch:
     """Two to four regions, each of a colour and a grain: their shares in percent, and the cells of the first."""
     names = dice.choice(list(COLOURS), int(dice.integers(2, 5)), replace=False).tolist()
-    owner = np.stack([smooth(dice, rows, 60.0) for _ in names]).argmax(axis=0)
+    owner = np.stack([smooth(dice, (CELL * rows, CELL * COLUMNS), 60.0) for _ in names]).argmax(axis=0)
     picture = np.array([COLOURS[name] for name in names], np.float32)[owner] * (1 + grain(dice, rows, 0.12))
     shares = {name: round(float((owner == at).mean()) * 10) * 10 for at, name in enumerate(names)}
     cells = cell_means((owner == 0).astype(float)) >= 0.5

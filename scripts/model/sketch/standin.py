@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from scripts.model.gguf_base import pre_tokenizer
-from scripts.model.sketch.lessons import PATCH, teach
-from scripts.model.sketch.pictures import HEIGHTS, draw
+from scripts.model.sketch.lessons import teach
+from scripts.model.sketch.patches import PATCH
+from scripts.model.sketch.pictures import HEIGHTS, draw, finding
 from scripts.model.sketch.surface import CELL, COLUMNS
 
 VOCABULARY = 1024
@@ -51,7 +52,7 @@ def make(steps: int) -> tuple[Any, Any, dict[str, Any]]:
     """The model (float32), its tokenizer, and the settings of its image processor; the same bytes every time.
 
     Args:
-        steps: of training, batches of 8 pictures; 0 leaves the weights random.
+        steps: of training, batches of 8 pictures, or of 32 small ones; 0 leaves the weights random.
     """
     import torch
 
@@ -72,6 +73,7 @@ def make_tokenizer() -> Any:
 
     dice = np.random.default_rng(1)
     sketches = [draw(dice, HEIGHTS[at % len(HEIGHTS)]) for at in range(CORPUS)]
+    sketches += [draw(dice, kind=finding) for _ in range(CORPUS)]
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizer("smollm", Path("smollm"))
     backend.decoder = decoders.ByteLevel()

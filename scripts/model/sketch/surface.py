@@ -15,7 +15,7 @@ def lit(dice: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
     Light comes from above: from below it would make a hill of every hollow, and nothing in the picture would tell.
     """
-    heights = smooth(dice, rows, float(dice.uniform(40, 220)))
+    heights = smooth(dice, (CELL * rows, CELL * COLUMNS), float(dice.uniform(40, 220)))
     painted = palette(dice)[np.rint(heights * 255).astype(np.uint8)]
     angle, steepness = dice.uniform(0.15, 0.85) * np.pi, dice.uniform(12, 60)  # from the upper right to the upper left
     down, right = np.gradient(heights * steepness)
@@ -43,11 +43,10 @@ def palette(dice: np.random.Generator) -> np.ndarray:
     return np.stack(table, axis=-1).astype(np.float32)
 
 
-def smooth(dice: np.random.Generator, rows: int, width: float) -> np.ndarray:
-    """A field [32 · rows, 256] from 0 to 1 without features smaller than about ``width`` pixels."""
-    size = (CELL * COLUMNS, CELL * rows)
+def smooth(dice: np.random.Generator, size: tuple[int, int], width: float) -> np.ndarray:
+    """A field of a size [h, w] from 0 to 1 without features smaller than about ``width`` pixels."""
     coarse = [int(np.ceil(side / width)) + 3 for side in size]
-    field = cv2.resize(dice.random((coarse[1], coarse[0]), np.float32), size, interpolation=cv2.INTER_CUBIC)
+    field = cv2.resize(dice.random(coarse, np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
     return (field - field.min()) / (field.max() - field.min())
 
 
@@ -57,9 +56,9 @@ def grain(dice: np.random.Generator, rows: int, strength: float) -> np.ndarray:
 
 
 def cell_means(field: np.ndarray) -> np.ndarray:
-    """Means of a field [32 · rows, 256, ...] over its cells: [rows, 8, ...]."""
-    rows = len(field) // CELL
-    return field.reshape(rows, CELL, COLUMNS, CELL, *field.shape[2:]).mean(axis=(1, 3))
+    """Means of a field [32 · rows, 32 · columns, ...] over its cells: [rows, columns, ...]."""
+    rows, columns = (side // CELL for side in field.shape[:2])
+    return field.reshape(rows, CELL, columns, CELL, *field.shape[2:]).mean(axis=(1, 3))
 
 
 def as_picture(values: np.ndarray) -> np.ndarray:
