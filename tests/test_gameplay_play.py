@@ -17,8 +17,10 @@ from scripts.gameplay.game.episode import Episode, Outcome
 from scripts.gameplay.goals import nearest_goal, warning_of
 from scripts.gameplay.keys import keys_of
 from scripts.gameplay.loop import Score, clear, players_of, summary
+from scripts.gameplay.minds import trained_with
 from scripts.gameplay.players import Constant, Hands, Random, fitted
 from scripts.lib.cli import UserError
+from scripts.lib.files import write_json
 
 W, LEFT, CHORD, NOTHING = (keys_of(word) for word in ("w", "left", "left+w", "none"))
 PICTURE = np.zeros((48, 64, 3), np.uint8)
@@ -179,6 +181,14 @@ def test_pictures_are_brought_to_the_size_of_training():
     assert fitted(np.zeros((480, 640, 3), np.uint8), (256, 192)).shape == (192, 256, 3)
     same = np.zeros((192, 256, 3), np.uint8)
     assert fitted(same, (256, 192)) is same
+
+
+def test_an_adapter_is_shown_pictures_of_the_size_that_it_was_trained_with(tmp_path):
+    told = {"system_prompt": "Play.", "audit": {"train": {"pictures": {"128x96": 7, "64x48": 1}}}}
+    write_json(tmp_path / "training/training_metadata.json", told)
+    assert trained_with(tmp_path / "adapter") == ("Play.", (128, 96))
+    write_json(tmp_path / "training/training_metadata.json", {"audit": {"train": {}}})
+    assert trained_with(tmp_path / "adapter") == ("", (256, 192))
 
 
 def test_the_report_says_where_the_agent_is_better(capsys):

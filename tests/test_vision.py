@@ -66,6 +66,11 @@ def sight(request, sights):
     return sights[request.param]
 
 
+def test_training_tells_how_large_its_pictures_were(sight):
+    told = read_json(sight.folder / "training/training_metadata.json")["audit"]
+    assert (told["train"]["pictures"], told["val"]["pictures"]) == ({"112x112": 4}, {"112x112": 2})
+
+
 def run_certify(sight: Sight, out: Path, **changes) -> dict:
     folder = sight.folder
     files = {

@@ -40,7 +40,7 @@ def mind_of(path: Path, temperature: float, seed: int) -> Iterator[Mind]:
         with packaged_mind(path, temperature, seed) as mind:
             yield mind
     elif (path / "adapter_config.json").is_file():
-        yield Mind(Trained(base_of(path), path, trained_with(path)), {})
+        yield Mind(Trained(base_of(path), path, *trained_with(path)), {})
     elif (path / "config.json").is_file():
         yield Mind(Trained(path), {})
     else:
@@ -76,15 +76,20 @@ def base_of(adapter: Path) -> Path:
     return folder
 
 
-def trained_with(adapter: Path) -> str:
-    """The system prompt that an adapter was trained with, as its training recorded it beside it."""
-    return read_json(adapter.parent / "training" / "training_metadata.json").get("system_prompt", "")
+def trained_with(adapter: Path) -> tuple[str, tuple[int, int]]:
+    """The system prompt and the size of most pictures that an adapter was trained with, as recorded beside it."""
+    told = read_json(adapter.parent / "training" / "training_metadata.json")
+    sizes = told.get("audit", {}).get("train", {}).get("pictures", {})
+    wide, high = map(int, max(sizes, key=sizes.get).split("x")) if sizes else SIZE
+    return told.get("system_prompt", ""), (wide, high)
 
 
 class Trained:
-    """A base in transformers, with or without an adapter; greedy, and shown pictures of 256 × 192."""
+    """A base in transformers, with or without an adapter; greedy, and shown pictures of one size (width, height)."""
 
-    def __init__(self, base: Path, adapter: Path | None = None, system_prompt: str = "") -> None:
+    def __init__(
+        self, base: Path, adapter: Path | None = None, system_prompt: str = "", size: tuple[int, int] = SIZE
+    ) -> None:
         from scripts.model.cases import window_of
         from scripts.model.generation import Transformer
         from scripts.model.predict import load_tokenizer
@@ -93,7 +98,7 @@ class Trained:
         self.eyes = eyes_of(base)
         if self.eyes is None:
             raise UserError(f"{base}: this model takes no pictures; name one that sees.")
-        self.tokenizer, self.window = load_tokenizer(base), window_of(base)
+        self.size, self.tokenizer, self.window = size, load_tokenizer(base), window_of(base)
         self.model = Transformer(base, adapter, self.tokenizer)
         self.system = [text_message("system", system_prompt)] if system_prompt else []
         self._folder = tempfile.TemporaryDirectory(prefix="questline-play-")
@@ -105,7 +110,7 @@ class Trained:
             AnswerError: it cannot be read.
         """
         path = Path(self._folder.name) / "frame.png"
-        cv2.imwrite(str(path), fitted(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), SIZE))
+        cv2.imwrite(str(path), fitted(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), self.size))
         (said,) = self.model.answer(self._cases(path, goal))
         return from_text(said.text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from scripts.lib.chat import render, supervised_share
 from scripts.lib.cli import UserError, say
 from scripts.lib.records import Record, read_records
 from scripts.lib.sampling import spread
-from scripts.model.vision import Eyes, pictures_of
+from scripts.model.vision import Eyes, pictures_of, size_of
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
@@ -24,9 +25,13 @@ class Audit:
     supervised_tokens: int = 0
     shares: dict[str, float] = field(default_factory=dict)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
+    pictures: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> dict[str, Any]:
-        """Plain JSON for training_metadata.json; shares are supervised tokens over all tokens of a record."""
+        """Plain JSON for training_metadata.json; shares are supervised tokens over all tokens of a record.
+
+        Of a model that sees also how many pictures of each size there were, as in ``"pictures": {"256x192": 800}``.
+        """
         shares = sorted(self.shares.values())
         return {
             "records": self.records,
@@ -35,7 +40,7 @@ class Audit:
             "supervised_tokens": self.supervised_tokens,
             "supervised_share": {"lowest": shares[0], "median": shares[len(shares) // 2], "highest": shares[-1]},
             "set_aside": self.set_aside,
-        }
+        } | ({"pictures": dict(self.pictures.most_common())} if self.pictures else {})
 
 
 def load_examples(
@@ -65,6 +70,7 @@ def load_examples(
             continue
         labels = [token if keep else IGNORED for token, keep in zip(rendered.ids, rendered.mask, strict=True)]
         row = {"input_ids": rendered.ids, "labels": labels, "length": len(labels)}
+        audit.pictures.update(f"{wide}x{high}" for wide, high in map(size_of, pictures))
         rows.append(row | ({"pictures": [str(one) for one in pictures]} if eyes else {}))
         audit.tokens += len(labels)
         audit.supervised_tokens += sum(rendered.mask)

@@ -93,10 +93,7 @@ class Eyes:
 
     def features(self, path: Path) -> int:
         """Placeholders that a picture takes, from its size alone."""
-        from PIL import Image
-
-        with Image.open(path) as file:
-            wide, high = (max(SMALLEST_SIDE, round(side / self.step)) for side in file.size)
+        wide, high = (max(SMALLEST_SIDE, round(side / self.step)) for side in size_of(path))
         return wide * high
 
     def pixels(self, paths: Sequence[Path]) -> dict[str, Any]:
@@ -121,6 +118,14 @@ class Eyes:
         stream = io.BytesIO()
         self.open(path).save(stream, "PNG", compress_level=1)
         return base64.b64encode(stream.getvalue()).decode()
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of a picture in pixels; it is not decoded for that."""
+    from PIL import Image
+
+    with Image.open(path) as file:
+        return file.size
 
 
 def pictures_of(record: Record, folder: Path) -> list[Path]:
