@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import orjson
 import pybase64
@@ -373,7 +374,10 @@ def decoded(texts: Sequence[str], size: int, field: str, places: Sequence[Any]) 
     for row, place in zip(rows, places, strict=True):
         if len(row) != size:
             raise TileError(field, f"{field} of {place} holds {len(row)} bytes, not {size}; export the tile again.")
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(texts), size).sum(axis=1, dtype=np.uint32) / size
+    if not rows:
+        return np.zeros(0)
+    whole = np.frombuffer(b"".join(rows), np.uint8).reshape(len(texts), size)
+    return cv2.reduce(whole, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] / size  # numpy's sum takes four times as long
 
 
 def has_shadows(texts: Any) -> bool:
