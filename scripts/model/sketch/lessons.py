@@ -28,7 +28,7 @@ KEPT = 0.4  # of everything: layers, so that they are not forgotten
 
 
 def teach(model: Any, tokenizer: Any, steps: int) -> None:
-    """Trains all parameters on pictures drawn as they are needed, for so many batches of 8, or 32 small ones."""
+    """Trains the tower, then the text, on pictures drawn as they are needed, for so many batches of 8, or 32 small."""
     seeing = math.ceil(SEEING * steps)
     with tqdm(total=steps, desc="stand-in", unit="step") as bar:
         see(model, seeing, bar)
@@ -36,13 +36,18 @@ def teach(model: Any, tokenizer: Any, steps: int) -> None:
 
 
 def speak(model: Any, tokenizer: Any, steps: int, bar: tqdm) -> None:
-    """Everything, on questions and answers; loss on answers only."""
+    """Everything, on questions and answers; loss on answers only.
+
+    The vision tower stays as it is: what a text model that knows nothing yet would make of it is forgetting.
+    """
     dice = np.random.default_rng(2)
-    optimizer = optimizer_of(model.parameters())
+    model.model.visual.requires_grad_(False)
+    optimizer = optimizer_of([one for one in model.parameters() if one.requires_grad])
     model.train()
     for step in range(steps):
         batch = batch_of(lesson(dice, step, step / steps), tokenizer, model.config)
         turn(optimizer, loss_of(model, batch), LEARNING_RATE * rate(step, steps), bar)
+    model.model.visual.requires_grad_(True)
 
 
 def lesson(dice: np.random.Generator, step: int, done: float) -> list[Sketch]:

@@ -20,7 +20,7 @@ from scripts.model.sketch.surface import COLUMNS, as_picture, cell_means, lit
 
 LEARNING_RATE = 3e-3
 SURFACES, ROOMS = 8, 32  # pictures a batch: rooms are small
-TURN = 4  # every so many batches are surfaces, the others rooms
+TURN = 3  # every so many batches are surfaces, the others rooms
 ROOM_ROWS, ROOM_COLUMNS = 3, 4
 WEIGHTS = {"covered": 10, "place": 3, "across": 3, "near": 1}
 FAR = 1  # of none, far, near
