@@ -25,10 +25,12 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, sha256_file, write_json
 from scripts.model import base as stage
 from scripts.model import gguf_base, hub, recipes
-from scripts.model.sketch.patches import patches_of
-from scripts.model.sketch.pictures import brightness, draw, finding
-from scripts.model.sketch.rooms import PLACES, THINGS, room
-from scripts.model.sketch.seeing import ROOM_COLUMNS, ROOM_ROWS, places, room_loss, surfaces
+from scripts.model.sketch.finder import finding, loss_of_told
+from scripts.model.sketch.lessons import seen
+from scripts.model.sketch.pictures import brightness, draw
+from scripts.model.sketch.rooms import COLUMNS, PLACES, ROWS, THINGS, room
+from scripts.model.sketch.surface import places
+from scripts.model.sketch.tower import patches_of
 from scripts.model.weights import quantization_of, verify_base
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -246,7 +248,7 @@ class TestRecipe:
         assert tokenizer.decode(encode(tokenizer, text)) == text
 
     def test_unknown(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match="recipe:huge: no such recipe; known: sketch-vl@<steps>, tiny-llama"):
+        with pytest.raises(UserError, match="recipe:huge: no such recipe; known: sketch-rooms@<steps>, sketch-vl@<ste"):
             build("recipe:huge", tmp_path / "base")
 
 
@@ -334,16 +336,17 @@ def test_a_recipe_is_asked_for_as_it_is_made(reference, said):
         recipes.recipe_of(reference)
 
 
-def test_the_stand_in_that_sees(tmp_path):
+@pytest.mark.parametrize("recipe", ["sketch-vl", "sketch-rooms"])
+def test_the_stand_in_that_sees(tmp_path, recipe):
     """Training moves it, first the tower alone, the same bytes every time; its processor cuts pictures alike."""
-    first, again, seeing, random = (recipes.make(f"sketch-vl@{steps}") for steps in (2, 2, 1, 0))
+    first, again, seeing, random = (recipes.make(f"{recipe}@{steps}") for steps in (2, 2, 1, 0))
     one, other, tower, untrained = (made.model.state_dict() for made in (first, again, seeing, random))
     assert all(torch.equal(one[name], other[name]) for name in one)
     moved = {name for name in one if not torch.equal(tower[name], untrained[name])}
     assert moved and all(name.startswith("model.visual.") for name in moved)
     assert not torch.equal(one["lm_head.weight"], untrained["lm_head.weight"])
-    sketch = draw(np.random.default_rng(3), rows=6)
-    assert sketch.picture.shape == (192, 256, 3)
+    sketch = draw(np.random.default_rng(3), rows=6) if recipe == "sketch-vl" else finding(np.random.default_rng(3))
+    assert sketch.picture.shape == ((192, 256, 3) if recipe == "sketch-vl" else (96, 128, 3))
     write_json(tmp_path / "preprocessor_config.json", first.pictures)
     processor = Qwen2VLImageProcessorPil.from_pretrained(tmp_path)
     cut = processor([Image.fromarray(sketch.picture)], return_tensors="np")["pixel_values"]
@@ -367,7 +370,7 @@ def test_the_grid_of_a_sketch_is_that_of_its_picture():
 
 def test_what_the_tower_learns_is_where_it_looks():
     """Cells come in the order of the features: height and colours first, then one of the rows, one of the columns."""
-    pictures, truth = surfaces(np.random.default_rng(0), rows=6)
+    pictures, truth = seen(np.random.default_rng(0), rows=6)
     assert len(pictures) == 8 and truth.shape == (8 * 6 * 8, 4 + 8 + 8)
     pixels = torch.from_numpy(np.concatenate([patches_of(picture) for picture in pictures]))
     assert pixels.shape == (8 * 6 * 8 * 4, 3 * 2 * 16 * 16)
@@ -405,7 +408,7 @@ def test_things_in_a_room_are_where_they_are_said_to_be():
 def test_what_is_asked_of_a_room_is_answered_from_it():
     dice, said = np.random.default_rng(5), Counter()
     for _ in range(60):
-        sketch = draw(dice, kind=finding)
+        sketch = finding(dice)
         assert sketch.picture.shape == (96, 128, 3)
         answer = json.loads(sketch.answer)
         if "where" in answer:
@@ -421,15 +424,15 @@ def test_what_is_asked_of_a_room_is_answered_from_it():
 def test_what_is_told_of_a_room_is_wrong_by_nothing_where_it_is_right():
     """The loss of what the tower tells is zero for the truth, and is not for the truth of other rooms."""
     drawn = [room(np.random.default_rng(seed)) for seed in range(6)]
-    cells = ROOM_ROWS * ROOM_COLUMNS
+    cells = ROWS * COLUMNS
     told = []
     for one in drawn:
         things = [one.things.get(colour) for colour in THINGS]
         across = 40 * np.eye(PLACES + 1)[[thing.place if thing else PLACES for thing in things]].flatten()
         near = 40 * np.eye(3)[[1 + thing.near if thing else 0 for thing in things]].flatten()
         shared = np.tile(np.concatenate([across, near]), (cells, 1))
-        place = places(ROOM_ROWS, ROOM_COLUMNS, ROOM_ROWS)
+        place = places(ROWS, COLUMNS, ROWS)
         told.append(np.concatenate([one.covered.reshape(cells, -1), place, shared], axis=1))
     told = torch.from_numpy(np.concatenate(told)).float()
-    assert room_loss(told, drawn) < 1e-4
-    assert room_loss(told, drawn[::-1]) > 1
+    assert loss_of_told(told, drawn) < 1e-4
+    assert loss_of_told(told, drawn[::-1]) > 1

@@ -21,6 +21,7 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "tiny-llama": Recipe("scripts.model.tiny_llama", trained=False),
+    "sketch-rooms": Recipe("scripts.model.sketch.finder", trained=True),
     "sketch-vl": Recipe("scripts.model.sketch.standin", trained=True),
 }
 

@@ -1,4 +1,4 @@
-"""Pictures with a question and its answer, drawn from a seed: surfaces, regions, shapes, rooms with things in them."""
+"""Pictures with a question and its answer, drawn from a seed: surfaces, regions, shapes, surfaces with shapes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import orjson
 
-from scripts.model.sketch.rooms import THINGS, room
 from scripts.model.sketch.surface import CELL, COLUMNS, as_picture, cell_means, grain, lit, smooth
 
 HEIGHTS = (8, 6)  # rows of cells: square pictures, and as wide as screens are
@@ -42,7 +41,7 @@ class Sketch(NamedTuple):
 Kind = Callable[[np.random.Generator, int], Sketch]
 
 
-def draw(dice: np.random.Generator, rows: int = HEIGHTS[0], kind: Kind | None = None) -> Sketch:
+def draw(dice: np.random.Generator, rows: int, kind: Kind | None = None) -> Sketch:
     """One picture, of any kind where none is given, so many cells of 32 pixels high."""
     chosen = kind or KINDS[int(dice.choice(len(KINDS), p=SHARES))]
     sketch = chosen(dice, rows)
@@ -102,18 +101,6 @@ def scene(dice: np.random.Generator, rows: int) -> Sketch:
     found = {f"{colour} {shape}": strew(dice, picture, colour, shape, taken) for colour, shape in kinds}
     answer = {"heights": digits(cell_means(heights)), "shapes": {name: row for name, row in found.items() if row[0]}}
     return Sketch(as_picture(picture), asking(dice, "heights, shapes"), to_text(answer))
-
-
-def finding(dice: np.random.Generator, rows: int) -> Sketch:
-    """A room, of its own size: where the thing of one colour is, mostly one that is there, or those of all colours."""
-    found = room(dice)
-    colours = dice.permutation(list(THINGS)).tolist()
-    if dice.random() < 0.5:
-        answer: dict[str, object] = {colour: found.where(colour) for colour in colours}
-        return Sketch(found.picture, f"Where are {', '.join(colours)}.", to_text(answer))
-    if found.things and dice.random() < 0.7:
-        colours = dice.permutation(list(found.things)).tolist()
-    return Sketch(found.picture, f"Where is {colours[0]}.", to_text({"where": found.where(colours[0])}))
 
 
 def strew(

@@ -21,7 +21,11 @@ THINGS = {
 }  # blue first, as OpenCV has it
 BARE = (50, 80, 110)  # a post
 NUMBERS = {name: number for number, name in enumerate(THINGS)}
-HIGH, WIDE = 3 * CELL, 4 * CELL  # pixels: as wide as screens are, and small, so that many can be seen in a short time
+ROWS, COLUMNS = 3, 4  # cells
+HIGH, WIDE = (
+    ROWS * CELL,
+    COLUMNS * CELL,
+)  # pixels: as wide as screens are, and small, so that many can be seen in a short time
 HOW_MANY = (0.1, 0.3, 0.3, 0.3)  # chances of no thing, one, two and three
 SEEN = 6  # pixels of a thing that must show
 SMALL, LARGE = 0.14, 0.95  # of the picture's height: how high a thing is

@@ -9,9 +9,9 @@ import numpy as np
 
 from scripts.model.gguf_base import pre_tokenizer
 from scripts.model.sketch.lessons import teach
-from scripts.model.sketch.patches import PATCH
-from scripts.model.sketch.pictures import HEIGHTS, draw, finding
+from scripts.model.sketch.pictures import HEIGHTS, Sketch, draw
 from scripts.model.sketch.surface import CELL, COLUMNS
+from scripts.model.sketch.tower import PATCH
 
 VOCABULARY = 1024
 CORPUS = 400  # answers that the vocabulary is made from
@@ -52,11 +52,11 @@ def make(steps: int) -> tuple[Any, Any, dict[str, Any]]:
     """The model (float32), its tokenizer, and the settings of its image processor; the same bytes every time.
 
     Args:
-        steps: of training, batches of 8 pictures, or of 32 small ones; 0 leaves the weights random.
+        steps: of training, batches of 8 pictures; 0 leaves the weights random.
     """
     import torch
 
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(answers())
     torch.manual_seed(0)
     model = make_model(tokenizer)
     if steps:
@@ -64,16 +64,19 @@ def make(steps: int) -> tuple[Any, Any, dict[str, Any]]:
     return model.eval(), tokenizer, PICTURES
 
 
-def make_tokenizer() -> Any:
-    """A byte-level BPE over answers to drawn pictures; every digit is a token of its own."""
+def answers() -> list[Sketch]:
+    """Pictures whose questions and answers the vocabulary is made from."""
+    dice = np.random.default_rng(1)
+    return [draw(dice, HEIGHTS[at % len(HEIGHTS)]) for at in range(CORPUS)]
+
+
+def make_tokenizer(sketches: list[Sketch]) -> Any:
+    """A byte-level BPE over questions and answers; every digit is a token of its own."""
     from pathlib import Path
 
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    dice = np.random.default_rng(1)
-    sketches = [draw(dice, HEIGHTS[at % len(HEIGHTS)]) for at in range(CORPUS)]
-    sketches += [draw(dice, kind=finding) for _ in range(CORPUS)]
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizer("smollm", Path("smollm"))
     backend.decoder = decoders.ByteLevel()

@@ -64,3 +64,10 @@ def cell_means(field: np.ndarray) -> np.ndarray:
 def as_picture(values: np.ndarray) -> np.ndarray:
     """Values as uint8."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def places(rows: int, columns: int, most: int) -> np.ndarray:
+    """Each cell's row, one of ``most``, and column, one of ``columns``: [cells, most + columns] of 0 and 1."""
+    return np.concatenate(
+        [np.repeat(np.eye(most)[:rows], columns, axis=0), np.tile(np.eye(columns), (rows, 1))], axis=1
+    )

@@ -1,4 +1,4 @@
-"""Pictures as the vision tower takes them: patches of 16 pixels, four of which make a cell, and how many there are."""
+"""Pictures as the vision tower takes them, patches of 16 pixels of which four make a cell, and what it hands on."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ def grids(pictures: list[np.ndarray]) -> Any:
     import torch
 
     return torch.tensor([[1, len(one) // PATCH, one.shape[1] // PATCH] for one in pictures])
+
+
+def handed(tower: Any) -> int:
+    """How many features of each cell the text gets: the last ones, and those of some earlier layers."""
+    return 1 + len(tower.config.deepstack_visual_indexes)
+
+
+def features(tower: Any, pictures: list[np.ndarray]) -> list[Any]:
+    """What the tower hands to the text of pictures, red first: tensors [cells of all, width]."""
+    import torch
+
+    pixels = torch.from_numpy(np.concatenate([patches_of(picture) for picture in pictures]))
+    given = tower(pixels, grid_thw=grids(pictures))
+    return [given.pooler_output, *given.deepstack_features]
