@@ -258,7 +258,7 @@ def test_every_stage_of_a_run_is_a_target(original, stage):
 
 @pytest.mark.parametrize(
     ("preset", "dnd", "tools", "terrain", "gameplay", "cities", "bases"),
-    [("demo", 1, 3, 1, 1, 1, 2), ("learn", 1, 3, 1, 1, 1, 2), ("full", 2, 3, 2, 1, 3, 6)],
+    [("demo", 1, 3, 1, 1, 1, 3), ("learn", 1, 3, 1, 1, 1, 3), ("full", 2, 3, 2, 1, 3, 6)],
 )
 def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, terrain, gameplay, cities, bases):
     """A fresh checkout plans each rule as often as the preset's runs ask for it."""
