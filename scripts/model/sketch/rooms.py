@@ -22,10 +22,7 @@ THINGS = {
 BARE = (50, 80, 110)  # a post
 NUMBERS = {name: number for number, name in enumerate(THINGS)}
 ROWS, COLUMNS = 3, 4  # cells
-HIGH, WIDE = (
-    ROWS * CELL,
-    COLUMNS * CELL,
-)  # pixels: as wide as screens are, and small, so that many can be seen in a short time
+HIGH, WIDE = ROWS * CELL, COLUMNS * CELL  # pixels: of a screen's form, and few, so that many rooms take little time
 HOW_MANY = (0.1, 0.3, 0.3, 0.3)  # chances of no thing, one, two and three
 SEEN = 6  # pixels of a thing that must show
 SMALL, LARGE = 0.14, 0.95  # of the picture's height: how high a thing is
@@ -37,7 +34,10 @@ FORMS = ("pillar", "post", "ball", "cone")
 
 
 class Thing(NamedTuple):
-    """A thing's colour, form, height in pixels and where its middle is: -1 at the left edge, 1 at the right one."""
+    """A thing's colour, form, height in pixels and where its middle is: -1 at the left edge, 1 at the right one.
+
+    Example: ``Thing("red", "pillar", 48.0, -0.5)`` stands half way to the left edge, and is near.
+    """
 
     colour: str
     form: str
