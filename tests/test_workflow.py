@@ -1,11 +1,16 @@
 """Staleness: nothing is rebuilt without reason and nothing is missed. The stages are played by tests/standin.py."""
 
+import importlib
 import os
 import random
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
+from itertools import groupby
 
 import pytest
 import yaml
@@ -297,6 +302,30 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     assert counts["base"] == bases
     assert counts["dnd_tools"] == 1
     assert counts.get("tools_generate", 0) == (tools > 0)
+
+
+@pytest.mark.parametrize("prompt", ["", 'Say "keys", it\'s -- all & more.'])
+def test_every_stage_can_read_the_command_that_it_is_given(tmp_path, prompt):
+    """Also where a run has no system prompt, or one with quotes."""
+    (tmp_path / "fresh").mkdir()
+    checkout = Checkout(tmp_path / "fresh").populate(whole=True)
+    values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    for system in ("dnd", "tools", "terrain", "gameplay"):
+        for run in values[system]["runs"].values():
+            run["system_prompt"] = prompt
+    (checkout.folder / "config" / "demo.yaml").write_text(yaml.safe_dump(values))
+    done = checkout.snakemake("-n", "-p", "--configfile", "config/demo.yaml")
+    said = done.stdout + done.stderr
+    commands = [shlex.split(line) for line in re.findall(r"python -m scripts\..*", said)]
+    commands = [list(part) for words in commands for same, part in groupby(words, "&&".__ne__) if same]
+    read = Counter()
+    for _, _, module, *arguments in commands:
+        given = importlib.import_module(module).parser().parse_args(arguments)
+        read[module] += 1
+        assert getattr(given, "system_prompt", prompt) == prompt, (module, arguments)
+        read["prompts"] += hasattr(given, "system_prompt")
+    assert {"scripts.model.train", "scripts.gameplay.curate", "scripts.tools.curate"} <= set(read)
+    assert read["prompts"] >= 16
 
 
 TOOLS = ("--configfile", "config/demo.yaml", "--")

@@ -522,7 +522,7 @@ def specialist_flags(name):
     """What a specialist's curation needs to know of it, and which tools have an owner."""
     run = CONFIG.tools.runs[name]
     flags = ["--run", name, "--focus", *run.focus, "--owned", *CONFIG.tools.owned]
-    return [*flags, "--system-prompt", CONFIG.run("tools", name).system_prompt]
+    return [*flags, f"--system-prompt={CONFIG.run('tools', name).system_prompt}"]
 
 
 def city_meshes(name):

@@ -68,7 +68,7 @@ rule dnd_curate:
         code=code("scripts.dnd.curate"),
     shell:
         "python -m scripts.dnd.curate {params.sources:q} --registry {input.registry:q} --base {params.tokenizer:q}"
-        " --system-prompt {params.system_prompt:q} --out {params.folder:q} --check {params.check:q}"
+        " --system-prompt={params.system_prompt:q} --out {params.folder:q} --check {params.check:q}"
         " --params {params.options:q} --log {log:q}"
 
 
@@ -142,5 +142,5 @@ rule dnd_deploy:
         "python -m scripts.dnd.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
         " --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
         " --training {input.training:q} --stats {input.stats:q} --registry {input.registry:q}"
-        " --records {input.records:q} --system-prompt {params.system_prompt:q} {params.labels:q}"
+        " --records {input.records:q} --system-prompt={params.system_prompt:q} {params.labels:q}"
         " --out dist/dnd/{wildcards.run:q} --params {params.options:q} --log {log:q}"

@@ -68,7 +68,7 @@ rule gameplay_loop:
         code=code("scripts.gameplay.loop"),
     shell:
         "python -m scripts.gameplay.loop --gguf {input.quants:q} --gate {input.gate:q} --mmproj {input.mmproj:q}"
-        " --train {input.train:q} --size {params.size:q} --system-prompt {params.system_prompt:q}"
+        " --train {input.train:q} --size {params.size:q} --system-prompt={params.system_prompt:q}"
         " --game {params.game:q} --scope {params.scope:q} --out {output.counts:q} --params {params.options:q} --log {log:q}"
 
 
@@ -116,5 +116,5 @@ rule gameplay_deploy:
         "python -m scripts.gameplay.deploy --gate {input.gate:q} --gguf {input.quants:q} --mmproj {input.mmproj:q}"
         " {params.merged:q} {params.loop:q} --metrics {input.metrics:q} --certificate {input.certificate:q}"
         " --base-json {input.base:q} --training {input.training:q} --stats {input.stats:q}"
-        " --records {input.records:q} --size {params.size:q} --system-prompt {params.system_prompt:q}"
+        " --records {input.records:q} --size {params.size:q} --system-prompt={params.system_prompt:q}"
         " {params.labels:q} --out dist/gameplay/{wildcards.run:q} --params {params.options:q} --log {log:q}"

@@ -126,5 +126,5 @@ rule gameplay_curate:
         code=code("scripts.gameplay.curate"),
     shell:
         "python -m scripts.gameplay.curate --ingested {params.folders:q} --labels {input.labels:q}"
-        " --output {params.folder:q} --system-prompt {params.system_prompt:q} --health {params.health:q}"
+        " --output {params.folder:q} --system-prompt={params.system_prompt:q} --health {params.health:q}"
         " --params {params.options:q} --log {log:q}"

@@ -104,5 +104,5 @@ rule terrain_deploy:
         "python -m scripts.terrain.deploy --gate {input.gate:q} --gguf {input.quants:q} --mmproj {input.mmproj:q}"
         " {params.merged:q} --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
         " --training {input.training:q} --stats {input.stats:q} --records {input.records:q}"
-        " --system-prompt {params.system_prompt:q} {params.labels:q}"
+        " --system-prompt={params.system_prompt:q} {params.labels:q}"
         " --out dist/terrain/{wildcards.run:q} --params {params.options:q} --log {log:q}"

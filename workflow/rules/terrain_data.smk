@@ -119,5 +119,5 @@ rule terrain_curate:
         code=code("scripts.terrain.curate"),
     shell:
         "python -m scripts.terrain.curate --input {params.shards:q} --output {params.folder:q}"
-        " --system-prompt {params.system_prompt:q} --ingest {params.ingest:q} --check {params.check:q}"
+        " --system-prompt={params.system_prompt:q} --ingest {params.ingest:q} --check {params.check:q}"
         " --params {params.options:q} --log {log:q}"

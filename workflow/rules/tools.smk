@@ -174,5 +174,5 @@ rule tools_deploy:
         "python -m scripts.tools.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
         " --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
         " --training {input.training:q} --stats {input.stats:q} --specialist {input.specialist:q} --records {input.records:q}"
-        " --system-prompt {params.system_prompt:q} {params.labels:q}"
+        " --system-prompt={params.system_prompt:q} {params.labels:q}"
         " --out dist/tools/{wildcards.run:q} --params {params.options:q} --log {log:q}"

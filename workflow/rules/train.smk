@@ -45,4 +45,4 @@ rule train:
         "python -m scripts.model.train --base {params.base:q} --train {input.train:q} --val {input.val:q}"
         " --out models/{wildcards.system:q}/{wildcards.run:q} --work models/.work/{wildcards.system:q}/{wildcards.run:q}"
         " --processes {resources.gpu} --machines {resources.nodes}"
-        " --system-prompt {params.system_prompt:q} --params {params.options:q} --watch {params.watch:q} --log {log:q}"
+        " --system-prompt={params.system_prompt:q} --params {params.options:q} --watch {params.watch:q} --log {log:q}"
