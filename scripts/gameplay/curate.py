@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from scripts.gameplay.answer import question, to_text
 from scripts.gameplay.health import Counts, figures, warnings
-from scripts.gameplay.keys import keys_of
+from scripts.gameplay.keys import NONE, keys_of
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import below, digest, manifest, read_json, read_jsonl, write_json, write_jsonl
 from scripts.lib.options.gameplay import HealthOptions
@@ -163,10 +163,20 @@ def choose(
 ) -> dict[str, list[Sample]]:
     """The samples of each split, by recording and time, thinned out evenly where there are too many."""
     most = {"train": options.max_train, "val": options.max_per_split, "test": options.max_per_split}
-    return {
-        side: spread([one for name in sorted(samples) if sides[name] == side for one in samples[name]], most[side])
-        for side in SPLITS
-    }
+    every = {side: [one for name in sorted(samples) if sides[name] == side for one in samples[name]] for side in SPLITS}
+    every["train"] = without_much_rest(every["train"], options.max_idle)
+    return {side: spread(every[side], most[side]) for side in SPLITS}
+
+
+def without_much_rest(samples: Sequence[Sample], share: float) -> list[Sample]:
+    """The samples of which at most this share press no key in all slots; those too many are thinned out evenly.
+
+    A player who stands still makes as many frames as one who walks, and they all say the same.
+    """
+    idle = [number for number, one in enumerate(samples) if set(one.actions) == {NONE}]
+    most = int(share * (len(samples) - len(idle)) / (1 - share)) if share < 1 else len(idle)
+    gone = set(idle) - set(spread(idle, most))
+    return [one for number, one in enumerate(samples) if number not in gone]
 
 
 def record_of(sample: Sample, out: Path, system_prompt: str) -> Record:

@@ -16,6 +16,8 @@ class GameplayCurateOptions(Options):
     """at most so many records of val and of test, drawn evenly; none given: all"""
     max_train: int | None = Field(default=None, ge=1)
     """at most so many records of train, drawn evenly; none given: all"""
+    max_idle: float = Field(default=1.0, gt=0, le=1)
+    """at most this share of train's records press no key in any slot; a player at the goal makes many such frames"""
     max_bad_share: float = Field(default=0.2, ge=0, le=1)
     """more segments without a goal than this share stop the build"""
     seed: int = 7

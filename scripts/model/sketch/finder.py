@@ -22,9 +22,12 @@ from scripts.model.sketch.standin import CORPUS, PICTURES, make_model, make_toke
 from scripts.model.sketch.steps import optimizer_of, rate, turn
 from scripts.model.sketch.surface import places
 from scripts.model.sketch.tower import features, handed
+from scripts.model.sketch.wording import carried
 
 BATCH = 32
-SEEING = 0.6  # of the steps, for the vision tower alone
+SEEING = 0.45  # of the steps, for the vision tower alone
+PLAIN = 0.4  # of the text's steps: asked in one sentence always
+CARRIED = 0.85  # of the questions for one colour after that: asked in other words
 SEEING_RATE, SPEAKING_RATE = 3e-3, 2e-3  # learning rates
 WEIGHTS = {"covered": 10, "place": 3, "across": 3, "near": 1}
 FAR = 1  # of none, far, near
@@ -105,13 +108,17 @@ def speak(model: Any, tokenizer: Any, steps: int, bar: tqdm) -> None:
     optimizer = optimizer_of([one for one in model.parameters() if one.requires_grad])
     model.train()
     for step in range(steps):
-        batch = batch_of([finding(dice) for _ in range(BATCH)], tokenizer, model.config)
+        strange = CARRIED if step >= PLAIN * steps else 0.0
+        batch = batch_of([finding(dice, strange) for _ in range(BATCH)], tokenizer, model.config)
         turn(optimizer, loss_of(model, batch), SPEAKING_RATE * rate(step, steps), bar)
     model.model.visual.requires_grad_(True)
 
 
-def finding(dice: np.random.Generator) -> Sketch:
-    """A room: where the thing of one colour is, mostly one that is there, or those of all colours."""
+def finding(dice: np.random.Generator, strange: float = 0.0) -> Sketch:
+    """A room: where the thing of one colour is, mostly one that is there, or those of all colours.
+
+    ``strange`` is the chance that the one colour stands among words that mean nothing.
+    """
     found = room(dice)
     picture = found.picture[..., ::-1]
     colours = dice.permutation(list(THINGS)).tolist()
@@ -120,4 +127,5 @@ def finding(dice: np.random.Generator) -> Sketch:
         return Sketch(picture, f"Where are {', '.join(colours)}.", to_text(answer))
     if found.things and dice.random() < 0.7:
         colours = dice.permutation(list(found.things)).tolist()
-    return Sketch(picture, f"Where is {colours[0]}.", to_text({"where": found.where(colours[0])}))
+    asked = carried(dice, colours[0]) if dice.random() < strange else f"Where is {colours[0]}."
+    return Sketch(picture, asked, to_text({"where": found.where(colours[0])}))
