@@ -425,6 +425,24 @@ def test_what_is_asked_of_a_room_is_answered_from_it():
     assert set(said) == {"left", "ahead", "right", "none"}
 
 
+def test_a_name_is_asked_for_among_any_words():
+    """Wherever it stands, it is the only name of the question, and the answer is of its thing."""
+    dice, before = np.random.default_rng(6), set()
+    for _ in range(200):
+        sketch = finding(dice, strange=1.0)
+        answer = json.loads(sketch.answer)
+        if "where" not in answer:
+            continue
+        [name] = [word for word in sketch.question.split() if word in THINGS]
+        start = sketch.question.split(f" {name} ")[0]
+        before.add(len(start))
+        assert not sketch.question.startswith("Where") and set(answer) == {"where"}
+    assert min(before) == 0 and max(before) > 25 and len(before) > 20
+    alike = [finding(np.random.default_rng(seed), strange) for seed in range(40) for strange in (0.0, 1.0)]
+    for plain, strange in zip(alike[::2], alike[1::2], strict=True):
+        assert plain.answer == strange.answer and (plain.picture == strange.picture).all()
+
+
 def test_what_is_told_of_a_room_is_wrong_by_nothing_where_it_is_right():
     """The loss of what the tower tells is zero for the truth, and is not for the truth of other rooms."""
     drawn = [room(np.random.default_rng(seed)) for seed in range(6)]
