@@ -156,7 +156,7 @@ def test_an_agent_is_certified_counted_in_the_game_and_packaged(built):
     assert checks["logits:pictures"]["passed"]
     metrics = read(built / "reports/gameplay/agent/metrics.json")
     assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
-    assert set(metrics["baselines"]) == {"majority", "repeat_last", "shuffled"}
+    assert set(metrics["baselines"]) == {"majority", "repeat_last", "shuffled", "misled"}
     counted = read(built / "reports/gameplay/agent/loop.json")
     assert list(counted["players"]) == ["agent", "random", "majority", "repeat_last", "scripted"]
     assert all(row["success"]["n"] == counted["episodes"] == 2 for row in counted["players"].values())

@@ -15,6 +15,7 @@ from scripts.gameplay.keys import KEYS, held, keys_of, word_of
 from scripts.lib.files import read_json, read_jsonl, write_jsonl
 from scripts.lib.metrics import Bootstrap, estimate_of
 from scripts.lib.records import Message, Part, Record, text_message, write_records
+from scripts.model.cases import with_others_questions
 
 W, LEFT, CHORD, NOTHING = (keys_of(word) for word in ("w", "left", "left+w", "none"))
 
@@ -52,8 +53,8 @@ def test_what_cannot_be_read_is_an_error_and_no_rest(text, said):
         from_text(text)
 
 
-def record(number, recording, due, now):
-    asked = Message(role="user", content=[Part(type="image"), Part(type="text", text=question("Go to the armor"))])
+def record(number, recording, due, now, goal="Go to the armor"):
+    asked = Message(role="user", content=[Part(type="image"), Part(type="text", text=question(goal))])
     return Record(
         id=f"{recording}/{number}",
         group=recording,
@@ -99,6 +100,21 @@ def test_any_statistic_has_an_interval():
     assert (one.value, one.low) == (0.75, None)
 
 
+def test_swapping_asks_every_prompt_another_one_s_question():
+    """The last turn of the user alone, beside the same picture; where all are asked alike, nothing changes."""
+    goals = ["Go to the tree", "Go to the orb", "Go to the tree"]
+    records = [record(number, "r", (W,) * 7, W, goal) for number, goal in enumerate(goals)]
+    swapped = with_others_questions(records)
+    assert [one.messages[0].text for one in swapped] == [
+        question(f"Go to the {name}") for name in ("orb", "tree", "orb")
+    ]
+    for one, old in zip(swapped, records, strict=True):
+        assert (one.id, one.images, one.messages[1:]) == (old.id, old.images, old.messages[1:])
+        assert [part.type for part in one.messages[0].content] == ["image", "text"]
+    assert [one.messages[0].text for one in records] == [question(goal) for goal in goals]
+    assert with_others_questions(records[::2]) == records[::2]
+
+
 def test_baselines():
     said = answers(cases_of(TEST), cases_of(TEST))
     assert said["majority"] == [(W,) * 7] * 4  # 17 of 28 slots
@@ -110,6 +126,7 @@ def test_the_scorer(tmp_path, capsys):
     write_records(tmp_path / "train.jsonl", TEST)
     right = [one.messages[-1].text for one in TEST]
     said = {"base": ["?"] * 4, "tuned": right, "f16": [right[0], right[1], "?", right[0]], "shuffled": right[::-1]}
+    said["misled"] = said["shuffled"]
     for name, texts in said.items():
         rows = [
             {"id": one.id, "answer": 1, "completion": text, "finish": "stop"}
@@ -122,7 +139,7 @@ def test_the_scorer(tmp_path, capsys):
     metrics = read_json(tmp_path / "metrics.json")
     values = {name: {metric: one["value"] for metric, one in row.items()} for name, row in metrics["variants"].items()}
     assert list(values) == ["base", "tuned", "f16"]
-    assert set(metrics["baselines"]) == {"shuffled", "majority", "repeat_last"}
+    assert set(metrics["baselines"]) == {"shuffled", "misled", "majority", "repeat_last"}
     assert all(values["tuned"][metric] == 1.0 for metric in score.METRICS)
     assert (values["base"]["valid_json"], values["base"]["slot_accuracy"], values["base"]["idle_recall"]) == (0, 0, 0)
     assert values["base"]["idle_precision"] is None

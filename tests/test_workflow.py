@@ -286,7 +286,8 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     assert counts["gameplay_loop"] == gameplay
     quants = 2 * (dnd + sighted) + (1 if preset == "demo" else 2) * tools
     assert counts["quantize"] == quants
-    assert counts["predict"] == 3 * runs + quants + sighted  # those that see are also shown others' pictures
+    # Those that see are also shown others' pictures; an agent is also told others' goals.
+    assert counts["predict"] == 3 * runs + quants + sighted + gameplay
     assert counts["project"] == sighted
     values = yaml.safe_load((ROOT / "config" / f"{preset}.yaml").read_text())
     recordings = values["gameplay"]["generate"].get("recordings", 12)

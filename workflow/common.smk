@@ -175,6 +175,7 @@ def quant_flags(wildcards, input):
 def prediction_files(system, run, ending=".jsonl"):
     variants = ["base", "tuned", "f16", *quants_of(system, run)]
     variants += ["shuffled"] if system in SEEING else []
+    variants += ["misled"] if system == "gameplay" else []
     return [
         f"reports/{system}/{run}/predictions/{variant}{ending}" for variant in variants
     ]
@@ -267,6 +268,14 @@ def scenario_files():
     return [one.path.as_posix() for one in scenarios()]
 
 
+# Variants that are the base with its adapter, and how they are asked.
+TUNED = {
+    "tuned": "",
+    "shuffled": " --shuffle-pictures",
+    "misled": " --swap-questions",
+}
+
+
 def variant_files(wildcards):
     """What a variant is made of; the tokenizer always comes from the base."""
     here = f"models/{wildcards.system}/{wildcards.run}"
@@ -274,7 +283,7 @@ def variant_files(wildcards):
         f"{here}/adapter/adapter_model.safetensors",
         f"{here}/adapter/adapter_config.json",
     ]
-    extra = {"base": [], "tuned": adapter, "shuffled": adapter}
+    extra = {"base": [], **dict.fromkeys(TUNED, adapter)}
     quant = [f"{here}/gguf/model-{wildcards.variant}.gguf"]
     return extra.get(wildcards.variant, quant + mmproj_file(wildcards))
 
@@ -295,9 +304,8 @@ def variant_flags(wildcards, input):
     base = Path(input.base).parent
     if wildcards.variant == "base":
         return f"--model {base}"
-    if wildcards.variant in ("tuned", "shuffled"):
-        shuffle = " --shuffle-pictures" if wildcards.variant == "shuffled" else ""
-        return f"--model {base} --adapter {Path(input.files[0]).parent}{shuffle}"
+    if wildcards.variant in TUNED:
+        return f"--model {base} --adapter {Path(input.files[0]).parent}{TUNED[wildcards.variant]}"
     mmproj = f" --mmproj {input.files[1]}" if len(input.files) > 1 else ""
     return f"--model {input.files[0]}{mmproj}"
 

@@ -36,7 +36,7 @@ from scripts.lib.scoring import (
 )
 from scripts.lib.tables import aligned
 
-SHUFFLED = "shuffled"
+SHUFFLED, MISLED = "shuffled", "misled"  # another frame, another goal
 Counts = dict[str, np.ndarray]
 # metric: counts above and below the line
 RATIOS = {
@@ -89,11 +89,11 @@ def read_answer(completion: str) -> tuple[Actions | None, str]:
 def measure(
     cases: Sequence[Case], said: Mapping[str, Sequence[Actions | None]], bootstrap: Bootstrap
 ) -> dict[str, Any]:
-    """Scores of variants and baselines; shuffled pictures stand among the baselines."""
+    """Scores of variants and baselines; other pictures and other goals stand among the baselines."""
     counts = {name: counted(cases, rows) for name, rows in said.items()}
     groups = [case.group for case in cases]
     scores = {name: estimates(row, groups, bootstrap) for name, row in counts.items()}
-    trivial = {SHUFFLED, "majority", "repeat_last"}
+    trivial = {SHUFFLED, MISLED, "majority", "repeat_last"}
     variants = [name for name in said if name not in trivial]
     return {
         "cases": len(cases),

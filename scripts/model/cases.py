@@ -15,7 +15,7 @@ from typing import Any
 from scripts.lib.chat import encode, prompt_text
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
-from scripts.lib.records import Record
+from scripts.lib.records import Message, Record
 from scripts.lib.sampling import spread
 from scripts.model.weights import context_length
 
@@ -105,6 +105,31 @@ def with_others_pictures(cases: Sequence[Case]) -> list[Case]:
         rings.setdefault((case.record.meta.get("set"), len(case.pictures), len(case.ids)), []).append(at)
     other = {at: ring[(place + len(ring) // 2) % len(ring)] for ring in rings.values() for place, at in enumerate(ring)}
     return [replace(case, pictures=cases[other[at]].pictures) for at, case in enumerate(cases)]
+
+
+def with_others_questions(records: Sequence[Record]) -> list[Record]:
+    """The records, each asked in its last turn what another one is asked, the next of all questions in order.
+
+    What a model then still gets right does not follow from the question. Where all are asked alike nothing changes.
+    """
+    questions = sorted({question_of(record).text for record in records})
+    after = dict(zip(questions, [*questions[1:], *questions[:1]], strict=True))
+    return [asked(record, after[question_of(record).text]) for record in records]
+
+
+def question_of(record: Record) -> Message:
+    """What a record's user says last."""
+    return next(message for message in reversed(record.messages) if message.role == "user")
+
+
+def asked(record: Record, text: str) -> Record:
+    """A record in which the user says this last, beside the same pictures."""
+    told = question_of(record)
+    first = next((at for at, part in enumerate(told.content) if part.text is not None), 0)
+    rest = [part for part in told.content if part.text is None]
+    content = [*rest[:first], told.content[first].model_copy(update={"text": text}), *rest[first:]]
+    changed = told.model_copy(update={"content": content})
+    return record.model_copy(update={"messages": [changed if one is told else one for one in record.messages]})
 
 
 def by_record(cases: Sequence[Case]) -> list[list[Case]]:

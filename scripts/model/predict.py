@@ -39,6 +39,7 @@ from scripts.model.cases import (
     waves,
     window_of,
     with_others_pictures,
+    with_others_questions,
 )
 from scripts.model.dataset import look
 from scripts.model.generation import Surprise, Transformer, predict_all
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--adapter", type=Path, help="a folder with an adapter of that base")
     stage.add_argument("--mmproj", type=Path, help="the projector of a GGUF model that sees")
     stage.add_argument("--shuffle-pictures", action="store_true", help="show each prompt another one's picture")
+    stage.add_argument("--swap-questions", action="store_true", help="ask each prompt what another one is asked")
     stage.add_argument("--tokenizer", type=Path, required=True, help="the base model's folder")
     stage.add_argument("--records", type=Path, required=True, help="test.jsonl")
     stage.add_argument("--out", type=Path, required=True, help="<variant>.jsonl; <variant>.stats.json goes beside it")
@@ -82,8 +84,9 @@ def main(args: argparse.Namespace) -> None:
     # llama.cpp makes its own tokens: rendering needs no transformers, whose import takes longer than many an answer.
     tokenizer = Tokenizer(args.tokenizer) if llama else load_tokenizer(args.tokenizer)
     window, eyes = window_of(args.tokenizer), eyes_of(args.tokenizer)
+    records = read_records(args.records)
     cases = draw_cases(
-        read_records(args.records),
+        with_others_questions(records) if args.swap_questions else records,
         tokenizer,
         window=window,
         max_records=options.max_records,

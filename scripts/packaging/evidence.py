@@ -18,6 +18,7 @@ BASELINE_WORDS = {
     "mean": "always gives the mean of the training data",
     "flat": "a plane at the true mean height, which no one is told",
     "shuffled": "the tuned model, shown another case's picture: what it still gets right it does not see",
+    "misled": "the tuned model, told another case's goal: what it still gets right does not follow from the goal",
 }
 TOP = "counts"
 LONG_TEXT = 120  # characters
