@@ -1,9 +1,11 @@
 """What the stand-in is taught, in the order in which it learns fastest: to see, to find a cell, then everything.
 
 All at once from the start, text is learnt and pictures are not: writing likely digits lowers the loss long before
-looking does. A vision tower that already tells what is where, and one question that only looking answers, take a
-hundred batches or two; from there the rest follows. Questions come before the picture, and grids first in an answer: a
-digit's distance from the picture then always tells its cell.
+looking does. So the vision tower comes first, alone and for long, until all that it hands on tells, linearly, what is
+where and how high; then the text, which only has to read that, while the tower stays as it is. (Measured, a tower that
+was taught for 104 steps and for 700, then adapted to another kind of maps for one pass: correlation of heights within a
+picture 0.23 and 0.52.) Questions come before the picture, and grids first in an answer: a digit's distance from the
+picture then always tells its cell.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from scripts.model.sketch.steps import optimizer_of, rate, turn
 from scripts.model.sketch.surface import COLUMNS, as_picture, cell_means, lit, places
 from scripts.model.sketch.tower import features, handed
 
-BATCH, LEARNING_RATE = 8, 1.5e-3
-SEEING = 0.08  # of the steps, for the vision tower alone
-LESSONS = (0.12, 0.45)  # shares of the steps after which layers follow brightness, and everything follows layers
+BATCH = 8
+SEEING = 0.6  # of the steps, for the vision tower alone
+SEEING_RATE, SPEAKING_RATE = 3e-3, 1.5e-3  # learning rates
+LESSONS = (0.12, 0.45)  # shares of the text's steps after which layers follow brightness, and everything follows layers
 KEPT = 0.4  # of everything: layers, so that they are not forgotten
 
 
 def teach(model: Any, tokenizer: Any, steps: int) -> None:
-    """Trains all parameters on pictures drawn as they are needed, for so many batches of eight."""
+    """Trains the tower, then the text, on pictures drawn as they are needed, for so many batches of eight."""
     seeing = math.ceil(SEEING * steps)
     with tqdm(total=steps, desc="stand-in", unit="step") as bar:
         see(model, seeing, bar)
@@ -48,7 +51,7 @@ def see(model: Any, steps: int, bar: tqdm) -> None:
         pictures, truth = seen(dice, rows)
         told = zip(heads, features(tower, pictures), strict=True)
         loss = sum((head(row) - truth).square().mean() for head, row in told)
-        turn(optimizer, loss, LEARNING_RATE * rate(step, steps), bar)
+        turn(optimizer, loss, SEEING_RATE * rate(step, steps), bar)
 
 
 def seen(dice: np.random.Generator, rows: int) -> tuple[list[np.ndarray], Any]:
@@ -67,15 +70,17 @@ def seen(dice: np.random.Generator, rows: int) -> tuple[list[np.ndarray], Any]:
 
 
 def speak(model: Any, tokenizer: Any, steps: int, bar: tqdm) -> None:
-    """Everything, on questions and answers; loss on answers only."""
+    """The text alone, on questions and answers; loss on answers only."""
     dice = np.random.default_rng(2)
-    optimizer = optimizer_of(model.parameters())
+    model.model.visual.requires_grad_(False)
+    optimizer = optimizer_of([one for one in model.parameters() if one.requires_grad])
     model.train()
     for step in range(steps):
         rows = HEIGHTS[step % len(HEIGHTS)]
         sketches = [draw(dice, rows, lesson(dice, step / steps)) for _ in range(BATCH)]
         batch = batch_of(sketches, tokenizer, model.config)
-        turn(optimizer, loss_of(model, batch), LEARNING_RATE * rate(step, steps), bar)
+        turn(optimizer, loss_of(model, batch), SPEAKING_RATE * rate(step, steps), bar)
+    model.model.visual.requires_grad_(True)
 
 
 def lesson(dice: np.random.Generator, done: float) -> Kind | None:
