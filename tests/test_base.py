@@ -441,6 +441,10 @@ def test_a_name_is_asked_for_among_any_words():
     alike = [finding(np.random.default_rng(seed), strange) for seed in range(40) for strange in (0.0, 1.0)]
     for plain, strange in zip(alike[::2], alike[1::2], strict=True):
         assert plain.answer == strange.answer and (plain.picture == strange.picture).all()
+        names = [
+            [word for word in one.question.strip(".").split() if word.strip(",") in THINGS] for one in (plain, strange)
+        ]
+        assert names[0] == names[1], "it is asked for one thing and answers for another"
 
 
 def test_what_is_told_of_a_room_is_wrong_by_nothing_where_it_is_right():

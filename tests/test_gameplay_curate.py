@@ -121,3 +121,20 @@ def test_rest_is_thinned_out_of_train_alone(tmp_path, share, kept):
     assert rows.count(WALK) == 20 and rows.count(REST) == kept - 20
     half = rows[: len(rows) // 2]
     assert abs(half.count(REST) - rows.count(REST) / 2) <= 1
+    assert told["thinned_out"] == {"train": 60 - kept, "val": 0, "test": 0}
+
+
+@pytest.mark.parametrize("actions", [[REST, WALK] * 10, [REST, WALK, WALK, WALK, WALK] * 4, [WALK, REST] * 10])
+def test_rest_keeps_its_share_where_train_is_cut_down_too(tmp_path, actions):
+    folders = [ingested(tmp_path, f"r{n}", actions) for n in range(4)]
+    told = curated(tmp_path, folders, max_idle=0.25, max_train=8, val_share=0.25, test_share=0.25)
+    assert told["rows"]["train"] == 8
+    rows = [json.loads(one.messages[-1].text)["actions"] for one in read_records(tmp_path / "out/train.jsonl")]
+    assert 1 <= rows.count(REST) <= 2 and rows.count(WALK) == 8 - rows.count(REST)
+
+
+def test_recordings_of_rest_alone_are_no_empty_train(tmp_path):
+    folders = [ingested(tmp_path, f"r{n}", [REST] * 10) for n in range(4)]
+    with pytest.raises(UserError, match=r"no frame of train presses a key: with curate.max_idle 0.5 none is left"):
+        curated(tmp_path, folders, max_idle=0.5)
+    assert curated(tmp_path, folders)["rows"]["train"] == 10 * 2

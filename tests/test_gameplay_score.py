@@ -12,6 +12,7 @@ from scripts.gameplay.answer import AnswerError, from_text, is_idle, question, t
 from scripts.gameplay.baselines import answers
 from scripts.gameplay.cases import cases_of
 from scripts.gameplay.keys import KEYS, held, keys_of, word_of
+from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, read_jsonl, write_jsonl
 from scripts.lib.metrics import Bootstrap, estimate_of
 from scripts.lib.records import Message, Part, Record, text_message, write_records
@@ -113,6 +114,17 @@ def test_swapping_asks_every_prompt_another_one_s_question():
         assert [part.type for part in one.messages[0].content] == ["image", "text"]
     assert [one.messages[0].text for one in records] == [question(goal) for goal in goals]
     assert with_others_questions(records[::2]) == records[::2]
+    again = Message(role="user", content=[Part(type="text", text="And now?"), Part(type="image")])
+    longer = records[0].model_copy(update={"messages": [*records[0].messages, again, records[0].messages[1]]})
+    one, other = with_others_questions([longer, records[1]])
+    assert one.messages[:2] == longer.messages[:2] and one.messages[3:] == longer.messages[3:]
+    assert [(part.type, part.text) for part in one.messages[2].content] == [
+        ("text", question("Go to the orb")),
+        ("image", None),
+    ]
+    assert other.messages[0].text == "And now?"
+    with pytest.raises(UserError, match="r/0: no turn of a user"):
+        with_others_questions([records[0].model_copy(update={"messages": records[0].messages[1:]})])
 
 
 def test_baselines():
@@ -121,8 +133,14 @@ def test_baselines():
     assert said["repeat_last"] == [(LEFT,) * 7, (CHORD,) * 7, (W,) * 7, (W,) * 7]
 
 
-def test_the_scorer(tmp_path, capsys):
-    write_records(tmp_path / "test.jsonl", TEST)
+@pytest.mark.parametrize("goals", [("armor", "orb"), ("armor", "armor")])
+def test_the_scorer(tmp_path, capsys, goals):
+    """Where all are told one goal there is no other to tell, and nothing is said of it."""
+    asked = [record(number, "one", (W,) * 7, W, f"Go to the {goals[number % 2]}").messages[0] for number in range(4)]
+    rows = [
+        one.model_copy(update={"messages": [said, *one.messages[1:]]}) for one, said in zip(TEST, asked, strict=True)
+    ]
+    write_records(tmp_path / "test.jsonl", rows)
     write_records(tmp_path / "train.jsonl", TEST)
     right = [one.messages[-1].text for one in TEST]
     said = {"base": ["?"] * 4, "tuned": right, "f16": [right[0], right[1], "?", right[0]], "shuffled": right[::-1]}
@@ -139,7 +157,8 @@ def test_the_scorer(tmp_path, capsys):
     metrics = read_json(tmp_path / "metrics.json")
     values = {name: {metric: one["value"] for metric, one in row.items()} for name, row in metrics["variants"].items()}
     assert list(values) == ["base", "tuned", "f16"]
-    assert set(metrics["baselines"]) == {"shuffled", "misled", "majority", "repeat_last"}
+    told = {"misled"} if goals[0] != goals[1] else set()
+    assert set(metrics["baselines"]) == {"shuffled", "majority", "repeat_last"} | told
     assert all(values["tuned"][metric] == 1.0 for metric in score.METRICS)
     assert (values["base"]["valid_json"], values["base"]["slot_accuracy"], values["base"]["idle_recall"]) == (0, 0, 0)
     assert values["base"]["idle_precision"] is None

@@ -17,9 +17,9 @@ from transformers import AutoTokenizer
 from scripts.lib.chat import PLACEHOLDER, expand, render
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, read_jsonl
-from scripts.lib.records import read_records
+from scripts.lib.records import read_records, write_records
 from scripts.model import certify, convert, merge, predict, quantize, train
-from scripts.model.cases import Case, with_others_pictures
+from scripts.model.cases import Case, asked, question_of, with_others_pictures
 from scripts.model.dataset import PadRight, load_examples
 from scripts.model.gguf_file import GgufFile
 from scripts.model.proof.vision import check_projector
@@ -147,6 +147,25 @@ def test_merged_and_unmerged_answer_alike(sights, family, tmp_path):
 def test_a_gguf_without_its_projector_is_refused(sight, tmp_path):
     with pytest.raises(UserError, match="--mmproj: the prompts show pictures"):
         run_predict(sight, tmp_path / "f16.jsonl", "--model", sight.gguf)
+
+
+def test_a_prompt_is_asked_what_another_one_is_asked(sights, tmp_path):
+    sight = sights["qwen3_vl"]
+    one, other = read_records(sight.folder / "val.jsonl")
+    other = asked(other, "How wide is it, and of what colour?")
+    write_records(sight.folder / "asked.jsonl", [one, other])
+    swapped = [asked(one, question_of(other).text), asked(other, question_of(one).text)]
+    write_records(sight.folder / "swapped.jsonl", swapped)
+    model = ("--model", sight.folder / "base", "--records")
+    plain = run_predict(sight, tmp_path / "tuned.jsonl", *model, sight.folder / "asked.jsonl")
+    misled = run_predict(sight, tmp_path / "misled.jsonl", *model, sight.folder / "asked.jsonl", "--swap-questions")
+    by_hand = run_predict(sight, tmp_path / "by_hand.jsonl", *model, sight.folder / "swapped.jsonl")
+    assert misled == by_hand
+    assert (
+        [row["prompt_tokens"] for row in misled]
+        == [row["prompt_tokens"] for row in plain][::-1]
+        != [row["prompt_tokens"] for row in plain]
+    )
 
 
 def test_shuffling_shows_every_prompt_another_picture(sights):

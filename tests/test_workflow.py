@@ -325,8 +325,13 @@ def test_every_stage_can_read_the_command_that_it_is_given(tmp_path, prompt):
         read[module] += 1
         assert getattr(given, "system_prompt", prompt) == prompt, (module, arguments)
         read["prompts"] += hasattr(given, "system_prompt")
+        if module == "scripts.model.predict":
+            assert given.swap_questions == (given.variant == "misled")
+            assert given.shuffle_pictures == (given.variant == "shuffled")
+            read[given.variant] += 1
     assert {"scripts.model.train", "scripts.gameplay.curate", "scripts.tools.curate"} <= set(read)
     assert read["prompts"] >= 16
+    assert (read["misled"], read["shuffled"]) == (1, 2)
 
 
 TOOLS = ("--configfile", "config/demo.yaml", "--")

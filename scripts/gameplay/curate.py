@@ -165,18 +165,41 @@ def choose(
     most = {"train": options.max_train, "val": options.max_per_split, "test": options.max_per_split}
     every = {side: [one for name in sorted(samples) if sides[name] == side for one in samples[name]] for side in SPLITS}
     every["train"] = without_much_rest(every["train"], options.max_idle)
-    return {side: spread(every[side], most[side]) for side in SPLITS}
+    chosen = {side: spread(every[side], most[side]) for side in SPLITS}
+    if len(resting(chosen["train"])) > options.max_idle * len(chosen["train"]):
+        # Who rests at every second frame may be drawn while resting only: then each kind is drawn by itself.
+        chosen["train"] = drawn_by_kind(every["train"], len(chosen["train"]), options.max_idle)
+    return chosen
+
+
+def resting(samples: Sequence[Sample]) -> list[int]:
+    """Which of the samples press no key in all slots."""
+    return [number for number, one in enumerate(samples) if set(one.actions) == {NONE}]
 
 
 def without_much_rest(samples: Sequence[Sample], share: float) -> list[Sample]:
     """The samples of which at most this share press no key in all slots; those too many are thinned out evenly.
 
     A player who stands still makes as many frames as one who walks, and they all say the same.
+
+    Raises:
+        UserError: no sample presses a key, so that none would be left.
     """
-    idle = [number for number, one in enumerate(samples) if set(one.actions) == {NONE}]
-    most = int(share * (len(samples) - len(idle)) / (1 - share)) if share < 1 else len(idle)
-    gone = set(idle) - set(spread(idle, most))
+    idle = resting(samples)
+    if share == 1:
+        return list(samples)
+    if len(idle) == len(samples):
+        raise UserError(f"no frame of train presses a key: with curate.max_idle {share:g} none is left; leave it at 1.")
+    gone = set(idle) - set(spread(idle, int(share * (len(samples) - len(idle)) / (1 - share))))
     return [one for number, one in enumerate(samples) if number not in gone]
+
+
+def drawn_by_kind(samples: Sequence[Sample], count: int, share: float) -> list[Sample]:
+    """So many of the samples, drawn evenly, of which this share rests."""
+    idle = resting(samples)
+    busy = sorted(set(range(len(samples))) - set(idle))
+    few = int(share * count)
+    return [samples[number] for number in sorted([*spread(idle, few), *spread(busy, count - few)])]
 
 
 def record_of(sample: Sample, out: Path, system_prompt: str) -> Record:
@@ -244,6 +267,10 @@ def statistics(
         "repeated_pictures": repeated,
         "split": {side: sorted(name for name in sides if sides[name] == side) for side in SPLITS},
         "rows": {side: len(records[side]) for side in SPLITS},
+        "thinned_out": {
+            side: sum(len(samples[name]) for name in sides if sides[name] == side) - len(records[side])
+            for side in SPLITS
+        },
         "goals": {side: dict(sorted(Counter(one.meta["goal"] for one in records[side]).items())) for side in SPLITS},
         "leakage": {"recordings": 0, "pictures": 0},
     }

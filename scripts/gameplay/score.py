@@ -64,6 +64,8 @@ def main(args: argparse.Namespace) -> None:
     bootstrap = Bootstrap(options.resamples, options.confidence, options.seed)
     predictions = read_all_predictions(args.predictions)
     cases = predicted_cases(cases_of(read_records(args.records)), predictions, args.records)
+    if len({case.record.messages[case.answer - 1].text for case in cases}) == 1:
+        predictions.pop(MISLED, None)  # there was no other goal to tell
     read = {name: [read_answer(rows[case.key]["completion"]) for case in cases] for name, rows in predictions.items()}
     stats = {path.stem: read_stats(path) for path in args.predictions}
     trivial = baselines.answers(cases_of(read_records(args.train)), cases)

@@ -15,7 +15,7 @@ from typing import Any
 from scripts.lib.chat import encode, prompt_text
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
-from scripts.lib.records import Message, Record
+from scripts.lib.records import Message, Part, Record
 from scripts.lib.sampling import spread
 from scripts.model.weights import context_length
 
@@ -108,18 +108,25 @@ def with_others_pictures(cases: Sequence[Case]) -> list[Case]:
 
 
 def with_others_questions(records: Sequence[Record]) -> list[Record]:
-    """The records, each asked in its last turn what another one is asked, the next of all questions in order.
+    """The records, each asked in its last turn what another one is asked: half of the way round all questions in order.
 
     What a model then still gets right does not follow from the question. Where all are asked alike nothing changes.
+
+    Raises:
+        UserError: a record asks nothing.
     """
     questions = sorted({question_of(record).text for record in records})
-    after = dict(zip(questions, [*questions[1:], *questions[:1]], strict=True))
-    return [asked(record, after[question_of(record).text]) for record in records]
+    half = len(questions) // 2
+    other = dict(zip(questions, [*questions[half:], *questions[:half]], strict=True))
+    return [asked(record, other[question_of(record).text]) for record in records]
 
 
 def question_of(record: Record) -> Message:
     """What a record's user says last."""
-    return next(message for message in reversed(record.messages) if message.role == "user")
+    found = next((message for message in reversed(record.messages) if message.role == "user"), None)
+    if found is None:
+        raise UserError(f"{record.id}: no turn of a user, so that no question can be swapped.")
+    return found
 
 
 def asked(record: Record, text: str) -> Record:
@@ -127,7 +134,7 @@ def asked(record: Record, text: str) -> Record:
     told = question_of(record)
     first = next((at for at, part in enumerate(told.content) if part.text is not None), 0)
     rest = [part for part in told.content if part.text is None]
-    content = [*rest[:first], told.content[first].model_copy(update={"text": text}), *rest[first:]]
+    content = [*rest[:first], Part(type="text", text=text), *rest[first:]]
     changed = told.model_copy(update={"content": content})
     return record.model_copy(update={"messages": [changed if one is told else one for one in record.messages]})
 
