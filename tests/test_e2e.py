@@ -9,6 +9,7 @@ import sys
 import pytest
 from checkouts import ROOT, copied
 
+from scripts.lib.records import read_records
 from scripts.tools.schema import load_schema
 
 PRESET = """
@@ -156,7 +157,11 @@ def test_an_agent_is_certified_counted_in_the_game_and_packaged(built):
     assert checks["logits:pictures"]["passed"]
     metrics = read(built / "reports/gameplay/agent/metrics.json")
     assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
-    assert set(metrics["baselines"]) == {"majority", "repeat_last", "shuffled", "misled"}
+    asked = {one.messages[-2].text for one in read_records(built / "data/curated/gameplay/agent/test.jsonl")}
+    told = {"misled"} if len(asked) > 1 else set()  # another goal, where there is one
+    assert set(metrics["baselines"]) == {"majority", "repeat_last", "shuffled"} | told
+    predicted = [built / f"reports/gameplay/agent/predictions/{name}.jsonl" for name in ("misled", "tuned")]
+    assert [len(path.read_text().splitlines()) for path in predicted] == [metrics["cases"]] * 2
     counted = read(built / "reports/gameplay/agent/loop.json")
     assert list(counted["players"]) == ["agent", "random", "majority", "repeat_last", "scripted"]
     assert all(row["success"]["n"] == counted["episodes"] == 2 for row in counted["players"].values())

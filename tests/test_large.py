@@ -73,7 +73,7 @@ def test_500_recordings_are_two_jobs_each(checkout):
     values = {"gameplay": {"generate": {"recordings": 500}}}
     counts = jobs(checkout, *overlay(checkout, "play.yaml", values), "gameplay")
     assert counts["gameplay_ingest"] == counts["gameplay_label"] == 500
-    assert counts["total"] == 1000 + 21
+    assert counts["total"] == 1000 + 22
 
 
 def test_a_plan_reads_no_file_twice_and_the_next_one_none(checkout, tmp_path):
