@@ -195,7 +195,7 @@ def without_much_rest(samples: Sequence[Sample], share: float) -> list[Sample]:
 
 
 def drawn_by_kind(samples: Sequence[Sample], count: int, share: float) -> list[Sample]:
-    """So many of the samples, drawn evenly, of which this share rests."""
+    """So many of the samples, those that rest and the others each drawn evenly; at most this share rests."""
     idle = resting(samples)
     busy = sorted(set(range(len(samples))) - set(idle))
     few = int(share * count)

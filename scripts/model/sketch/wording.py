@@ -1,7 +1,7 @@
 """Words around a name: who has met a name only in one sentence does not find it in another.
 
-(Measured, place of a thing asked for by name, share that was right: 0.82 in the one sentence that was taught and 0.41,
-no better than without the name, in a longer one; after this 0.82 in both.)
+(Measured on 128 rooms, share of places told right: 0.84 in the one sentence that was taught and 0.41 in a longer one
+that was not; after 400 more steps with this 0.82 in both.)
 """
 
 from __future__ import annotations
