@@ -101,7 +101,7 @@ def has_peers(python: str) -> bool:
 def generate(folder: Path, frames: int) -> None:
     """Writes the city, its triangles as arrays for the peers, and poses."""
     from scripts.aerial.meshes import load_mesh
-    from scripts.lib.options.aerial import AerialMeshOptions
+    from scripts.aerial.options import AerialMeshOptions
 
     command = [sys.executable, "-m", "scripts.aerial.generate", "--out", str(folder / "city")]
     subprocess.run(command, stderr=subprocess.DEVNULL, check=True)
@@ -124,11 +124,11 @@ def in_process(python: str, side: str, folder: Path) -> dict[str, Any]:
 def questline(folder: Path) -> dict[str, Any]:
     """The stage's own functions; the index is built once, and its time and size are stated beside."""
     from scripts.aerial.meshes import load_mesh
+    from scripts.aerial.options import AerialMeshOptions, AerialVoxelOptions
     from scripts.aerial.poses import level_pose
     from scripts.aerial.scene import scene_of
     from scripts.aerial.voxelize import write_frame
     from scripts.aerial.voxels import occupancy
-    from scripts.lib.options.aerial import AerialMeshOptions, AerialVoxelOptions
 
     mesh, _ = load_mesh([folder / "city"], AerialMeshOptions())
     scene_of(mesh)  # compiled, or taken from the cache, before the clock starts
@@ -224,10 +224,10 @@ def piece_of(folder: Path) -> np.ndarray:
 def piece(folder: Path) -> dict[str, Any]:
     """Ours, on a small piece, its index included."""
     from scripts.aerial.mesh import Mesh
+    from scripts.aerial.options import AerialVoxelOptions
     from scripts.aerial.poses import level_pose
     from scripts.aerial.scene import scene_of
     from scripts.aerial.voxels import occupancy
-    from scripts.lib.options.aerial import AerialVoxelOptions
 
     triangles = piece_of(folder)
     rows, count = np.arange(3 * len(triangles)).reshape(-1, 3), len(triangles)
@@ -253,7 +253,7 @@ def trimesh_piece(folder: Path) -> dict[str, Any]:
 def read(folder: Path) -> dict[str, Any]:
     """Ours: exact numbers, classes, faults."""
     from scripts.aerial.meshes import load_mesh
-    from scripts.lib.options.aerial import AerialMeshOptions
+    from scripts.aerial.options import AerialMeshOptions
 
     load_mesh([folder / "city"], AerialMeshOptions())
     started = time.process_time()

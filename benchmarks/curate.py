@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.merge import peak_bytes
-from scripts.lib.options.tools import ToolsCurateOptions
+from scripts.tools.options import ToolsCurateOptions
 
 SIDES = ("questline", "datasketch", "datasketch-tuned")
 FLOORS = {"rows/s against datasketch": 5.0}
@@ -90,9 +90,9 @@ def ours() -> Any:
     """Our stage up to the proof, as a function of the file."""
     import scipy.sparse  # noqa: F401 (loaded at its first use, which is inside what is timed)
 
-    from scripts.lib.options.tools import ToolsCheckOptions
     from scripts.lib.system import uncollected
     from scripts.tools.curate import divide
+    from scripts.tools.options import ToolsCheckOptions
     from scripts.tools.schema import load_schema
 
     def run(file: Path) -> dict[str, Any]:

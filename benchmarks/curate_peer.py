@@ -23,9 +23,9 @@ from datasketch import LeanMinHash, MinHash, MinHashLSH
 
 from scripts.lib.files import digest
 from scripts.lib.leakage import clusters, shingles, words
-from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.split import Group, split_groups
 from scripts.tools.keys import mask
+from scripts.tools.options import ToolsCurateOptions
 from scripts.tools.pool import SHINGLE
 from scripts.tools.schema import load_schema
 

@@ -109,9 +109,9 @@ def cpu_seconds() -> float:
 def ingest(folder: Path) -> float:
     """The stage as it runs."""
     from scripts.gameplay.ingest import write_recording
+    from scripts.gameplay.options import GameplayCheckOptions, GameplayIngestOptions
     from scripts.gameplay.readers.sources import recording_at
     from scripts.gameplay.reading import read
-    from scripts.lib.options.gameplay import GameplayCheckOptions, GameplayIngestOptions
 
     check = GameplayCheckOptions()
     with tempfile.TemporaryDirectory(prefix="ingested-", dir=folder.parent) as out:
@@ -124,10 +124,10 @@ def ingest(folder: Path) -> float:
 
 def timeline(folder: Path) -> float:
     """Timeline, segments and windows, in one process."""
+    from scripts.gameplay.options import GameplayCheckOptions, GameplayIngestOptions
     from scripts.gameplay.readers.sources import recording_at
     from scripts.gameplay.reading import read
     from scripts.gameplay.segments import segments_of
-    from scripts.lib.options.gameplay import GameplayCheckOptions, GameplayIngestOptions
 
     started = time.perf_counter()
     segments, _ = segments_of(read(recording_at(folder), GameplayCheckOptions()).timeline, GameplayIngestOptions())

@@ -125,10 +125,10 @@ def run(side: str, files: list[Path]) -> tuple[int, int]:
 
 def ours(file: Path | None) -> Any:
     """Read, check, weigh and encode."""
-    from scripts.lib.options.terrain import TerrainCheckOptions, TerrainIngestOptions
     from scripts.lib.system import uncollected
     from scripts.terrain.export import TileFile, tile_file
     from scripts.terrain.ingest import encode_tile
+    from scripts.terrain.options import TerrainCheckOptions, TerrainIngestOptions
     from scripts.terrain.tile import read_tile
 
     if file is None:

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from scripts.config import Config, Run, WorldRun, load_files
 from scripts.lib.cli import UserError, run
-from scripts.lib.config import Config, Run, WorldRun, load_files
 from scripts.setup import ENVS, OLDEST
 from scripts.summary import verify_command
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scripts.config import WORLDS, load_files
 from scripts.lib.cli import UserError, run
-from scripts.lib.config import WORLDS, load_files
 from scripts.lib.files import read_json
 
 

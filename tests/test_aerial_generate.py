@@ -10,9 +10,9 @@ import pytest
 from scripts.aerial import check, generate
 from scripts.aerial.mesh import closed_shells
 from scripts.aerial.meshes import load_mesh
+from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.scene import scene_of
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import AerialMeshOptions
 
 SMALL = {"size": 240.0, "seed": 5}
 GROUND, TREE, BUILDING = 1, 2, 3

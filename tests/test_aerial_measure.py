@@ -12,12 +12,11 @@ from scipy.spatial.transform import Rotation
 from scripts.aerial.lidar import beam_directions, measure
 from scripts.aerial.meshes import load_mesh
 from scripts.aerial.motion import velocities
+from scripts.aerial.options import AerialMeshOptions, CameraOptions, LidarOptions
 from scripts.aerial.paths.drone import lines_over
 from scripts.aerial.picture import HORIZON, camera_of, class_colours, photograph
 from scripts.aerial.poses import Pose, level_pose
 from scripts.aerial.scene import scene_of
-from scripts.lib.options.aerial import AerialMeshOptions
-from scripts.lib.options.aerial_sessions import CameraOptions, LidarOptions
 
 HERE = np.array([EAST, NORTH, 20.0])
 

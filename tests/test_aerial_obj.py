@@ -14,8 +14,8 @@ from scripts.aerial.mesh import doubled_areas
 from scripts.aerial.mesh_files import find_meshes
 from scripts.aerial.meshes import class_of, load_mesh
 from scripts.aerial.obj import parse_obj
+from scripts.aerial.options import AerialMeshOptions, ClassOptions
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import AerialMeshOptions, ClassOptions
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 MANY = SQUARE + "f 1 2 3\n" * 100

@@ -8,13 +8,12 @@ import pytest
 import yaml
 
 from scripts.aerial import check, warm
+from scripts.aerial.options import AerialGridOptions, AerialMeshOptions, AerialSessionOptions
 from scripts.aerial.world import sheet
+from scripts.aerial.world.options import WorldDataOptions
+from scripts.config import load, load_files
 from scripts.lib.cli import UserError
-from scripts.lib.config import load, load_files
-from scripts.lib.options.aerial import AerialGridOptions, AerialMeshOptions
 from scripts.lib.options.aerial_run import derived_data
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
-from scripts.lib.options.aerial_world import WorldDataOptions
 from tests.aerial_fixtures import box_obj, write
 
 PRESETS = ("demo", "learn", "full")

@@ -10,9 +10,9 @@ from aerial_fixtures import EAST, NORTH, box_obj, first_hit, random_triangles, s
 
 from scripts.aerial.mesh import Mesh
 from scripts.aerial.meshes import load_mesh
+from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.scene import scene_of
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import AerialMeshOptions
 
 GROUND, BUILDING = 1, 3
 ORIGIN = np.array([EAST, NORTH, 0.0])

@@ -12,10 +12,10 @@ from aerial_fixtures import EAST, NORTH, box_obj, write
 
 from scripts.aerial import sessions
 from scripts.aerial.meshes import load_mesh
+from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.paths.streets import net_of, route
 from scripts.aerial.poses import read_poses
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import AerialMeshOptions
 
 BLOCKS = [(x, y) for x in (-60, -20, 20, 60) for y in (-60, -20, 20, 60)]
 SMALL = {

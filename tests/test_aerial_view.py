@@ -9,10 +9,10 @@ import pytest
 from aerial_fixtures import EAST, NORTH, box_obj, random_triangles, soup, write
 
 from scripts.aerial.meshes import load_mesh
+from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.poses import Pose, level_pose
 from scripts.aerial.scene import scene_of
 from scripts.aerial.view import Camera, pixel_rays, view
-from scripts.lib.options.aerial import AerialMeshOptions
 
 HERE = (EAST, NORTH, 1.5)
 

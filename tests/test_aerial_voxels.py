@@ -12,11 +12,11 @@ from aerial_fixtures import BOX_FACES, EAST, NORTH, box_obj, overlaps, random_tr
 from scripts.aerial import generate, voxelize
 from scripts.aerial.mesh import closed_shells
 from scripts.aerial.meshes import load_mesh
+from scripts.aerial.options import AerialGridOptions, AerialMeshOptions, AerialVoxelOptions
 from scripts.aerial.poses import Pose, level_pose, read_poses
 from scripts.aerial.scene import scene_of
 from scripts.aerial.voxels import check_reach, occupancy, to_cells
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import AerialGridOptions, AerialMeshOptions, AerialVoxelOptions
 
 DEFAULT = AerialVoxelOptions()
 GROUND, TREE, BUILDING = 1, 2, 3

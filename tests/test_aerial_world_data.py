@@ -12,9 +12,9 @@ from world_sessions import BUILDING, DATA, DT, SHAPE, grid_at, pose_json, write_
 from scripts.aerial.world import curate, poses, windows
 from scripts.aerial.world.dataset import load_dataset
 from scripts.aerial.world.frames import BadFrame, Frame, Refusals, Session, merge_table, merged_grid, numbered
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.readers import occ3d, uavscenes
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial_world import WorldDataOptions
 
 OPTIONS = WorldDataOptions.parse(DATA)
 

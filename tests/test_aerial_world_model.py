@@ -18,8 +18,7 @@ from scripts.aerial.world.model.transvqvae import TransVQVAE, freeze, part_of
 from scripts.aerial.world.model.vae import plane_sides
 from scripts.aerial.world.model.warp import carried, past, relative, seen_from
 from scripts.aerial.world.objective import losses_of
-from scripts.lib.cli import UserError
-from scripts.lib.options.aerial_world import (
+from scripts.aerial.world.options import (
     PARTS,
     WorldDataOptions,
     WorldGridOptions,
@@ -27,6 +26,7 @@ from scripts.lib.options.aerial_world import (
     WorldModelOptions,
     WorldTrainOptions,
 )
+from scripts.lib.cli import UserError
 
 DATA_OPTIONS = WorldDataOptions.parse(DATA)
 MODEL_OPTIONS = WorldModelOptions.parse(MODEL)

@@ -10,11 +10,11 @@ from world_sessions import DATA, DT, MODEL, pose_json, write_sessions
 from scripts.aerial.world import baselines, counts, curate, deploy, export, poses, replay, runners, score, train
 from scripts.aerial.world.above import sentence
 from scripts.aerial.world.dataset import Row, load_dataset
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.weights import load_model
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, sha256_file, write_json
 from scripts.lib.metrics import Bootstrap
-from scripts.lib.options.aerial_world import WorldDataOptions
 from scripts.model import gate
 
 TRAIN = {

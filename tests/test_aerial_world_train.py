@@ -13,11 +13,11 @@ from world_sessions import DATA, MODEL, write_sessions
 
 from scripts.aerial.world import checkpoints, curate, logs, loop, memory
 from scripts.aerial.world import train as stage
+from scripts.aerial.world.options import AerialWorldOptions, WorldDataOptions, WorldModelOptions, WorldTrainOptions
 from scripts.aerial.world.settings import read_settings
 from scripts.aerial.world.watch import Watch, collapse, stop_at_nan
 from scripts.lib.cli import UserError
 from scripts.lib.files import sha256_file
-from scripts.lib.options.aerial_world import AerialWorldOptions, WorldDataOptions, WorldModelOptions, WorldTrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "config" / "aerial").glob("*.yaml"))

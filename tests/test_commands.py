@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts import doctor, setup, summary
+from scripts.config import load_files
 from scripts.lib.cli import UserError, load_params
-from scripts.lib.config import load_files
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = load_files(ROOT / "config/demo.yaml")

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 import yaml
 
+from scripts.config import SCHEMA, load, load_files, schema_text
 from scripts.lib.cli import UserError
-from scripts.lib.config import SCHEMA, load, load_files, schema_text
 from scripts.lib.options.export import Quant
 from scripts.model.quantize import FLOATS, file_types
 
@@ -33,7 +33,7 @@ def test_preset_points_editors_to_the_schema(name):
 
 
 def test_schema_is_the_models_own():
-    assert SCHEMA.read_text() == schema_text(), "run: python -m scripts.lib.config"
+    assert SCHEMA.read_text() == schema_text(), "run: python -m scripts.config"
 
 
 def test_demo_is_fast_and_says_that_it_proves_only_the_road():

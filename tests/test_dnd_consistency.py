@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scripts.dnd.dice import findings, plain
+from scripts.dnd.options import DndCheckOptions
 from scripts.dnd.registry import Registry
 from scripts.dnd.scenario import Scenario, Source, read_scenario
-from scripts.lib.options.dnd import DndCheckOptions
 
 FIXTURES = Path(__file__).parent / "fixtures" / "dnd"
 

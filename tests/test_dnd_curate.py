@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from scripts.dnd import curate
+from scripts.dnd.options import DndCheckOptions, DndCurateOptions
 from scripts.lib.cli import UserError
 from scripts.lib.leakage import Pair
-from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.records import read_records
 
 SYLLABLES = ("ba", "be", "bi", "du", "ka", "ki", "lo", "mu", "na", "ne", "no", "ra", "ri", "so", "ta", "ti", "vu")

@@ -21,10 +21,10 @@ from scripts.gameplay.game.maps import map_of, seen
 from scripts.gameplay.game.plan import CELL, SOLID
 from scripts.gameplay.game.player import ScriptedPlayer, bearing
 from scripts.gameplay.keys import KEYS, Held, word_of
+from scripts.gameplay.options import GOALS, GameOptions, GamePlayerOptions
 from scripts.gameplay.raw import Frame, read_frames
 from scripts.lib.cli import UserError
 from scripts.lib.files import sha256_file
-from scripts.lib.options.game import GOALS, GameOptions, GamePlayerOptions
 
 SMALL = GameOptions(resolution="160x120")
 EPISODES = 10

@@ -15,9 +15,9 @@ from scripts.gameplay.labels.labeller import LabelError, Scene, goal_of
 from scripts.gameplay.labels.memory import Memory
 from scripts.gameplay.labels.state import State
 from scripts.gameplay.labels.table import Table, table_text
+from scripts.gameplay.options import LabelOptions
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_jsonl, write_jsonl
-from scripts.lib.options.labels import LabelOptions
 from scripts.terrain.pictures import write_picture
 
 

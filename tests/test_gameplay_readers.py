@@ -20,11 +20,11 @@ from gameplay_fixtures import (
 
 from scripts.gameplay import ingest
 from scripts.gameplay.keys import word_of_code
+from scripts.gameplay.options import GameplayCheckOptions
 from scripts.gameplay.readers import video
 from scripts.gameplay.readers.sources import Source, find_recordings, recording_at
 from scripts.gameplay.reading import read
 from scripts.lib.cli import UserError
-from scripts.lib.options.gameplay import GameplayCheckOptions
 
 VERSIONS = ("0.3.2", "0.5.1")
 

@@ -8,10 +8,10 @@ from gameplay_fixtures import OTHER, every_tick, recording, shown
 
 from scripts.gameplay.health import Counts, figures, warnings
 from scripts.gameplay.keys import KEYS, code_of, keys_of_code, word_of_code
+from scripts.gameplay.options import GameplayIngestOptions, HealthOptions, TimelineOptions
 from scripts.gameplay.readers.order import in_order, runs
 from scripts.gameplay.segments import cut, pictures_of, pieces_of, segments_of, window_of
 from scripts.gameplay.timeline import build
-from scripts.lib.options.gameplay import GameplayIngestOptions, HealthOptions, TimelineOptions
 
 
 def built(*args, options=None, **kwargs):

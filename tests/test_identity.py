@@ -115,7 +115,7 @@ def test_missing_module_and_broken_syntax_are_named(project):
 
 def test_every_stage_has_a_closure_without_the_whole_config():
     for module in ("scripts.model.train", "scripts.dnd.curate", "scripts.model.predict"):
-        assert "scripts.lib.config" not in import_closure(module)
+        assert "scripts.config" not in import_closure(module)
 
 
 def test_source_digest_follows_content_and_names_not_time(tmp_path):

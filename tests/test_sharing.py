@@ -17,8 +17,8 @@ import pytest
 import yaml
 from checkouts import ROOT, Checkout
 
+from scripts.config import load_files
 from scripts.lib.cli import UserError
-from scripts.lib.config import load_files
 from scripts.sharing import hashing, records
 from scripts.sharing.store import advice, censored, without_secrets
 

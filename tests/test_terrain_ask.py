@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from scripts.lib.cli import UserError
-from scripts.lib.options.terrain import AnswerOptions
 from scripts.model.llama import Server
 from scripts.model.viewer import open_picture
 from scripts.terrain.answer import AnswerError, Ground, from_text, to_text
 from scripts.terrain.ask import picture_of
 from scripts.terrain.grammar import grammar
+from scripts.terrain.options import AnswerOptions
 
 SMALL = AnswerOptions(cells=2, levels=64, textures=2, liquids=1, kinds=2, places=2, name_length=4)
 TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|([a-z]+)|(\[[^]]*\]|\{[\d,]+\}|[()|?])|\s+')

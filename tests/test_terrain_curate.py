@@ -11,7 +11,12 @@ from terrain_export import tile_json, write_export, write_minimap
 
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, sha256_file
-from scripts.lib.options.terrain import (
+from scripts.lib.records import read_records
+from scripts.terrain import curate, ingest
+from scripts.terrain.answer import AnswerError, Ground, beyond, describe, from_text, rebuild, to_text
+from scripts.terrain.blocks import Place, bordering, split_tiles
+from scripts.terrain.export import find_tiles
+from scripts.terrain.options import (
     AnswerOptions,
     PickOptions,
     ScaleOptions,
@@ -19,11 +24,6 @@ from scripts.lib.options.terrain import (
     TerrainCurateOptions,
     WorthOptions,
 )
-from scripts.lib.records import read_records
-from scripts.terrain import curate, ingest
-from scripts.terrain.answer import AnswerError, Ground, beyond, describe, from_text, rebuild, to_text
-from scripts.terrain.blocks import Place, bordering, split_tiles
-from scripts.terrain.export import find_tiles
 from scripts.terrain.tile import read_tile
 from scripts.terrain.worth import Riches, pick, riches, worth
 

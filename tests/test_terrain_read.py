@@ -10,10 +10,10 @@ import pytest
 from terrain_export import chunk_heights, slope, tile_json, write_export, write_minimap
 
 from scripts.lib.cli import UserError
-from scripts.lib.options.terrain import TerrainCheckOptions
 from scripts.terrain import check
 from scripts.terrain.export import Fault, by_name, find_exports, find_tiles, pictures_of, tiles_in
 from scripts.terrain.geometry import CORNER, GRID, TILE, stitch, to_placement, to_world, unstitch, within_tile
+from scripts.terrain.options import TerrainCheckOptions
 from scripts.terrain.pictures import (
     alike,
     difference_hash,

@@ -13,7 +13,6 @@ from terrain_export import write_export
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, write_json, write_jsonl
 from scripts.lib.metrics import Bootstrap
-from scripts.lib.options.terrain import AnswerOptions
 from scripts.lib.records import read_records
 from scripts.terrain import curate, score, sheet
 from scripts.terrain import rebuild as rebuild_command
@@ -22,6 +21,7 @@ from scripts.terrain.baselines import answers
 from scripts.terrain.grounds import cases_of, said_by, thinned
 from scripts.terrain.joined import join
 from scripts.terrain.mesh import obj_text
+from scripts.terrain.options import AnswerOptions
 from scripts.terrain.pictures import read_heights, write_picture
 from scripts.terrain.question import CONFIG
 from scripts.terrain.shade import error_picture, tile_shade

@@ -6,12 +6,12 @@ import random
 import pytest
 
 from scripts.lib.cli import UserError
-from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.records import read_records
 from scripts.lib.workers import Workers
 from scripts.tools import check, curate, valid
 from scripts.tools.examples import Example, Source, Step, find_files, read_examples, rows
 from scripts.tools.keys import mask
+from scripts.tools.options import ToolsCurateOptions
 from scripts.tools.pool import group, make_pool, prove, split
 from scripts.tools.schema import load_schema
 from scripts.tools.valid import keyed, read_valid

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from checkouts import CONE_OF_TRAINING, CURATE, ROOT, SOURCES, Checkout
 
+from scripts.aerial.options import AerialSessionOptions
 from scripts.aerial.session_names import sessions_of
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
 from scripts.terrain.places import block, shard_of
 
 

@@ -10,12 +10,12 @@ sys.path.insert(0, workflow.basedir)
 sys.modules.setdefault("pandas", None)
 
 from scripts.lib.cli import UserError, say
-from scripts.lib.config import SEEING, WORLDS, load
+from scripts.config import SEEING, WORLDS, load
 from scripts.lib.environment import prepare_jobs
-from scripts.lib.options.aerial_world import WORLD_WATCHED
+from scripts.aerial.world.options import WORLD_WATCHED
 from scripts.lib.options.train import NOT_IDENTITY
 from scripts.lib.replaced import notice_replaced
-from scripts.lib.options.game import GameOptions
+from scripts.gameplay.options import GameOptions
 from scripts.aerial.mesh_files import find_meshes, street_files
 from scripts.aerial.session_names import sessions_of
 from scripts.dnd.scenario import find_scenarios

@@ -21,10 +21,10 @@ import orjson
 from scripts.aerial.mesh import Fault, Mesh, closed_shells, doubled_areas
 from scripts.aerial.mesh_files import find_meshes, street_files
 from scripts.aerial.meshes import Read, read_meshes
+from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.poses import Pose, read_poses
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import sha256_file, write_json
-from scripts.lib.options.aerial import AerialMeshOptions
 
 SHOWN = 20
 TINY, TALL = 20.0, 1500.0  # metres: a city is wider than the one, and no building is higher than the other

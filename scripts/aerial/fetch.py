@@ -17,11 +17,11 @@ import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from scripts.aerial.options import AerialSourceOptions
 from scripts.lib.archive import unpack
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.download import download
 from scripts.lib.files import atomic_path, inside, manifest, read_json, sha256_file, write_json
-from scripts.lib.options.aerial import AerialSourceOptions
 from scripts.lib.options.strict import Options
 
 SOURCE = "source.json"

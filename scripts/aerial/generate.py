@@ -16,10 +16,10 @@ from scripts.aerial.generator.ground import centre_lines, ground_of
 from scripts.aerial.generator.plan import Plan, plan_of
 from scripts.aerial.generator.shells import Shell
 from scripts.aerial.generator.trees import trees_of
+from scripts.aerial.options import AerialGenerateOptions
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_text
 from scripts.lib.listed import clear_listed, write_list
-from scripts.lib.options.aerial import AerialGenerateOptions
 
 
 def parser() -> argparse.ArgumentParser:

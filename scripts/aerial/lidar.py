@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from scripts.aerial.options import LidarOptions
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
-from scripts.lib.options.aerial_sessions import LidarOptions
 
 
 def beam_directions(options: LidarOptions, vehicle: str) -> np.ndarray:

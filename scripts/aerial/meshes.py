@@ -15,8 +15,8 @@ from tqdm import tqdm
 from scripts.aerial.mesh import Fault, Mesh, joined
 from scripts.aerial.mesh_files import find_meshes
 from scripts.aerial.obj import Classify, ObjFile, read_obj
+from scripts.aerial.options import AerialMeshOptions
 from scripts.lib.cli import UserError, say
-from scripts.lib.options.aerial import AerialMeshOptions
 
 
 class Read(NamedTuple):

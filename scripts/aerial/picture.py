@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from scripts.aerial.options import CameraOptions
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
 from scripts.aerial.view import Camera, camera_axes, view
-from scripts.lib.options.aerial_sessions import CameraOptions
 
 SUN = np.array([0.48, 0.36, 0.80])  # towards it, world
 NAMED = {"ground": (122, 120, 112), "tree": (84, 126, 62), "building": (204, 186, 160)}

@@ -24,6 +24,7 @@ from pydantic import Field
 
 from scripts.aerial.lidar import beam_directions, measure
 from scripts.aerial.motion import velocities
+from scripts.aerial.options import AerialMeshOptions, AerialSessionOptions, AerialVoxelOptions
 from scripts.aerial.paths.plan import number_of, plan
 from scripts.aerial.paths.steer import Path as Way
 from scripts.aerial.paths.streets import Streets
@@ -36,8 +37,6 @@ from scripts.aerial.voxels import Frame, occupancy, solid_numbers
 from scripts.lib.cli import UserError
 from scripts.lib.files import digest, manifest, write_json
 from scripts.lib.identity import code_fingerprint
-from scripts.lib.options.aerial import AerialMeshOptions, AerialVoxelOptions
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
 from scripts.lib.options.strict import Options
 
 MANIFEST, PARTS = "session.json", ".parts"

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from scripts.aerial.kernels import tree as kernel
 from scripts.aerial.mesh import Mesh, closed_shells
+from scripts.aerial.options import FREE
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import FREE
 
 
 class Hits(NamedTuple):

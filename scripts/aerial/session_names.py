@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
+from scripts.aerial.options import AerialSessionOptions
 
 YEAR = 365 * 24 * 60  # minutes
 

@@ -16,12 +16,12 @@ from pydantic import Field
 from tqdm import tqdm
 
 from scripts.aerial.animation import Look, draw_frame
+from scripts.aerial.options import AerialGridOptions
 from scripts.aerial.picture import class_colours
 from scripts.aerial.poses import Pose, read_poses
 from scripts.aerial.record import MANIFEST, file_names
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import atomic_path, read_json
-from scripts.lib.options.aerial import AerialGridOptions
 from scripts.lib.options.strict import Options
 
 

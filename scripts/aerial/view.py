@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from scripts.aerial.kernels.view import draw
+from scripts.aerial.options import FREE
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
-from scripts.lib.options.aerial import FREE
 
 NEAR = 0.05  # metres
 

@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from scripts.aerial.mesh import Fault
 from scripts.aerial.meshes import load_mesh
+from scripts.aerial.options import AerialMeshOptions, AerialVoxelOptions
 from scripts.aerial.poses import Pose, read_poses
 from scripts.aerial.scene import Scene, scene_of
 from scripts.aerial.voxels import Frame, check_reach, occupancy, solid_numbers
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import atomic_path, manifest, write_json
-from scripts.lib.options.aerial import AerialMeshOptions, AerialVoxelOptions
 from scripts.lib.options.strict import Options
 
 

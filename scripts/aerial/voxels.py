@@ -8,10 +8,10 @@ import numpy as np
 
 from scripts.aerial.kernels import cells as kernel
 from scripts.aerial.kernels.tree import touching
+from scripts.aerial.options import FREE, AerialGridOptions, AerialMeshOptions, AerialVoxelOptions
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import FREE, AerialGridOptions, AerialMeshOptions, AerialVoxelOptions
 
 
 class Frame(NamedTuple):

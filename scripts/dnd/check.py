@@ -15,10 +15,10 @@ from typing import Any
 from tqdm import tqdm
 
 from scripts.dnd.canonical import canonical
+from scripts.dnd.options import DndCheckOptions
 from scripts.dnd.registry import Registry, load_registry
 from scripts.dnd.scenario import Scenario, find_scenarios, read_scenario
 from scripts.lib.cli import StageParser, load_params, run, say
-from scripts.lib.options.dnd import DndCheckOptions
 
 
 def parser() -> argparse.ArgumentParser:

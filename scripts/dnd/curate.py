@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from scripts.dnd.conversation import Count, fit, spoken
+from scripts.dnd.options import DndCheckOptions, DndCurateOptions
 from scripts.dnd.registry import Registry, load_registry, system_preamble
 from scripts.dnd.scenario import Scenario, Source, find_scenarios, read_scenario
 from scripts.dnd.statistics import Facts, collect
@@ -22,7 +23,6 @@ from scripts.lib.chat import Rendered, encode, render, render_text
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import digest, write_json, write_jsonl
 from scripts.lib.leakage import Pair, across, clusters, exact_pairs, near_pairs, words
-from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.records import Record, write_records
 from scripts.lib.split import SPLITS, Group, split_groups
 from scripts.lib.tokenizer import Tokenizer

@@ -10,9 +10,9 @@ from pathlib import Path
 from scripts.dnd.calls import Call, scan
 from scripts.dnd.consistency import contradictions
 from scripts.dnd.markdown import Problem, Turn, parse
+from scripts.dnd.options import DndCheckOptions
 from scripts.dnd.registry import Registry
 from scripts.lib.cli import UserError
-from scripts.lib.options.dnd import DndCheckOptions
 
 
 @dataclass(frozen=True)

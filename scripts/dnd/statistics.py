@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.dnd.canonical import canonical
+from scripts.dnd.options import DndCurateOptions
 from scripts.dnd.registry import Registry
 from scripts.dnd.scenario import Scenario
 from scripts.lib.chat import Rendered
 from scripts.lib.leakage import near_pairs
-from scripts.lib.options.dnd import DndCurateOptions
 from scripts.lib.records import Record
 from scripts.lib.split import SPLITS, draw
 

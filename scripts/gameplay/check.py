@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 from tqdm import tqdm
 
+from scripts.gameplay.options import GameplayCheckOptions
 from scripts.gameplay.raw import UNLABELED
 from scripts.gameplay.readers.recording import RecordingError
 from scripts.gameplay.readers.sources import find_recordings
 from scripts.gameplay.reading import Reading, read, summary
 from scripts.lib.cli import StageParser, load_params, run, say
-from scripts.lib.options.gameplay import GameplayCheckOptions
 
 SHOWN = 20
 

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 from scripts.gameplay.answer import question, to_text
 from scripts.gameplay.health import Counts, figures, warnings
 from scripts.gameplay.keys import NONE, keys_of
+from scripts.gameplay.options import GameplayCurateOptions, HealthOptions
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import below, digest, manifest, read_json, read_jsonl, write_json, write_jsonl
-from scripts.lib.options.gameplay import HealthOptions
-from scripts.lib.options.play import GameplayCurateOptions
 from scripts.lib.records import Record, question_message, text_message, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS, Group, split_groups

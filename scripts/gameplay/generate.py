@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from scripts.gameplay.game.session import shots
 from scripts.gameplay.names import name_of
+from scripts.gameplay.options import GameGenerateOptions
 from scripts.gameplay.raw import write_frame
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
-from scripts.lib.options.game import GameGenerateOptions
 
 FILES, OBJECTS = "files.json", "objects.jsonl"
 OURS = re.compile(r"(\.)?vizdoom_\d{4}")  # a recording; with a dot, one that was not finished

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from scripts.gameplay.keys import CAMERA, MOVEMENT, NONE, keys_of
-from scripts.lib.options.gameplay import HealthOptions
+from scripts.gameplay.options import HealthOptions
 
 
 class Counts(NamedTuple):

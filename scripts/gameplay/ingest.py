@@ -16,6 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from scripts.gameplay.options import GameplayCheckOptions, GameplayIngestOptions
 from scripts.gameplay.pictures import PictureForm
 from scripts.gameplay.readers.recording import Recording, RecordingError
 from scripts.gameplay.readers.sources import recording_at
@@ -24,7 +25,6 @@ from scripts.gameplay.segments import Segment, pictures_of, segments_of
 from scripts.gameplay.timeline import Timeline
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
-from scripts.lib.options.gameplay import GameplayCheckOptions, GameplayIngestOptions
 from scripts.lib.sampling import spread
 
 Row = dict[str, Any]

@@ -23,9 +23,9 @@ from scripts.gameplay.labels.memory import Memory
 from scripts.gameplay.labels.sheet import write_sheet
 from scripts.gameplay.labels.state import State
 from scripts.gameplay.labels.table import Table
+from scripts.gameplay.options import LabelOptions
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import below, read_jsonl, write_jsonl
-from scripts.lib.options.labels import LabelOptions
 from scripts.lib.sampling import spread
 
 MEMORY = Path("data/.labels/gameplay")

@@ -24,11 +24,10 @@ from scripts.gameplay.game.arena import Arena
 from scripts.gameplay.game.episode import Episode, Outcome, episodes, play
 from scripts.gameplay.game.player import ScriptedPlayer
 from scripts.gameplay.keys import Held, word_of
+from scripts.gameplay.options import GameOptions, GamePlayerOptions, LoopOptions
 from scripts.gameplay.players import Agent, Constant, Hands, Player, Random
 from scripts.lib.cli import StageParser, load_params, run
 from scripts.lib.files import read_json, write_json
-from scripts.lib.options.game import GameOptions, GamePlayerOptions
-from scripts.lib.options.play import LoopOptions
 from scripts.lib.records import read_records
 from scripts.lib.tables import aligned
 from scripts.model.viewer import Viewer

@@ -28,10 +28,10 @@ from scripts.gameplay.game.maps import SETS, MapSet, map_of
 from scripts.gameplay.goals import nearest_goal, warning_of
 from scripts.gameplay.keys import Held
 from scripts.gameplay.minds import mind_of
+from scripts.gameplay.options import GameOptions
 from scripts.gameplay.players import PERIOD, Hands
 from scripts.gameplay.recorder.screen import Screen, parse_region
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.options.game import GameOptions
 
 IDLE = 10  # slots without a key after which the goal counts as reached on the desktop
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts.gameplay.health import Counts, figures, warnings
+from scripts.gameplay.options import GameplayCheckOptions, HealthOptions
 from scripts.gameplay.pictures import PictureForm
 from scripts.gameplay.raw import UNLABELED, Fault
 from scripts.gameplay.readers.recording import Recording, RecordingError
 from scripts.gameplay.readers.sources import Source, read_source
 from scripts.gameplay.timeline import Timeline, build
 from scripts.lib.cli import describe_os_error
-from scripts.lib.options.gameplay import GameplayCheckOptions, HealthOptions
 
 
 @dataclass

@@ -15,8 +15,8 @@ import numpy as np
 
 from scripts.gameplay.answer import SLOTS
 from scripts.gameplay.keys import NONE, word_of_code
+from scripts.gameplay.options import GameplayIngestOptions
 from scripts.gameplay.timeline import NO_PICTURE, TICK, Stretch, Timeline
-from scripts.lib.options.gameplay import GameplayIngestOptions
 from scripts.lib.sampling import spread
 
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from scripts.gameplay.keys import code_of, word_of_code
+from scripts.gameplay.options import TimelineOptions
 from scripts.gameplay.readers.order import runs
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, Turns
-from scripts.lib.options.gameplay import TimelineOptions
 
 TICK = 100  # milliseconds
 NO_PICTURE = -1

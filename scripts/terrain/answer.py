@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from scripts.lib.options.terrain import MOST, AnswerOptions, ScaleOptions
 from scripts.terrain.geometry import CHUNKS, GRID
+from scripts.terrain.options import MOST, AnswerOptions, ScaleOptions
 from scripts.terrain.tile import Tile, stem
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any
 
 from scripts.lib.cli import UserError
-from scripts.lib.options.terrain import AnswerOptions
 from scripts.model.viewer import Viewer, open_picture, packaged
 from scripts.terrain.grammar import grammar
+from scripts.terrain.options import AnswerOptions
 from scripts.terrain.pictures import STITCHED, resized
 from scripts.terrain.question import CONFIG
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from scripts.lib.options.terrain import TerrainCurateOptions
 from scripts.lib.split import SPLITS, Group, split_groups
+from scripts.terrain.options import TerrainCurateOptions
 
 ORDER = ("test", "val", "train")  # what lies at a border falls on the later side
 

@@ -17,8 +17,8 @@ import orjson
 from tqdm import tqdm
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.options.terrain import TerrainCheckOptions
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
+from scripts.terrain.options import TerrainCheckOptions
 from scripts.terrain.pictures import INPUTS, picture_path, read_picture
 from scripts.terrain.tile import Tile, TileError, faults_in, read_tile
 

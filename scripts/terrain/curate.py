@@ -19,13 +19,13 @@ import numpy as np
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import below, manifest, read_jsonl, sha256_file, write_json, write_jsonl
-from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
 from scripts.lib.records import Record, question_message, text_message, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS
 from scripts.terrain.blocks import Place, block_of, bordering, split_tiles
 from scripts.terrain.export import find_exports
 from scripts.terrain.ingest import write_export
+from scripts.terrain.options import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
 from scripts.terrain.pictures import alike
 from scripts.terrain.question import QUESTION
 from scripts.terrain.worth import pick

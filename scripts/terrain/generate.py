@@ -16,9 +16,9 @@ from tqdm import tqdm
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import manifest, write_json
 from scripts.lib.listed import clear_listed, write_list
-from scripts.lib.options.terrain_generate import TerrainGenerateOptions
 from scripts.terrain.generator.tile import write_tile
 from scripts.terrain.generator.world import world_of
+from scripts.terrain.options import TerrainGenerateOptions
 from scripts.terrain.places import block
 
 MANIFESTS = {"current": "manifest.json", "older": "ml_dataset_manifest.json"}

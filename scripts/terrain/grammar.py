@@ -5,8 +5,8 @@ In GBNF, the notation of llama.cpp's grammars. It holds everything but that no n
 
 from __future__ import annotations
 
-from scripts.lib.options.terrain import MOST, AnswerOptions
 from scripts.terrain.answer import DIGITS
+from scripts.terrain.options import MOST, AnswerOptions
 
 NAME = r'"\"" [a-z0-9_.-]{1,%d} "\""'
 PERCENT = '"100" | [1-9] [0-9]? | "0"'

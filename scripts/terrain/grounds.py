@@ -12,9 +12,9 @@ import numpy as np
 
 from scripts.lib.fence import unfenced
 from scripts.lib.files import below
-from scripts.lib.options.terrain import AnswerOptions
 from scripts.lib.records import Record
 from scripts.terrain.answer import AnswerError, Ground, from_text, rebuild
+from scripts.terrain.options import AnswerOptions
 from scripts.terrain.pictures import read_heights
 
 Key = tuple[str, int]

@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
-from scripts.lib.options.terrain import TerrainCheckOptions, TerrainIngestOptions
 from scripts.lib.system import uncollected
 from scripts.terrain.answer import beyond, describe, rebuild, to_text
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
+from scripts.terrain.options import TerrainCheckOptions, TerrainIngestOptions
 from scripts.terrain.pictures import difference_hash, read_picture, resized, write_heights, write_picture
 from scripts.terrain.places import shard_of
 from scripts.terrain.tile import Tile, TileError, faults_in, read_tile

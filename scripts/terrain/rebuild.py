@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import read_json, write_json, write_text
-from scripts.lib.options.terrain import AnswerOptions
 from scripts.terrain.answer import AnswerError, from_text, rebuild
 from scripts.terrain.ask import Surveyor
 from scripts.terrain.export import NAME
 from scripts.terrain.geometry import TILE
 from scripts.terrain.joined import join, pixels_of
 from scripts.terrain.mesh import obj_text
+from scripts.terrain.options import AnswerOptions
 from scripts.terrain.pictures import write_heights, write_picture
 from scripts.terrain.question import CONFIG
 from scripts.terrain.shade import hillshade, tile_shade

@@ -14,9 +14,9 @@ import numpy as np
 import orjson
 import pybase64
 
-from scripts.lib.options.terrain import TerrainCheckOptions
 from scripts.terrain.export import Fault, TileFile
 from scripts.terrain.geometry import CHUNKS, VERTICES, stitch, within_tile
+from scripts.terrain.options import TerrainCheckOptions
 
 CHUNK_COUNT = CHUNKS * CHUNKS
 CHUNK_HEIGHTS = struct.Struct(f"{VERTICES}d")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scripts.lib.options.terrain import PickOptions, WorthOptions
+from scripts.terrain.options import PickOptions, WorthOptions
 from scripts.terrain.tile import CHUNK_COUNT, Tile
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from scripts.lib.cli import StageParser, load_params, run, say
-from scripts.lib.options.tools import ToolsCheckOptions
 from scripts.tools.examples import NO_EXAMPLE, Fault, Reading, find_files, read_examples
+from scripts.tools.options import ToolsCheckOptions
 from scripts.tools.schema import load_schema
 from scripts.tools.validate import faults_of
 

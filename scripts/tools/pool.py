@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from scripts.lib.cli import UserError
 from scripts.lib.files import digest
 from scripts.lib.leakage import Pair, clusters, near_pairs, one_word_pairs
-from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.split import Group, split_groups
 from scripts.lib.workers import Workers
 from scripts.tools.examples import Example, Fault
 from scripts.tools.keys import calls_of, content_of
+from scripts.tools.options import ToolsCurateOptions
 from scripts.tools.valid import Keyed
 
 SHINGLE = 3  # words: instructions are short

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.lib.leakage import Pair
-from scripts.lib.options.tools import ToolsCurateOptions
 from scripts.lib.records import Record
 from scripts.lib.split import SPLITS, draw
 from scripts.tools.examples import NO_EXAMPLE, Example
+from scripts.tools.options import ToolsCurateOptions
 from scripts.tools.pool import Pool
 from scripts.tools.schema import Tool
 from scripts.tools.valid import Valid

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts.lib.options.aerial import AerialGenerateOptions
+from scripts.aerial.options import AerialGenerateOptions
 
 NARROW, WIDE = 9.0, 19.0  # metres, kerb to kerb
 EVERY = 3  # one street in so many is wide

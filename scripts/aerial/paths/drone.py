@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scripts.aerial.options import AerialSessionOptions
 from scripts.aerial.paths.room import Room
 from scripts.aerial.paths.steer import NoWay, Path, step, towards, yaw_turns
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
 
 
 class Flight(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scripts.aerial.options import AerialMeshOptions, AerialSessionOptions
 from scripts.aerial.paths.drone import fly
 from scripts.aerial.paths.room import Room
 from scripts.aerial.paths.rover import drive
@@ -11,8 +12,6 @@ from scripts.aerial.paths.steer import NoWay, Path
 from scripts.aerial.paths.streets import Streets
 from scripts.aerial.scene import Scene
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import AerialMeshOptions
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
 
 
 def plan(

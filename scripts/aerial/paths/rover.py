@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from scripts.aerial.options import AerialSessionOptions
 from scripts.aerial.paths.room import Room
 from scripts.aerial.paths.steer import NoWay, Path, towards
 from scripts.aerial.paths.streets import Streets, route
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
 
 AHEAD = 5.0  # metres along the route that it steers towards
 SIDES = [math.radians(step * side) for step in range(0, 181, 15) for side in ((1, -1) if 0 < step < 180 else (1,))]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.aerial.world.dataset import Row
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import constant_velocity, motions, tilt
-from scripts.lib.options.aerial_world import WorldDataOptions
 
 WORDS = {
     "copy_last": "the last grid and its pose, for ever",

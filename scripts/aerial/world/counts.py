@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scripts.aerial.world.options import WorldClassOptions
 from scripts.lib.metrics import Bootstrap, Estimate, estimate_of, ratio_estimate
-from scripts.lib.options.aerial_world import WorldClassOptions
 
 Parts = tuple[np.ndarray, np.ndarray]
 OCCUPANCY = ("iou", "iou_no_ground", "precision", "recall")

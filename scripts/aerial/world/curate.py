@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from scripts.aerial.world.frames import BadFrame, Reader, Refusals, Session, merge_table, open_grid, reader_of
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import POSE_FIELDS, QUATERNION_ORDER
 from scripts.aerial.world.settings import add_config, section
 from scripts.aerial.world.windows import Cut, Window, cut, prove
 from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import digest, manifest, write_json, write_jsonl
-from scripts.lib.options.aerial_world import WorldDataOptions
 from scripts.lib.split import SPLITS
 
 MEASURED_LAYOUTS = frozenset({"occ3d", "uavscenes"})  # their frames have time stamps

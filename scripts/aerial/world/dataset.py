@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from scripts.aerial.world.frames import BadFrame, merge_table, open_grid, reader_of
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import QUATERNION_ORDER, features, motions, tilt
 from scripts.lib.cli import UserError
 from scripts.lib.files import below, read_json, read_jsonl
-from scripts.lib.options.aerial_world import WorldDataOptions
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ import numpy as np
 from scripts.aerial.world.counts import count
 from scripts.aerial.world.dataset import Dataset, load_dataset
 from scripts.aerial.world.onnx_files import write_float, write_int8
+from scripts.aerial.world.options import WorldExportOptions
 from scripts.aerial.world.runners import Runner, decided, history_of, onnx_runner, torch_runner
 from scripts.aerial.world.settings import add_config, section
 from scripts.aerial.world.weights import load_model
 from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import manifest, sha256_file, write_json
 from scripts.lib.metrics import ratio, shown
-from scripts.lib.options.aerial_world import WorldExportOptions
 
 FLOAT, INT8 = "model-f32.onnx", "model-int8.onnx"
 THRESHOLD = 0.5

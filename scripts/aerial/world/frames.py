@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from scripts.aerial.world.options import WorldClassOptions, WorldDataOptions
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial_world import WorldClassOptions, WorldDataOptions
 
 
 class BadFrame(ValueError):

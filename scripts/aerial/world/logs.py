@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.lib.options.aerial_world import WorldTrainOptions
+from scripts.aerial.world.options import WorldTrainOptions
 
 
 class Loggers:

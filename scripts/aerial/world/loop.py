@@ -20,8 +20,8 @@ from scripts.aerial.world.dataset import Dataset
 from scripts.aerial.world.logs import Loggers, bar
 from scripts.aerial.world.model.transvqvae import freeze
 from scripts.aerial.world.objective import losses_of
+from scripts.aerial.world.options import PARTS, WorldTrainOptions
 from scripts.aerial.world.watch import Watch, stop_at_nan
-from scripts.lib.options.aerial_world import PARTS, WorldTrainOptions
 
 State = dict[str, Any]
 SEEN = ("pred/mean", "pred/min", "pred/max", "pred/occupancy_rate", "target/occupancy_rate")

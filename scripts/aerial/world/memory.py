@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.aerial.world.options import WorldDataOptions, WorldModelOptions, WorldTrainOptions
 from scripts.lib.devices import computes_bfloat16, free_memory
-from scripts.lib.options.aerial_world import WorldDataOptions, WorldModelOptions, WorldTrainOptions
 
 MOST_WINDOWS = 32
 SHARE = 0.8  # of free memory; the rest is for what libraries keep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.lib.options.aerial_world import WorldDataOptions, WorldTrainOptions
+from scripts.aerial.world.options import WorldDataOptions, WorldTrainOptions
 
 
 def losses_of(

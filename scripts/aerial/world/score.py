@@ -22,6 +22,7 @@ from scripts.aerial.world import baselines
 from scripts.aerial.world.above import sentence
 from scripts.aerial.world.counts import HIGHER_IS_BETTER, Tally, count, estimates, parts, things
 from scripts.aerial.world.dataset import Dataset, Row, load_dataset
+from scripts.aerial.world.options import WorldDataOptions, WorldScoreOptions
 from scripts.aerial.world.poses import orientation_error, position_error, rollout
 from scripts.aerial.world.runners import Runner, decided, history_of, onnx_runner, torch_runner
 from scripts.aerial.world.settings import add_config, section
@@ -30,7 +31,6 @@ from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.devices import pick_device
 from scripts.lib.files import write_json
 from scripts.lib.metrics import Bootstrap, difference_estimate, shown, shown_estimate
-from scripts.lib.options.aerial_world import WorldDataOptions, WorldScoreOptions
 from scripts.lib.scoring import NOT_TO_BE_QUOTED
 from scripts.lib.system import keep_memory
 from scripts.lib.tables import aligned

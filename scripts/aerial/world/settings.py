@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from scripts.aerial.world.options import AerialWorldOptions
 from scripts.lib.cli import StageParser, UserError, load_params
-from scripts.lib.options.aerial_world import AerialWorldOptions
 from scripts.lib.options.strict import Options, deep_merge
 
 

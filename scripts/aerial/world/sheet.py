@@ -19,11 +19,11 @@ from scripts.aerial.picture import class_colours
 from scripts.aerial.world.baselines import answers
 from scripts.aerial.world.counts import count
 from scripts.aerial.world.dataset import Dataset, load_dataset
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.runners import decided, history_of, onnx_runner
 from scripts.lib.cli import StageParser, run, say
 from scripts.lib.files import atomic_path, read_json
 from scripts.lib.metrics import ratio, shown
-from scripts.lib.options.aerial_world import WorldDataOptions
 
 WINDOWS, SIZE, GAP, HEAD, NAME = 4, 118, 8, 18, 84  # windows; pixels
 TALLEST = 150  # pixels of a view from the side

@@ -20,12 +20,12 @@ from typing import Any
 
 from scripts.aerial.world.dataset import Dataset, load_dataset
 from scripts.aerial.world.memory import estimate, pick_precision
+from scripts.aerial.world.options import WORLD_NOT_IDENTITY, WorldModelOptions, WorldTrainOptions
 from scripts.aerial.world.settings import add_config, section
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.devices import check_loggers, peak_memory, pick_device, versions
 from scripts.lib.files import digest, read_json, sha256_file, write_json, write_jsonl
 from scripts.lib.identity import code_fingerprint, run_identity
-from scripts.lib.options.aerial_world import WORLD_NOT_IDENTITY, WorldModelOptions, WorldTrainOptions
 from scripts.lib.system import keep_memory
 
 MIXED = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}

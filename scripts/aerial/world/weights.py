@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from scripts.aerial.world.options import WorldDataOptions, WorldModelOptions
 from scripts.lib.cli import UserError
 from scripts.lib.files import atomic_path, read_json, write_json
-from scripts.lib.options.aerial_world import WorldDataOptions, WorldModelOptions
 
 ARCHITECTURE = "TransVQVAE"
 
@@ -32,7 +32,7 @@ def load_model(folder: Path) -> Any:
     """
     from scripts.aerial.world.model.pretrained import described, misfits, read_safetensors
     from scripts.aerial.world.model.transvqvae import TransVQVAE
-    from scripts.lib.options.aerial_world import PARTS
+    from scripts.aerial.world.options import PARTS
 
     config = read_json(folder / "config.json")
     if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.aerial.world.frames import Frame, Session
+from scripts.aerial.world.options import WorldDataOptions, WorldSplitOptions
 from scripts.aerial.world.poses import POSITION
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial_world import WorldDataOptions, WorldSplitOptions
 from scripts.lib.split import SPLITS, Group, split_groups
 
 ORDER = ("test", "val", "train")  # what lies at a border falls on the later side

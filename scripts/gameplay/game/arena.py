@@ -12,8 +12,8 @@ import numpy as np
 from scripts.gameplay.game.catalogue import BY_NAME, Goal, goal_of
 from scripts.gameplay.game.engine import Box, Engine
 from scripts.gameplay.game.maps import SETS, MapSet, map_of
+from scripts.gameplay.options import GameOptions
 from scripts.lib.cli import UserError
-from scripts.lib.options.game import GameOptions
 
 TICS = (3, 4)  # of the engine's 35 a second, slot by slot in turn: a slot lasts 100 ms on average
 STILL = 4.0  # map units: a player who moves less in a slot, without a key, stands still

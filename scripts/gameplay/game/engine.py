@@ -14,8 +14,8 @@ import numpy as np
 
 from scripts.gameplay.game.wad import MAP
 from scripts.gameplay.keys import Held
+from scripts.gameplay.options import GameOptions
 from scripts.lib.cli import UserError
-from scripts.lib.options.game import GameOptions
 
 SETTLE = 14  # tics after the start in which the engine does not let the player move yet
 VARIABLES = ("POSITION_X", "POSITION_Y", "ANGLE", "PITCH", "VELOCITY_X", "VELOCITY_Y")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scripts.gameplay.game.arena import Arena
 from scripts.gameplay.game.maps import MapSet, map_of
 from scripts.gameplay.keys import Held
-from scripts.lib.options.game import GameOptions
+from scripts.gameplay.options import GameOptions
 
 SECOND = 10  # slots
 LIMIT = 300  # slots: half a minute, three times what a slow player needs

@@ -17,7 +17,7 @@ from scripts.gameplay.game.arena import Arena, Thing
 from scripts.gameplay.game.catalogue import BY_NAME
 from scripts.gameplay.game.plan import Point
 from scripts.gameplay.keys import NONE, Held
-from scripts.lib.options.game import GamePlayerOptions
+from scripts.gameplay.options import GamePlayerOptions
 
 SLIDE = 9.67  # units that one slides, after letting go, for each unit a tic of speed: friction leaves 0.906 a tic
 SPARE = 8.0  # map units: where it lets go at full pace it is within reach by at least as many

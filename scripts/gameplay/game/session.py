@@ -16,7 +16,7 @@ from scripts.gameplay.game.episode import LIMIT
 from scripts.gameplay.game.maps import map_of, seen
 from scripts.gameplay.game.player import ScriptedPlayer
 from scripts.gameplay.keys import Held
-from scripts.lib.options.game import GameGenerateOptions
+from scripts.gameplay.options import GameGenerateOptions
 
 EPOCH = 1_767_225_600_000  # 1 January 2026 in ms: the first recording begins then, the others an hour apart
 HOUR = 3_600_000

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.gameplay.labels.labeller import Scene, asked, goal_of
+from scripts.gameplay.options import LabelOptions
 from scripts.lib.cli import UserError
-from scripts.lib.options.labels import LabelOptions
 
 
 class Endpoint:

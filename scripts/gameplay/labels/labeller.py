@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from scripts.lib.options.labels import LabelOptions
+from scripts.gameplay.options import LabelOptions
 
 FEWEST, MOST = 3, 5  # words
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.gameplay.labels.labeller import Scene, asked, goal_of
+from scripts.gameplay.options import LabelOptions
 from scripts.lib.cli import UserError
 from scripts.lib.files import sha256_file
-from scripts.lib.options.labels import LabelOptions
 from scripts.model.viewer import Viewer, open_picture
 
 PIXELS = 640 * 480  # of a frame at most; larger ones than the recorder writes are not ingested

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from scripts.gameplay.keys import KEYS, code_of
+from scripts.gameplay.options import MouseOptions, VideoOptions
 from scripts.gameplay.raw import Fault
 from scripts.gameplay.readers.mcap_file import Said, read_messages
 from scripts.gameplay.readers.order import in_order, runs
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, Turns, states_of
 from scripts.gameplay.readers.screens import screens_of
 from scripts.gameplay.readers.video import Video, must_be_there
-from scripts.lib.options.gameplay import MouseOptions, VideoOptions
 
 SLACK = 100  # milliseconds; threads of the recorder write a little out of order
 

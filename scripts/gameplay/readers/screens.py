@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from scripts.gameplay.options import VideoOptions
 from scripts.gameplay.raw import Fault
 from scripts.gameplay.readers.mcap_file import Reference, Said
 from scripts.gameplay.readers.recording import RecordingError
-from scripts.lib.options.gameplay import VideoOptions
 
 TOLERANCE = 8.0  # milliseconds; half a frame at 60 a second. Containers round to milliseconds.
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from scripts.gameplay.options import GameplayCheckOptions
 from scripts.gameplay.raw import NAME, PICTURES
 from scripts.gameplay.readers.owamcap import read_owamcap
 from scripts.gameplay.readers.raw_folder import ABOUT, read_raw
 from scripts.gameplay.readers.recording import Recording
 from scripts.gameplay.readers.vpt import read_vpt
 from scripts.lib.cli import UserError
-from scripts.lib.options.gameplay import GameplayCheckOptions
 
 SNIFFED = 1 << 16  # bytes at the beginning of a file of lines
 

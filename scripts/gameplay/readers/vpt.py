@@ -18,11 +18,11 @@ import numpy as np
 import orjson
 
 from scripts.gameplay.keys import KEYS, code_of
+from scripts.gameplay.options import MouseOptions, VideoOptions
 from scripts.gameplay.raw import Fault, FrameError
 from scripts.gameplay.readers.order import in_order, runs
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, RecordingError, Turns, states_of
 from scripts.gameplay.readers.video import Clock, Video, must_be_there
-from scripts.lib.options.gameplay import MouseOptions, VideoOptions
 
 PREFIX = "key.keyboard."
 

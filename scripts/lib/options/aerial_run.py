@@ -8,10 +8,8 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from scripts.lib.cli import UserError
-from scripts.lib.options.aerial import AerialGridOptions, AerialMeshOptions
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
-from scripts.lib.options.aerial_world import (
+from scripts.aerial.options import AerialGridOptions, AerialMeshOptions, AerialSessionOptions
+from scripts.aerial.world.options import (
     AerialWorldOptions,
     WorldDataOptions,
     WorldExportOptions,
@@ -19,6 +17,7 @@ from scripts.lib.options.aerial_world import (
     WorldScoreOptions,
     WorldTrainOptions,
 )
+from scripts.lib.cli import UserError
 from scripts.lib.options.deploy import DeployOptions, GateOptions
 from scripts.lib.options.strict import Options, deep_merge, overrides_of
 

@@ -19,7 +19,12 @@ class Options(BaseModel):
     """A frozen set of options. Unknown keys are errors."""
 
     # The docstrings of keys are read from the source, a fifth of a second of every plan; only the schema shows them.
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=DESCRIBE in os.environ)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,  # no option means anything there
+        use_attribute_docstrings=DESCRIBE in os.environ,
+    )
 
     @classmethod
     def parse(

@@ -10,7 +10,6 @@ import numpy as np
 import orjson
 
 from scripts.lib.files import atomic_path
-from scripts.lib.options.terrain_generate import TerrainGenerateOptions
 from scripts.terrain.generator import record
 from scripts.terrain.generator.cover import Cover, cover_of, pixels
 from scripts.terrain.generator.ground import Ground, ground_of
@@ -20,6 +19,7 @@ from scripts.terrain.generator.minimap import cast_shadow, minimap, shadow_map
 from scripts.terrain.generator.styles import STYLES
 from scripts.terrain.generator.things import caves_of, things_of, within
 from scripts.terrain.generator.world import World
+from scripts.terrain.options import TerrainGenerateOptions
 
 JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 # for large pictures of few greys: half the time, and smaller, too

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from scripts.aerial.world.model.warp import carried
-from scripts.lib.options.aerial_world import WorldGridOptions
+from scripts.aerial.world.options import WorldGridOptions
 
 QUARTER = 0.25  # of a cell: the places looked at lie so far from its middle, along x, y and, where it turns, z
 

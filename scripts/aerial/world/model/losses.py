@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from scripts.aerial.world.model.turns import product, quaternion_of
-from scripts.lib.options.aerial_world import WorldLossOptions
+from scripts.aerial.world.options import WorldLossOptions
 
 SMOOTH = 1.0  # added above and below the line of Dice, which is then 1 where both are empty
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from scripts.aerial.world.model.transvqvae import TransVQVAE, part_of
+from scripts.aerial.world.options import PARTS
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial_world import PARTS
 
 # What wraps OccWorld's names: `module.` comes from DistributedDataParallel.
 PREFIXES = ("module.",)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from scripts.aerial.world.model.precision import in_full
-from scripts.lib.options.aerial_world import WorldModelOptions
+from scripts.aerial.world.options import WorldModelOptions
 
 EPSILON = 1e-5
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from scripts.lib.options.aerial_world import WorldModelOptions
+from scripts.aerial.world.options import WorldModelOptions
 
 
 class Attention(nn.Module):

@@ -19,7 +19,7 @@ from scripts.aerial.world.model.transformer import Transformer
 from scripts.aerial.world.model.turns import composed, matrix_of, quaternion_of, turn_of
 from scripts.aerial.world.model.vae import VAE
 from scripts.aerial.world.model.warp import past, seen_from
-from scripts.lib.options.aerial_world import WorldDataOptions, WorldModelOptions
+from scripts.aerial.world.options import WorldDataOptions, WorldModelOptions
 
 FREEDOM = {3: (1, 1, 0, 0, 0, 1), 4: (1, 1, 1, 0, 0, 1), 6: (1, 1, 1, 1, 1, 1)}
 Tensors = dict[str, torch.Tensor]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from scripts.aerial.world.model.blocks import Level, Middle, Resample, norm
 from scripts.aerial.world.model.quantizer import Quantised, VectorQuantizer
-from scripts.lib.options.aerial_world import WorldModelOptions
+from scripts.aerial.world.options import WorldModelOptions
 
 Sides = tuple[int, int]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from scripts.aerial.world.model.turns import composed, level_of, matrix_of, product
-from scripts.lib.options.aerial_world import WorldGridOptions
+from scripts.aerial.world.options import WorldGridOptions
 
 
 def relative(steps: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from scripts.aerial.world.frames import BadFrame, Frame, Refusals, Session, load_npz, numbered
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import BadPose, checked, pose_from_wxyz, with_velocities
 from scripts.lib.cli import UserError
 from scripts.lib.files import below, read_json
-from scripts.lib.options.aerial_world import WorldDataOptions
 
 ANNOTATIONS = "annotations.json"
 MICROSECONDS = 1e6  # nuScenes counts its time stamps in them

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from scripts.aerial.world.frames import Frame, Refusals, Session, load_npz
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import BadPose, checked, pose_from_json
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
-from scripts.lib.options.aerial_world import WorldDataOptions
 
 OCCUPANCY = re.compile(r"(\d+)_occupancy\.npz")
 POSE = re.compile(r"(\d+)\.json")

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from scripts.aerial.world.frames import BadFrame, Frame, Refusals, Session
+from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import POSITION, BadPose, checked, pose_from_wxyz, rotations, yaw
 from scripts.aerial.world.readers.occ3d import in_order
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
-from scripts.lib.options.aerial_world import WorldDataOptions
 
 INFOS = "sampleinfos_interpolated.json"
 TIME = re.compile(r"(\d+(?:\.\d+)?)\.(?:jpg|png)")

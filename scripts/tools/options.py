@@ -1,4 +1,4 @@
-"""The slices of the tools system."""
+"""Options of the tools stages."""
 
 from __future__ import annotations
 

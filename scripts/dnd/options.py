@@ -1,4 +1,4 @@
-"""The slices of the dnd system."""
+"""Options of the dnd stages."""
 
 from __future__ import annotations
 

@@ -17,28 +17,41 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from scripts.aerial.options import (
+    AerialGenerateOptions,
+    AerialMeshOptions,
+    AerialSessionOptions,
+    AerialSourceOptions,
+    AerialVoxelOptions,
+)
+from scripts.dnd.options import DndCheckOptions, DndCurateOptions
+from scripts.gameplay.options import (
+    GameGenerateOptions,
+    GameplayCheckOptions,
+    GameplayCurateOptions,
+    GameplayIngestOptions,
+    LabelOptions,
+    LoopOptions,
+)
 from scripts.lib.cli import UserError
 from scripts.lib.config_lines import key_line
 from scripts.lib.files import write_text
-from scripts.lib.options.aerial import AerialGenerateOptions, AerialMeshOptions, AerialSourceOptions, AerialVoxelOptions
 from scripts.lib.options.aerial_run import WorldRun, WorldSections, derived_data, resolved
-from scripts.lib.options.aerial_sessions import AerialSessionOptions
 from scripts.lib.options.base import BaseOptions
 from scripts.lib.options.deploy import DeployOptions, GateOptions
-from scripts.lib.options.dnd import DndCheckOptions, DndCurateOptions
 from scripts.lib.options.export import CertifyOptions, ExportOptions
-from scripts.lib.options.game import GameGenerateOptions
-from scripts.lib.options.gameplay import GameplayCheckOptions, GameplayIngestOptions
-from scripts.lib.options.labels import LabelOptions
-from scripts.lib.options.play import GameplayCurateOptions, LoopOptions
 from scripts.lib.options.predict import PredictOptions, ScoreOptions
 from scripts.lib.options.strict import DESCRIBE, Options, deep_merge, merged, overrides_of
-from scripts.lib.options.terrain import TerrainCheckOptions, TerrainCurateOptions, TerrainIngestOptions
-from scripts.lib.options.terrain_generate import TerrainGenerateOptions
-from scripts.lib.options.tools import ToolsCheckOptions, ToolsCurateOptions, ToolsGenerateOptions
 from scripts.lib.options.train import TrainOptions
+from scripts.terrain.options import (
+    TerrainCheckOptions,
+    TerrainCurateOptions,
+    TerrainGenerateOptions,
+    TerrainIngestOptions,
+)
+from scripts.tools.options import ToolsCheckOptions, ToolsCurateOptions, ToolsGenerateOptions
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = Path("config/schema.json")
 SYSTEMS = ("dnd", "tools", "terrain", "gameplay", "aerial")
 WORLDS = frozenset({"aerial"})  # systems whose models are no language models: they have a road of their own
@@ -428,7 +441,7 @@ def load_files(*paths: Path) -> Config:
 
 def schema_text() -> str:
     """The JSON schema of the configuration, as config/schema.json holds it; made in a process that describes keys."""
-    command = [sys.executable, "-m", "scripts.lib.config", "--print"]
+    command = [sys.executable, "-m", "scripts.config", "--print"]
     environment = {**os.environ, DESCRIBE: "1"}
     return subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
 

@@ -1,4 +1,4 @@
-"""The slices of the occupancy world model: its data, the model, training, scoring, export.
+"""Options of the occupancy world model: its data, the model, training, scoring, export.
 
 A file of config/aerial/ holds these five sections; `scripts.aerial.world.settings` reads it.
 """
