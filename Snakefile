@@ -17,21 +17,17 @@ if not config:
 
 include: "workflow/common.smk"
 include: "workflow/rules/base.smk"
-include: "workflow/rules/dnd.smk"
-include: "workflow/rules/tools.smk"
-include: "workflow/rules/terrain_data.smk"
-include: "workflow/rules/terrain.smk"
-include: "workflow/rules/gameplay_data.smk"
-include: "workflow/rules/gameplay.smk"
-include: "workflow/rules/aerial_data.smk"
-include: "workflow/rules/aerial.smk"
-include: "workflow/rules/aerial_ship.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/export.smk"
-include: "workflow/rules/adapters.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/score.smk"
 include: "workflow/rules/deploy.smk"
 include: "workflow/rules/report.smk"
+
+
+for system in CONFIG.systems():
+
+    include: SYSTEMS[system].rule_file()
 
 
 localrules:
@@ -39,14 +35,19 @@ localrules:
 
 
 rule all:
+    """Everything that is configured."""
     default_target: True
     input:
-        packages(),
+        [
+            path
+            for system in CONFIG.systems()
+            for path in artifacts.packages(CONFIG, SYSTEMS[system])
+        ],
         "reports/index.html",
 
 
 # `snakemake dnd` builds all runs of dnd; `snakemake dnd_dm_train` one stage of one run.
-for target, files in named_targets().items():
+for target, files in artifacts.named_targets(CONFIG, SYSTEMS).items():
 
     rule:
         name:

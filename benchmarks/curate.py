@@ -90,7 +90,7 @@ def ours() -> Any:
     """Our stage up to the proof, as a function of the file."""
     import scipy.sparse  # noqa: F401 (loaded at its first use, which is inside what is timed)
 
-    from scripts.lib.system import uncollected
+    from scripts.lib.process import uncollected
     from scripts.tools.curate import divide
     from scripts.tools.options import ToolsCheckOptions
     from scripts.tools.schema import load_schema

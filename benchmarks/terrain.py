@@ -125,7 +125,7 @@ def run(side: str, files: list[Path]) -> tuple[int, int]:
 
 def ours(file: Path | None) -> Any:
     """Read, check, weigh and encode."""
-    from scripts.lib.system import uncollected
+    from scripts.lib.process import uncollected
     from scripts.terrain.export import TileFile, tile_file
     from scripts.terrain.ingest import encode_tile
     from scripts.terrain.options import TerrainCheckOptions, TerrainIngestOptions

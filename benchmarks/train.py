@@ -53,7 +53,7 @@ def one_side(args: argparse.Namespace) -> dict[str, Any]:
 
     from scripts.lib import devices
     from scripts.lib.options.train import TrainOptions
-    from scripts.lib.system import keep_memory
+    from scripts.lib.process import keep_memory
     from scripts.model import engine
 
     if args.side in ("questline", "trl-keep-memory"):

@@ -15,15 +15,18 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from scripts.config import Config, Run, WorldRun, load_files
+from scripts.config import SharedConfig, load_files
+from scripts.contract import MemoryEstimate
 from scripts.lib.cli import UserError, run
+from scripts.lib.options.run import LanguageRun, Run
 from scripts.setup import ENVS, OLDEST
 from scripts.summary import verify_command
+from scripts.systems import SYSTEMS
 
 GB = 1e9
 DEFAULT = Path("config/demo.yaml")
@@ -69,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
     return int(any(not row.ok and row.needed for row in rows))
 
 
-def examine(config: Config, *, verbose: bool) -> Iterator[Row]:
+def examine(config: SharedConfig, *, verbose: bool) -> Iterator[Row]:
     """All findings, in the order a person would mend them."""
     yield check_python()
     yield from check_packages(verbose=verbose)
@@ -80,11 +83,11 @@ def examine(config: Config, *, verbose: bool) -> Iterator[Row]:
     memory = available_memory_gb()
     yield Row("memory", memory > 4, f"{memory:.1f} GB available", "close other programs: 4 GB is the least")
     for one in config.runs():
-        yield check_run(config, one, device_gb or memory, "GPU memory" if device_gb else "memory")
+        if isinstance(one, LanguageRun):
+            yield check_run(config, one, device_gb or memory, "GPU memory" if device_gb else "memory")
+        elif estimate := SYSTEMS[one.system].training_memory:
+            yield check_estimate(one, estimate)
         yield check_rows(one.system, one.name)
-    for world in config.world_runs():
-        yield check_world(world)
-        yield check_rows(world.system, world.name)
 
 
 def check_python() -> Row:
@@ -140,11 +143,11 @@ def check_gpu() -> tuple[Row, float | None]:
     return Row("GPU", True, found, needed=False), free / GB
 
 
-def check_disk(config: Config) -> Row:
+def check_disk(config: SharedConfig) -> Row:
     """Free space against what the configured runs will write, bases counted once."""
-    bases = {one.base for one in config.runs()}
-    need = sum(2.0 * (config.bases[name].billions or 1.0) for name in bases)
-    need += sum(DISK_BYTES * (config.bases[one.base].billions or 1.0) for one in config.runs())
+    bases = [one.base for one in config.runs() if isinstance(one, LanguageRun)]
+    need = sum(2.0 * (config.bases[name].billions or 1.0) for name in set(bases))
+    need += sum(DISK_BYTES * (config.bases[name].billions or 1.0) for name in bases)
     free = shutil.disk_usage(Path.cwd()).free / GB
     advice = "free some space (make clean), or run fewer systems at a time"
     return Row("disk", free > need, f"{free:.0f} GB free, the configured runs write about {need:.1f} GB", advice)
@@ -159,7 +162,7 @@ def available_memory_gb() -> float:
     return psutil.virtual_memory().available / GB
 
 
-def check_run(config: Config, one: Run, there_gb: float, what: str) -> Row:
+def check_run(config: SharedConfig, one: LanguageRun, there_gb: float, what: str) -> Row:
     """Memory that training a run needs against what is there; an estimate from the size of its base."""
     billions = config.bases[one.base].billions
     name = f"{one.system}/{one.name}"
@@ -171,19 +174,15 @@ def check_run(config: Config, one: Run, there_gb: float, what: str) -> Row:
     return Row(name, need < there_gb, f"training needs about {need:.1f} GB of {what}, {there_gb:.1f} there", advice)
 
 
-def check_world(one: WorldRun) -> Row:
-    """Memory that training a world model needs, by the trainer's own estimate for one window."""
+def check_estimate(one: Run, estimate: Callable[[Run], MemoryEstimate]) -> Row:
+    """Memory that training a run needs, by its system's own estimate."""
     name = f"{one.system}/{one.name}"
     if importlib.util.find_spec("torch") is None:
         return Row(name, False, "torch is not installed", "make setup")
-    from scripts.aerial.world.memory import estimate
-    from scripts.lib.devices import pick_device
-
-    found = estimate(one.data, one.model, one.train, pick_device(one.train.device))
-    windows = 1 if one.train.batch_size == "auto" else one.train.batch_size
-    need, there = (found.fixed + windows * found.window) / GB + LIBRARIES_GB, found.free / GB
-    told = f"training needs about {need:.1f} GB at {windows} windows a batch, {there:.1f} there"
-    return Row(name, need < there, told, "lower aerial.train.batch_size, model.channels or the grid")
+    needed = estimate(one)
+    need, there = needed.bytes / GB + LIBRARIES_GB, needed.free / GB
+    found = f"training needs about {need:.1f} GB {needed.condition}, {there:.1f} there"
+    return Row(name, need < there, found, needed.advice)
 
 
 def check_rows(system: str, name: str) -> Row:
@@ -211,7 +210,7 @@ def show(rows: list[Row]) -> None:
     print(f"score: {passed} of {len(rows)} ({100 * passed // len(rows)} %)")
 
 
-def next_command(config: Config, rows: list[Row], files: list[Path]) -> str:
+def next_command(config: SharedConfig, rows: list[Row], files: list[Path]) -> str:
     """What to type now."""
     if any(not row.ok and row.needed for row in rows):
         return "what the FAIL rows say, then `make doctor` again"

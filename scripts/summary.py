@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scripts.config import WORLDS, load_files
+from scripts.config import load_files
 from scripts.lib.cli import UserError, run
 from scripts.lib.files import read_json
+from scripts.systems import SYSTEMS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,8 +37,9 @@ def block(system: str, name: str) -> list[str]:
     """A run's lines: table, verdict, file and the commands that use it."""
     reports, dist = Path("reports") / system / name, Path("dist") / system / name
     metrics, gate = read_json(reports / "metrics.json"), read_json(reports / "gate.json")
-    model = dist / f"model-{gate['variant']}.{'onnx' if system in WORLDS else 'gguf'}"
-    if system not in WORLDS and any(dist.glob("*.safetensors")) and not any(dist.glob("*.gguf")):
+    family = SYSTEMS[system].family
+    model = dist / f"model-{gate['variant']}{family.suffix}"
+    if family.is_language and any(dist.glob("*.safetensors")) and not any(dist.glob("*.gguf")):
         model = dist
     elif not model.is_file():
         raise UserError(f"{model}: missing from its package; delete {dist}/SHA256SUMS and run snakemake again.")
@@ -53,7 +55,7 @@ def block(system: str, name: str) -> list[str]:
 
 def verify_command(system: str, package: Path) -> str:
     """What checks a package and lets it answer again."""
-    return f"python -m scripts.{'aerial.world.replay' if system in WORLDS else 'model.verify'} {package.as_posix()}"
+    return f"python -m {SYSTEMS[system].verify} {package.as_posix()}"
 
 
 def table(metrics: dict) -> list[str]:

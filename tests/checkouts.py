@@ -12,7 +12,7 @@ SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "scripts")
 CURATE = {"scripts.dnd.tools", "scripts.dnd.curate"}
 PREDICT = {"scripts.model.predict"}
 EXPORT = {"scripts.model.merge", "scripts.model.convert", "scripts.model.quantize", "scripts.model.certify"}
-JUDGE = {"scripts.dnd.score", "scripts.model.gate", "scripts.dnd.deploy", "scripts.report"}
+JUDGE = {"scripts.dnd.score", "scripts.packaging.gate", "scripts.dnd.deploy", "scripts.report"}
 TRAIN = {"scripts.model.train"}
 CONE_OF_TRAINING = TRAIN | EXPORT | PREDICT | JUDGE
 

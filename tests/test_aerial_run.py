@@ -11,9 +11,9 @@ from scripts.aerial import check, warm
 from scripts.aerial.options import AerialGridOptions, AerialMeshOptions, AerialSessionOptions
 from scripts.aerial.world import sheet
 from scripts.aerial.world.options import WorldDataOptions
+from scripts.aerial.world.run_options import derived_data
 from scripts.config import load, load_files
 from scripts.lib.cli import UserError
-from scripts.lib.options.aerial_run import derived_data
 from tests.aerial_fixtures import box_obj, write
 
 PRESETS = ("demo", "learn", "full")
@@ -26,7 +26,7 @@ def with_aerial(**aerial):
 @pytest.mark.parametrize("name", PRESETS)
 def test_data_are_those_of_the_sessions(name):
     config = load_files(Path(f"config/{name}.yaml"))
-    run, aerial = config.world_run("world"), config.aerial
+    run, aerial = config.run("aerial", "world"), config.aerial
     assert run.data.grid.shape == aerial.voxels.grid.shape
     assert run.data.dt == aerial.sessions.dt
     assert run.data.classes.names == ["free", "ground", "tree", "building"]
@@ -34,7 +34,7 @@ def test_data_are_those_of_the_sessions(name):
 
 
 def test_full_is_tokyos_size():
-    run = load_files(Path("config/full.yaml")).world_run("world")
+    run = load_files(Path("config/full.yaml")).run("aerial", "world")
     assert run.data.grid.shape == (200, 200, 121)
     assert (run.train.epochs, run.train.learning_rate, run.model.codes) == (50, 1e-4, 512)
 
@@ -42,7 +42,7 @@ def test_full_is_tokyos_size():
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path("config/aerial").glob("*.yaml")))
 def test_every_file_of_settings_makes_a_run_of_recorded_sessions(name):
     values = with_aerial(recorded="somewhere", settings=name)
-    run = load(values).world_run("world")
+    run = load(values).run("aerial", "world")
     told = yaml.safe_load(Path(f"config/aerial/{name}.yaml").read_text())
     assert run.model.dof == told.get("model", {}).get("dof", 4)
     assert run.data.layout == told.get("data", {}).get("layout", "session")
@@ -51,7 +51,7 @@ def test_every_file_of_settings_makes_a_run_of_recorded_sessions(name):
 def test_a_run_goes_on_top_of_its_system_and_that_on_top_of_its_settings():
     values = with_aerial(recorded="x", settings="test_local", train={"epochs": 3}, model={"codes": 32})
     values["aerial"]["runs"] = {"a": {"train": {"epochs": 1}}, "b": {"settings": "nuscenes"}}
-    one, other = load(values).world_runs()
+    one, other = load(values).runs()
     assert (one.train.epochs, one.train.vae_epochs, one.model.codes, one.model.width) == (1, 8, 32, 32)
     assert (other.train.epochs, other.train.vae_epochs, other.data.classes.free) == (3, 50, 17)
 

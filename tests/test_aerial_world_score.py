@@ -7,15 +7,17 @@ import pytest
 import torch
 from world_sessions import DATA, DT, MODEL, pose_json, write_sessions
 
+from scripts.aerial.system import SYSTEM
 from scripts.aerial.world import baselines, counts, curate, deploy, export, poses, replay, runners, score, train
 from scripts.aerial.world.above import sentence
 from scripts.aerial.world.dataset import Row, load_dataset
 from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.weights import load_model
 from scripts.lib.cli import UserError
-from scripts.lib.files import read_json, sha256_file, write_json
+from scripts.lib.files import read_json, read_jsonl, sha256_file, write_json
 from scripts.lib.metrics import Bootstrap
-from scripts.model import gate
+from scripts.lib.scoring import Scores
+from scripts.packaging import gate
 
 TRAIN = {
     "vae_epochs": 3,
@@ -83,11 +85,17 @@ def test_counts_are_those_a_person_counts():
     assert found[:, 5].tolist() == [2, 3, 3]  # without ground: cells 2 and 4; cell 3 was said to be ground
 
 
+def estimates(tally):
+    """Scores of one window with one frame ahead."""
+    given = {"torch": counts.counts_of(tally, CLASSES, 1)}
+    return Scores(SYSTEM, given, counts.formulas(CLASSES, 1), ["a"], Bootstrap(resamples=100), "iou").estimates("torch")
+
+
 def test_scores_follow_from_counts():
     true = np.array([[[0, 1, 2, 2, 3, 0]]], np.uint8)
     said = np.array([[[0, 1, 2, 1, 2, 2]]], np.uint8)
     tally = counts.Tally([counts.count(true, said, CLASSES)[None]])
-    found = counts.estimates(tally, CLASSES, ["a"], Bootstrap(resamples=100), 1)
+    found = estimates(tally)
     values = {name: row["value"] for name, row in found.items()}
     assert values["iou"] == pytest.approx(4 / 5)
     assert values["precision"] == pytest.approx(4 / 5)
@@ -102,7 +110,7 @@ def test_scores_follow_from_counts():
 def test_a_class_that_is_nowhere_is_no_part_of_the_mean():
     grid = np.array([[[0, 1, 2]]], np.uint8)
     tally = counts.Tally([counts.count(grid, grid, CLASSES)[None]])
-    found = counts.estimates(tally, CLASSES, ["a"], Bootstrap(resamples=100), 1)
+    found = estimates(tally)
     assert found["miou"]["value"] == 1.0
 
 
@@ -115,7 +123,7 @@ def test_baselines_on_a_world_of_which_a_person_knows_the_future():
     path = [poses.pose_from_json(pose_json((at, 0, 5), 0)) for at in range(10)]
     row = Row("x", "g", DT, [], np.stack(path))
     said = baselines.answers(grids, row, options)
-    assert set(said) == set(baselines.WORDS)
+    assert set(said) == set(baselines.NAMES)
     assert (said["copy_last"].grids == grids[3]).all()
     for at in range(6):
         wall = np.argwhere(said["ego_warped"].grids[at] == 2)[:, 0]
@@ -196,7 +204,11 @@ def test_metrics_have_the_shape_that_page_and_gate_read(world):
     assert metrics["higher_is_better"]["iou_no_ground_3"] is True
     assert 0 < metrics["threshold"] < 1
     assert "val" in metrics["threshold_from"]
+    assert metrics["oracles"] == ["ego_warped_true"]
     told = {(one["metric"], one["variant"], one["against"]) for one in metrics["paired"]}
+    failed = [row for _, row in read_jsonl(world / "reports/failures.jsonl")]
+    assert {row["variant"] for row in failed} <= {"torch", "f32", "int8"}
+    assert all(row["iou_no_ground"] < row["ego_warped"] for row in failed)
     assert ("iou_no_ground_6", "torch", "ego_warped") in told
     assert ("iou_no_ground", "int8", "torch") in told
     verdict = read_json(world / "reports/gate.json")
@@ -259,7 +271,8 @@ def test_onnxruntime_says_what_pytorch_says_and_int8_states_its_loss(world):
     assert "IoU without ground" in loss["detail"]
     metrics = read_json(world / "reports/metrics.json")
     of_int8 = {row["against"]: row for row in metrics["paired"] if row["variant"] == "int8"}
-    assert set(of_int8) == {"torch", "copy_last", "ego_warped", "history_warped", "shuffled"}
+    rivals = {"copy_last", "ego_warped", "history_warped", "ground_only", "shuffled"}
+    assert set(of_int8) == {"torch", *rivals}
     lost = of_int8["torch"]
     assert of_int8["ego_warped"]["value"] == pytest.approx(
         metrics["variants"]["int8"]["iou_no_ground"]["value"]
@@ -309,8 +322,9 @@ def test_the_card_tells_scores_threshold_and_baselines_and_its_code_runs(world, 
     text = (world / "dist/README.md").read_text()
     metrics = read_json(world / "reports/metrics.json")
     for words in (
-        "(ego_warped)",
-        "(copy_last)",
+        "ego_warped (baseline)",
+        "copy_last (baseline)",
+        "ego_warped_true (oracle)",
         "IoU without ground",
         f"occupied at {metrics['threshold']:g}",
         "x y z w",

@@ -12,9 +12,8 @@ import pytest
 from scripts.dnd import deploy
 from scripts.lib.cli import UserError
 from scripts.lib.options.deploy import GenerationOptions
-from scripts.model import verify
-from scripts.packaging import ollama, smoke
-from scripts.packaging.gguf_facts import read_facts
+from scripts.model.gguf_facts import read_facts
+from scripts.packaging import ollama, smoke, verify
 from scripts.packaging.sums import check_sums, write_sums
 from tests.package_fixtures import WINDOW, deploy_arguments, make_run, write_json
 from tests.tiny_models import CHAT_TEMPLATE, save_tiny
@@ -46,7 +45,7 @@ def package(published, tmp_path):
 @pytest.fixture
 def silent(monkeypatch):
     """Packages without a transcript, for tests of everything else: no model is loaded."""
-    monkeypatch.setattr("scripts.model.package.write_transcript", lambda package, folder: None)
+    monkeypatch.setattr("scripts.packaging.publish.write_transcript", lambda package, folder: None)
 
 
 def run_verify(folder: Path, *words: str) -> int:
@@ -100,7 +99,7 @@ def test_a_failure_leaves_the_old_package_alone(root, tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("scripts.model.package.write_transcript", full_disk)
+    monkeypatch.setattr("scripts.packaging.publish.write_transcript", full_disk)
     with pytest.raises(OSError, match="No space"):
         deploy.main(deploy_arguments(root, out))
     assert [path.name for path in tmp_path.iterdir()] == ["dm"]

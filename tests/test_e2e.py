@@ -114,7 +114,7 @@ def test_certificate_holds_and_every_variant_is_scored(built):
 def test_package_is_whole_and_replays(built):
     names = {path.name for path in (built / "dist/dnd/dm").rglob("*") if path.is_file()}
     assert {"Modelfile", "cactus_config.json", "SHA256SUMS", "test_results.json", "model.safetensors"} <= names
-    done = run(built, "scripts.model.verify", "dist/dnd/dm")
+    done = run(built, "scripts.packaging.verify", "dist/dnd/dm")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -122,7 +122,7 @@ def test_changed_byte_in_the_package_is_noticed(built, tmp_path):
     shutil.copytree(built / "dist/dnd/dm", tmp_path / "dm")
     path = tmp_path / "dm" / "cactus_config.json"
     path.write_text(path.read_text().replace("temperature", "temperatura"))
-    done = run(built, "scripts.model.verify", str(tmp_path / "dm"), "--sums-only")
+    done = run(built, "scripts.packaging.verify", str(tmp_path / "dm"), "--sums-only")
     assert done.returncode == 1
     assert "cactus_config.json" in done.stdout + done.stderr
 
@@ -131,7 +131,7 @@ def test_specialist_is_scored_packaged_and_shares_a_certified_base(built):
     metrics = read(built / "reports/tools/all/metrics.json")
     assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
     assert {"majority", "nearest"} <= set(metrics["baselines"])
-    assert run(built, "scripts.model.verify", "dist/tools/all").returncode == 0
+    assert run(built, "scripts.packaging.verify", "dist/tools/all").returncode == 0
     checks = {check["name"]: check for check in read(built / "dist/tools/shared/certificate-all.json")["checks"]}
     assert checks["pairs"]["passed"]
     assert checks["logits:adapter"]["passed"]
@@ -149,7 +149,7 @@ def test_a_model_that_is_shown_several_pictures_is_certified_scored_and_packaged
     assert list(metrics["variants"]) == ["base", "tuned", "f16", "Q8_0"]
     assert set(metrics["baselines"]) == {"mean", "flat", "nearest", "shuffled"}
     assert (built / "reports/terrain/tile/sheet.jpg").is_file()
-    assert run(built, "scripts.model.verify", "dist/terrain/tile").returncode == 0
+    assert run(built, "scripts.packaging.verify", "dist/terrain/tile").returncode == 0
 
 
 def test_an_agent_is_certified_counted_in_the_game_and_packaged(built):
@@ -170,7 +170,7 @@ def test_an_agent_is_certified_counted_in_the_game_and_packaged(built):
     assert (built / "dist/gameplay/agent/loop.json").read_bytes() == (
         built / "reports/gameplay/agent/loop.json"
     ).read_bytes()
-    assert run(built, "scripts.model.verify", "dist/gameplay/agent").returncode == 0
+    assert run(built, "scripts.packaging.verify", "dist/gameplay/agent").returncode == 0
     goal = read(built / "dist/gameplay/agent/gameplay_config.json")["goals"]
     sheet = ("--sheet", "episode.jpg", "--seconds", "0.6", "--temperature", "0")
     played = run(built, "scripts.gameplay.play", "--model", "dist/gameplay/agent", "--goal", min(goal), *sheet)
@@ -203,7 +203,7 @@ def test_a_world_is_certified_scored_drawn_and_packaged(built):
     assert [row["seconds"] for row in metrics["horizons"]] == [0.5, 1.0]
     assert (built / "reports/aerial/world/sheet.jpg").is_file()
     assert run(built, "scripts.aerial.world.replay", "dist/aerial/world").returncode == 0
-    other = run(built, "scripts.model.verify", "dist/aerial/world")
+    other = run(built, "scripts.packaging.verify", "dist/aerial/world")
     assert other.returncode == 2 and "scripts.aerial.world.replay" in other.stderr
     page = (built / "reports/index.html").read_text()
     assert "How far ahead?" in page and "Second stage: what comes next" in page

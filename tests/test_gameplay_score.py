@@ -14,7 +14,7 @@ from scripts.gameplay.cases import cases_of
 from scripts.gameplay.keys import KEYS, held, keys_of, word_of
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, read_jsonl, write_jsonl
-from scripts.lib.metrics import Bootstrap, estimate_of
+from scripts.lib.metrics import Bootstrap, Formula, estimate
 from scripts.lib.records import Message, Part, Record, text_message, write_records
 from scripts.model.cases import with_others_questions
 
@@ -94,11 +94,12 @@ def test_macro_f1_leaves_out_keys_that_no_one_presses():
 
 
 def test_any_statistic_has_an_interval():
-    counts = [np.array([1.0, 0, 1, 1]), np.ones(4)]
-    found = estimate_of(counts, lambda sums: sums[0] / sums[1], list("abcd"), Bootstrap())
-    assert found.value == 0.75 and found.low < 0.75 < found.high and found.n == 4
-    one = estimate_of(counts, lambda sums: sums[0] / sums[1], ["a"] * 4, Bootstrap())
-    assert (one.value, one.low) == (0.75, None)
+    counts = {"hits": np.array([1.0, 0, 1, 1]), "cases": np.ones(4)}
+    formula = Formula(("hits", "cases"), lambda totals: totals[0] / totals[1])
+    whole = estimate(formula, counts, list("abcd"), Bootstrap())
+    assert whole.value == 0.75 and whole.low < 0.75 < whole.high and whole.n == 4
+    alone = estimate(formula, counts, ["a"] * 4, Bootstrap())
+    assert (alone.value, alone.low) == (0.75, None)
 
 
 def test_swapping_asks_every_prompt_another_one_s_question():
@@ -159,7 +160,9 @@ def test_the_scorer(tmp_path, capsys, goals):
     assert list(values) == ["base", "tuned", "f16"]
     told = {"misled"} if goals[0] != goals[1] else set()
     assert set(metrics["baselines"]) == {"shuffled", "majority", "repeat_last"} | told
-    assert all(values["tuned"][metric] == 1.0 for metric in score.METRICS)
+    assert set(metrics["not_applicable"]) == {"misled"} - told
+    assert metrics["oracles"] == ["repeat_last"]
+    assert all(values["tuned"][metric] == 1.0 for metric in score.FORMULAS)
     assert (values["base"]["valid_json"], values["base"]["slot_accuracy"], values["base"]["idle_recall"]) == (0, 0, 0)
     assert values["base"]["idle_precision"] is None
     assert values["f16"]["slot_accuracy"] == pytest.approx((7 + 7 + 0 + 6) / 28, abs=1e-6)

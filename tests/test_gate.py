@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from scripts.lib.cli import UserError
-from scripts.model import gate
+from scripts.packaging import gate
 
 
 def estimate(value, width=0.05):
@@ -16,10 +16,22 @@ def estimate(value, width=0.05):
     return {"value": value, "low": bounds[0], "high": bounds[1], "n": 100}
 
 
+def all_pairs(scores, sizes):
+    """A difference on the same cases of each file and rival; its interval has the width of the two scores'."""
+    rivals = {"base": scores["base"], "majority": 0.1}
+    values = {(name, rival): None if scores[name] is None else scores[name] - rivals[rival]
+              for name in sizes for rival in rivals}  # fmt: skip
+    return [
+        {"metric": "call_f1", "variant": name, "against": rival, **estimate(value, 0.1)}
+        for (name, rival), value in values.items()
+    ]
+
+
 @pytest.fixture
 def run_gate(tmp_path):
-    def run(scores, sizes=None, certificate=None, paired=(), **options):
+    def run(scores, sizes=None, certificate=None, paired=(), evidence=(), **options):
         sizes = sizes or {"Q4_K_M": 400, "Q8_0": 800}
+        options = {"metric": "call_f1", "beat": ["base", "majority"]} | options
         command, files = ["--quant"], []
         for name, size in sizes.items():
             path = tmp_path / f"model-{name}.gguf"
@@ -30,13 +42,18 @@ def run_gate(tmp_path):
             "variants": {
                 name: {"call_f1": estimate(value), "perplexity": estimate(9.0)} for name, value in scores.items()
             },
-            "baselines": {"majority": {"call_f1": estimate(0.1)}},
+            "baselines": {"majority": {"call_f1": estimate(0.1)}, "told": {"call_f1": estimate(0.9)}},
             "higher_is_better": {"call_f1": True, "perplexity": False},
-            "paired": list(paired),
+            "oracles": ["told"],
+            "not_applicable": {"misled": "one goal"},
+            "paired": list(paired) or all_pairs(scores, sizes),
         }
         (tmp_path / "metrics.json").write_text(json.dumps(metrics))
         (tmp_path / "certificate.json").write_text(json.dumps({"passed": True, "files": files} | (certificate or {})))
         command += ["--metrics", str(tmp_path / "metrics.json"), "--certificate", str(tmp_path / "certificate.json")]
+        for number, checks in enumerate(evidence):
+            (tmp_path / f"evidence{number}.json").write_text(json.dumps({"gate_checks": checks}))
+        command += ["--evidence", *(str(tmp_path / f"evidence{number}.json") for number in range(len(evidence)))]
         command += ["--out", str(tmp_path / "gate.json"), "--params", json.dumps(options)]
         run.command = command
         gate.main(gate.parser().parse_args(command))
@@ -57,11 +74,16 @@ def test_the_better_file_is_shipped_beyond_it(run_gate):
     assert (got["variant"], got["why"]) == ("Q8_0", "Q8_0 (0.0 MB, call_f1 0.500) is the best file.")
 
 
-def test_the_choice_turns_where_less_is_better():
+def test_the_choice_turns_where_less_is_better(tmp_path):
     options = gate.GateOptions(metric="perplexity", tolerance=0.5)
-    scores = {"small": estimate(9.9), "large": estimate(9.0), "mid": estimate(9.4)}
-    sizes = {"small": 1, "large": 9, "mid": 5}
-    assert gate.choose(scores, sizes, options, upward=False)[0] == "mid"
+    values = {"small": (9.9, 1), "large": (9.0, 9), "mid": (9.4, 5)}
+    files = {}
+    for name, (_, size) in values.items():
+        files[name] = tmp_path / name
+        files[name].write_bytes(b"x" * size)
+    metrics = {"variants": {name: {"perplexity": estimate(value)} for name, (value, _) in values.items()}}
+    metrics |= {"baselines": {}, "higher_is_better": {"perplexity": False}}
+    assert gate.choose(metrics, files, options, tmp_path)[0] == "mid"
 
 
 def test_an_undefined_score_never_wins(run_gate):
@@ -71,24 +93,48 @@ def test_an_undefined_score_never_wins(run_gate):
     assert "undefined" in got["why"]
 
 
-def test_overlapping_intervals_beat_nobody(run_gate):
+def test_a_difference_that_may_be_chance_beats_nothing(run_gate):
     got = run_gate({"base": 0.42, "Q4_K_M": 0.5, "Q8_0": 0.5})
     checks = {row["name"]: row["passed"] for row in got["checks"]}
     assert checks == {"integrity": True, "beats base": False, "beats majority": True}
     assert not got["passed"] and "beats base" in got["why"]
 
 
-def test_a_difference_on_the_same_cases_decides_where_it_was_taken(run_gate):
+def test_the_difference_on_the_same_cases_decides(run_gate):
     """Cases that are hard for both make each interval wide, and the difference's narrow."""
     scores = {"base": 0.42, "Q4_K_M": 0.5, "Q8_0": 0.5}
     row = {"metric": "call_f1", "variant": "Q4_K_M", "against": "base"}
     clear = row | {"value": 0.08, "low": 0.01, "high": 0.15, "n": 100}
-    got = run_gate(scores, paired=[row | {"metric": "other", "low": -1, "high": 1}, clear])
+    given = [row | {"metric": "other", "low": -1, "high": 1}, clear]
+    got = run_gate(scores, paired=given, beat=["base"])
     assert got["passed"] and "difference on the same cases 0.080 [0.010, 0.150]" in str(got["checks"])
     for bounds in ({"low": -0.01}, {"low": None, "high": None}):
-        assert not run_gate(scores, paired=[clear | bounds])["passed"]
-    assert not run_gate({**scores, "base": 0.2}, paired=[clear | {"low": -0.3}])["passed"]
-    assert not run_gate(scores, paired=[clear | {"variant": "Q8_0"}])["passed"]
+        assert not run_gate(scores, paired=[clear | bounds], beat=["base"])["passed"]
+    assert not run_gate({**scores, "base": 0.2}, paired=[clear | {"low": -0.3}], beat=["base"])["passed"]
+    for lacking in (clear | {"variant": "Q8_0"}, clear | {"metric": "other"}):
+        with pytest.raises(UserError, match=r"no paired difference of call_f1 .*--gate-metric call_f1"):
+            run_gate(scores, paired=[lacking], beat=["base"])
+
+
+def test_an_oracle_is_never_gated_on(run_gate):
+    scores = {"base": 0.0, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    with pytest.raises(UserError, match="'told', an oracle: it is given information that the model is not given"):
+        run_gate(scores, beat=["base", "told"])
+    assert run_gate(scores, on_miss="stop")["passed"]  # though the oracle's score is far above
+
+
+def test_what_does_not_apply_neither_passes_nor_misses(run_gate):
+    got = run_gate({"base": 0.0, "Q4_K_M": 0.5, "Q8_0": 0.5}, beat=["base", "misled"])
+    assert got["passed"]
+    assert got["checks"][-1] == {"name": "beats misled", "passed": None, "detail": "does not apply: one goal"}
+
+
+def test_further_evidence_is_judged(run_gate):
+    scores = {"base": 0.0, "Q4_K_M": 0.5, "Q8_0": 0.5}
+    held, missed = ({"name": "goal reached: beats random", "passed": way, "detail": "0.8"} for way in (True, False))
+    assert run_gate(scores, evidence=[[held]])["checks"][-1] == held
+    got = run_gate(scores, evidence=[[held], [missed]])
+    assert not got["passed"] and "goal reached: beats random" in got["why"]
 
 
 def test_a_minimum_is_a_ceiling_where_less_is_better(run_gate):
@@ -105,7 +151,7 @@ def test_a_missed_limit_marks_or_stops(run_gate, capsys, tmp_path):
     with pytest.raises(UserError, match=r"gate\.on_miss"):
         run_gate(scores, on_miss="stop")
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.model.gate", *run_gate.command], capture_output=True, text=True
+        [sys.executable, "-m", "scripts.packaging.gate", *run_gate.command], capture_output=True, text=True
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

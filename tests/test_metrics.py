@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 
 from scripts.lib import metrics
-from scripts.lib.metrics import Bootstrap, difference_estimate, f1_parts, group_sums, ratio_estimate
+from scripts.lib.metrics import Bootstrap, Estimate, difference, estimate, f1_of, group_sums, ratio_of, root_of
 
 OPTIONS = Bootstrap(resamples=1000, confidence=0.95, seed=1)
+RATIO = ratio_of("hits", "cases", "cases")
+
+
+def ratio_estimate(hits, cases, groups, options) -> Estimate:
+    """The estimate of a ratio whose ``n`` is its denominator."""
+    return estimate(RATIO, {"hits": np.asarray(hits), "cases": np.asarray(cases)}, groups, options)
+
+
+def difference_estimate(ours, theirs, groups, options) -> Estimate:
+    """The estimate of a difference of two ratios, each given as numerator and denominator."""
+    sides = [{"hits": top, "cases": bottom} for top, bottom in (ours, theirs)]
+    return difference(RATIO, *sides, groups, options)
 
 
 def test_group_sums_follow_sorted_groups():
@@ -14,9 +26,22 @@ def test_group_sums_follow_sorted_groups():
 
 
 def test_f1_equals_the_harmonic_mean():
-    top, bottom = f1_parts(np.array([3.0]), np.array([5.0]), np.array([4.0]))
+    formula = f1_of("hits", "written", "due")
     precision, recall = 3 / 5, 3 / 4
-    assert top[0] / bottom[0] == pytest.approx(2 * precision * recall / (precision + recall))
+    value = formula.value(np.array([[3.0], [5.0], [4.0]]))
+    assert value[0] == pytest.approx(2 * precision * recall / (precision + recall))
+    assert formula.value(np.array([[0.0], [0.0], [4.0]]))[0] == 0
+    assert np.isnan(formula.value(np.zeros((3, 1)))[0])
+
+
+def test_the_root_of_a_mean_of_squares_has_the_roots_of_its_bounds():
+    squares, ones = np.array([1.0, 9.0, 4.0, 16.0]), np.ones(4)
+    counts = {"squares": squares, "ones": ones}
+    root = estimate(root_of("squares", "ones"), counts, range(4), OPTIONS)
+    mean = estimate(ratio_of("squares", "ones"), counts, range(4), OPTIONS)
+    assert (root.value, root.n) == (pytest.approx(7.5**0.5), 4)
+    # Percentiles fall between two resamples, so that bounds agree up to the interpolation between them.
+    assert (root.low, root.high) == (pytest.approx(mean.low**0.5, rel=0.01), pytest.approx(mean.high**0.5, rel=0.01))
 
 
 def test_zero_over_zero_is_undefined_and_shown_so():

@@ -9,19 +9,13 @@ DEFAULT, SLURM = (yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_te
 RECORDINGS = 10_000  # shards that may be ready at a time
 
 
-def rules():
-    """The memory and run time that each rule states."""
-    found = {}
-    for file in (ROOT / "workflow/rules").glob("*.smk"):
-        for name, text in re.findall(
-            r"^(?:rule|checkpoint) (\w+):(.*?)(?=^(?:rule|checkpoint) |\Z)", file.read_text(), RULE
-        ):
-            found[name] = {key: int(value) for key, value in re.findall(r"^        (mem_mb|runtime)=(\d+)", text, re.M)}
-    return found
-
-
-RULE = re.M | re.S
-RULES = rules()
+RULE = re.compile(r"^ *(?:rule|checkpoint) (\w+):(.*?)(?=^ *(?:rule|checkpoint) |\Z)", re.M | re.S)
+TEXTS = {
+    name: text
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk"))
+    for name, text in RULE.findall(file.read_text())
+}
+TABLE = yaml.safe_load((ROOT / "profiles/resources.yaml").read_text())
 
 
 def test_both_record_checksums_of_every_size_and_look_at_the_same():
@@ -38,16 +32,27 @@ def test_arrays_are_never_cut_by_how_many_jobs_may_be_sent():
     assert int(count) >= RECORDINGS and seconds == "1s"
 
 
-def test_every_rule_stands_in_the_profile_with_no_less_than_it_states():
-    """A rule's own numbers do not grow with the attempt."""
-    assert set(SLURM["set-resources"]) == set(RULES)
-    assert set(SLURM["slurm-array-jobs"].split(",")) <= set(RULES)
-    for name, stated in RULES.items():
-        for key, value in stated.items():
-            assert int(SLURM["set-resources"][name][key].split()[0]) >= value, (name, key)
+def test_resources_of_every_rule_stand_once():
+    assert set(TABLE) == set(TEXTS) and len(TEXTS) > 30
+    assert set(SLURM["slurm-array-jobs"].split(",")) <= set(TEXTS)
+    for name, text in TEXTS.items():
+        assert f'**resources("{name}")' in text, name
+        assert not re.search(r"(mem_mb|runtime|disk_mb)=", text), f"{name} states what the table states"
+    assert all(set(row) == {"mem_mb", "runtime", "disk_mb"} for row in TABLE.values())
+
+
+def test_every_rule_has_a_docstring():
+    for name, text in TEXTS.items():
+        assert re.match(r'\s*"""[A-Z]', text), f"{name} does not say what it does"
 
 
 def test_a_second_attempt_gets_more():
-    for resources in (SLURM["default-resources"], *SLURM["set-resources"].values()):
-        assert all("* attempt" in resources[key] for key in ("mem_mb", "runtime")), resources
+    """Of the rules by the function that reads the table; of what has no rule by the profile."""
+    source = (ROOT / "workflow/common.smk").read_text()
+    values = {"RESOURCES": TABLE}
+    exec(re.search(r"^def resources.*?(?=^def )", source, re.M | re.S)[0], values)
+    train = values["resources"]("train")
+    assert [train["mem_mb"](None, attempt) for attempt in (1, 2)] == [16000, 32000]
+    assert train["runtime"](None, 3) == 1800 and train["disk_mb"] == 4000
+    assert all("* attempt" in SLURM["default-resources"][key] for key in ("mem_mb", "runtime"))
     assert SLURM["retries"] >= 1

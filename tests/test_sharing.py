@@ -90,7 +90,7 @@ EDITS = {
     ),
     "command": (
         "workflow/rules/evaluate.smk",
-        lambda text: replace(text, "scripts.model.gate --metrics", "scripts.model.gate  --metrics"),
+        lambda text: replace(text, "scripts.packaging.gate --metrics", "scripts.packaging.gate  --metrics"),
         {"gate", "dnd_deploy", "report"},
     ),
     "module": ("scripts/model/dataset.py", lambda text: replace(text, "IGNORED = -100", "IGNORED = -101"), OF_TRAINING),

@@ -14,6 +14,7 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, write_json, write_jsonl
 from scripts.lib.metrics import Bootstrap
 from scripts.lib.records import read_records
+from scripts.lib.scoring import Scores
 from scripts.terrain import curate, score, sheet
 from scripts.terrain import rebuild as rebuild_command
 from scripts.terrain.answer import rebuild, to_text
@@ -25,6 +26,7 @@ from scripts.terrain.options import AnswerOptions
 from scripts.terrain.pictures import read_heights, write_picture
 from scripts.terrain.question import CONFIG
 from scripts.terrain.shade import error_picture, tile_shade
+from scripts.terrain.system import SYSTEM
 
 OPTIONS = AnswerOptions()
 VARIANTS = ("base", "tuned", "f16", "Q8_0", "shuffled")
@@ -104,7 +106,8 @@ def test_baselines_by_hand(curated):
     slope = np.add.outer(np.arange(33) * 16.0, np.arange(33) * 8.0)
     assert score.squared(test[0], said["flat"][0]) == pytest.approx(slope.var(), rel=1e-3)
     counts = score.counted(test, said["flat"], {"squares": np.zeros(len(test)), "object_error": np.zeros(len(test))})
-    rows = score.estimates(counts, [case.group for case in test], Bootstrap(100))
+    groups = [case.group for case in test]
+    rows = Scores(SYSTEM, {"flat": counts}, score.FORMULAS, groups, Bootstrap(100), "height_rmse").estimates("flat")
     assert rows["height_rmse"]["value"] == pytest.approx(slope.std(), rel=1e-3)
     assert rows["texture_f1"]["value"] is None and rows["object_error"]["value"] is None
 

@@ -14,7 +14,7 @@ from package_fixtures import TRAINING
 from tools_fixtures import DEFINITIONS, EXAMPLES, SYSTEM, deploy_package, make_tools_run
 
 from scripts.lib.cli import UserError
-from scripts.model import verify
+from scripts.packaging import verify
 from scripts.tools import serve
 from scripts.tools.server.package import read_packages
 from scripts.tools.validate import call_problems

@@ -190,8 +190,12 @@ def test_flips_and_pairs_between_variants(tmp_path):
     metrics = scored(tmp_path, base=lambda case: "no", tuned=true_text, f16=half, Q8_0=true_text)
     flips = {row["variant"]: (row["against"], row["gained"], row["lost"]) for row in metrics["flips"]}
     assert flips == {"tuned": ("base", 12, 0), "f16": ("tuned", 0, 6), "Q8_0": ("f16", 6, 0)}
-    pairs = {row["variant"]: row["value"] for row in metrics["paired"]}
-    assert pairs == {"tuned": 1.0, "f16": -0.5, "Q8_0": 0.5}
+    pairs = {(row["variant"], row["against"]): row["value"] for row in metrics["paired"]}
+    steps = {("tuned", "base"): 1.0, ("f16", "tuned"): -0.5, ("Q8_0", "f16"): 0.5}
+    rivals = ("base", "none", "majority", "nearest")  # what the gate may ask the quantised file to beat
+    assert set(pairs) == set(steps) | {("Q8_0", rival) for rival in rivals}
+    assert {pair: pairs[pair] for pair in steps} == steps
+    assert pairs["Q8_0", "base"] == pairs["Q8_0", "nearest"] == 1.0
 
 
 def test_order_of_rows_changes_nothing(tmp_path):

@@ -185,7 +185,7 @@ def test_code_in_the_closure_rebuilds_its_cone(checkout):
 def test_code_of_the_last_stage_reruns_it_alone(checkout):
     path = checkout.folder / "scripts/model/gate.py"
     path.write_text(path.read_text() + "\nEXTRA = 1\n")
-    assert checkout.modules("reports/dnd/dm/gate.json") == {"scripts.model.gate"}
+    assert checkout.modules("reports/dnd/dm/gate.json") == {"scripts.packaging.gate"}
 
 
 def test_comment_and_docstring_change_nothing(checkout):
@@ -233,7 +233,9 @@ def test_deleted_quant_brings_back_only_what_it_needs(checkout):
 
 
 def test_edited_rule_command_is_noticed(checkout):
-    checkout.edit("workflow/rules/evaluate.smk", "scripts.model.gate --metrics", "scripts.model.gate  --metrics")
+    checkout.edit(
+        "workflow/rules/evaluate.smk", "scripts.packaging.gate --metrics", "scripts.packaging.gate  --metrics"
+    )
     why = checkout.why("reports/dnd/dm/gate.json")
     assert why == {"gate (system=dnd, run=dm)": ["the command of rule gate was edited"]}
 
@@ -418,7 +420,7 @@ aerial:
 """
 AERIAL = ("--configfile", "config/demo.yaml", "cities.yaml", "--", "aerial")
 WORLD = {f"scripts.aerial.world.{stage}" for stage in ("train", "export", "score", "sheet", "deploy")}
-JUDGED = {"scripts.aerial.world.curate", "scripts.model.gate"} | WORLD
+JUDGED = {"scripts.aerial.world.curate", "scripts.packaging.gate"} | WORLD
 
 
 @pytest.fixture(scope="module")
@@ -475,7 +477,7 @@ def test_aerial_parameters_and_code_rerun_no_more_than_their_cone(aerial):
     over.write_text(CITIES + "  train: {report_to: [], save_epochs: 2, save_minutes: 1, device: cpu}\n")
     assert aerial.build(*AERIAL) == []
     over.write_text(CITIES + "  train: {learning_rate: 0.01}\n")
-    assert aerial.modules(*AERIAL) == WORLD | {"scripts.model.gate"}
+    assert aerial.modules(*AERIAL) == WORLD | {"scripts.packaging.gate"}
     aerial.edit("scripts/aerial/world/sheet.py", "WINDOWS, SIZE, GAP", "WINDOWS, SIZE, GAP  ")
     assert aerial.build(*AERIAL) == []
     aerial.edit("scripts/aerial/world/sheet.py", "= 4, 118", "= 3, 118")

@@ -16,7 +16,7 @@ from scripts.model.weights import describe_base
 from scripts.tools import deploy, specialist
 from scripts.tools.curate import make_record
 from scripts.tools.examples import Source, parse_row
-from scripts.tools.words import METRICS
+from scripts.tools.system import METRICS
 
 WINDOW = 2048
 SYSTEM = "You are veran, für 🧀.\nAnswer with calls."

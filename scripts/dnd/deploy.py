@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from scripts.dnd.registry import Registry, load_registry, system_preamble
-from scripts.dnd.words import METRICS
 from scripts.lib.cli import StageParser, run
 from scripts.lib.files import write_json
-from scripts.model.card import TEMPLATES
-from scripts.model.package import publish
-from scripts.packaging.contents import Package, add_arguments, gather
+from scripts.packaging.card import TEMPLATES
+from scripts.packaging.contents import LanguagePackage, add_language_arguments, gather
+from scripts.packaging.publish import publish_language
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
-    add_arguments(stage)
+    add_language_arguments(stage)
     stage.add_argument("--registry", type=Path, help="registry.json; the six tools of the format if not given")
     return stage
 
@@ -35,15 +34,15 @@ def main(args: argparse.Namespace) -> None:
     registry = load_registry(args.registry)
     package = gather(args, system_preamble(args.system_prompt, registry))
 
-    def add_files(package: Package, folder: Path) -> None:
+    def add_files(folder: Path) -> None:
         if package.ggufs:
             write_json(folder / "cactus_config.json", cactus_config(package, registry))
             shutil.copyfile(TEMPLATES / "integration-example.ts", folder / "integration-example.ts")
 
-    publish(package, add_files, METRICS)
+    publish_language(package, add_files)
 
 
-def cactus_config(package: Package, registry: Registry) -> dict[str, Any]:
+def cactus_config(package: LanguagePackage, registry: Registry) -> dict[str, Any]:
     """cactus_config.json: the model, how to prompt and sample it, and the tools whose calls it writes.
 
     ``context_length`` is the GGUF's own, in tokens.

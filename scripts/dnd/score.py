@@ -11,61 +11,49 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scripts.dnd import baselines
 from scripts.dnd.canonical import Canonical
-from scripts.dnd.matching import COUNTS, Turn, answered_calls, comparable, count, expected_calls, turns_of
+from scripts.dnd.matching import Turn, answered_calls, comparable, count, expected_calls, turns_of
 from scripts.dnd.registry import Registry, load_registry
+from scripts.dnd.system import SYSTEM
+from scripts.lib import scoring
 from scripts.lib.cli import StageParser, load_params, run
-from scripts.lib.files import write_json, write_jsonl
-from scripts.lib.metrics import Bootstrap, f1_parts, ratio_estimate, shown, shown_estimate
+from scripts.lib.metrics import f1_of, ratio_of
 from scripts.lib.options.predict import ScoreOptions
 from scripts.lib.records import read_records
-from scripts.lib.scoring import (
-    NOT_TO_BE_QUOTED,
-    Parts,
-    Rows,
-    overflow,
-    paired,
-    perplexity,
-    predicted_cases,
-    read_all_predictions,
-    read_stats,
-    speed,
-)
-from scripts.lib.tables import aligned
 
-Counts = dict[str, np.ndarray]
-Answers = list[tuple[list[Canonical], int]]  # of each turn: its calls, and how many more are broken
-# metric: counts above and below the line, what `n` counts, and whether more is better
-RATIOS: dict[str, tuple[str, str, str, bool]] = {
-    "call_precision": ("hits", "written", "written", True),
-    "call_recall": ("hits", "due", "due", True),
-    "call_f1": ("hits", "f1", "turns", True),
-    "tool_precision": ("tool_hits", "written", "written", True),
-    "tool_recall": ("tool_hits", "due", "due", True),
-    "tool_f1": ("tool_hits", "f1", "turns", True),
-    "well_formed": ("well_formed", "brackets", "brackets", True),
-    "false_call_rate": ("false_calls", "idle", "idle", False),
-    "stranger_rate": ("strangers", "addressed", "addressed", False),
+Answer = tuple[list[Canonical], int]  # the calls of a turn, and how many more are broken
+FORMULAS = {
+    "call_precision": ratio_of("hits", "written", "written"),
+    "call_recall": ratio_of("hits", "due", "due"),
+    "call_f1": f1_of("hits", "written", "due", "turns"),
+    "tool_precision": ratio_of("tool_hits", "written", "written"),
+    "tool_recall": ratio_of("tool_hits", "due", "due"),
+    "tool_f1": f1_of("tool_hits", "written", "due", "turns"),
+    "well_formed": ratio_of("well_formed", "brackets", "brackets"),
+    "false_call_rate": ratio_of("false_calls", "idle", "idle"),
+    "stranger_rate": ratio_of("strangers", "addressed", "addressed"),
 }
-HIGHER_IS_BETTER = {name: better for name, (_, _, _, better) in RATIOS.items()} | {"perplexity": False}
-PAIRED_METRIC = "call_f1"
+COLUMNS = {
+    "call_f1": "call F1",
+    "tool_f1": "tool F1",
+    "call_precision": "call P",
+    "call_recall": "call R",
+    "well_formed": "well formed",
+    "false_call_rate": "false calls",
+    "stranger_rate": "strangers",
+    "perplexity": "perplexity",
+    "tokens_per_second": "tokens/s",
+    "peak_memory_bytes": "peak MB",
+}
 PROMPT_TAIL = 600  # characters
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
-    stage.add_argument("--records", type=Path, required=True, help="test.jsonl")
-    stage.add_argument("--train", type=Path, required=True, help="train.jsonl, for the baselines")
+    scoring.add_prediction_arguments(stage)
     stage.add_argument("--registry", type=Path, help="registry.json; the six tools of the format if not given")
-    stage.add_argument("--predictions", type=Path, nargs="+", required=True, help="<variant>.jsonl files")
-    stage.add_argument("--out", type=Path, required=True, help="metrics.json")
-    stage.add_argument("--system", default="dnd", help="a label")
-    stage.add_argument("--run", default="dm", help="a label")
-    stage.add_argument("--scope", choices=["road", "learning", "real"], help="what the scores prove")
     return stage
 
 
@@ -73,148 +61,52 @@ def main(args: argparse.Namespace) -> None:
     """Scores every predictions file and the baselines, writes metrics.json and failures.jsonl, prints the table."""
     options = ScoreOptions.parse(load_params(args.params))
     registry = load_registry(args.registry)
-    predictions = read_all_predictions(args.predictions)
-    turns = predicted_cases(turns_of(read_records(args.records)), predictions, args.records)
-    train = turns_of(read_records(args.train))
-    stats = {path.stem: read_stats(path) for path in args.predictions}
-    answers = {name: parsed(rows, turns, registry) for name, rows in predictions.items()}
-    metrics = {
-        "system": args.system,
-        "run": args.run,
-        "scope": args.scope,
-        **measure(turns, answers, train, registry, options),
+    predictions = scoring.read_all_predictions(args.predictions)
+    turns = scoring.predicted_cases(turns_of(read_records(args.records)), predictions, args.records)
+    answers: dict[str, list[Answer]] = {
+        name: [answered_calls(rows[turn.key]["completion"], turn, registry) for turn in turns]
+        for name, rows in predictions.items()
     }
-    for name, row in metrics["variants"].items():
-        row["perplexity"] = perplexity(stats[name])
-    metrics["overflow"] = overflow(predictions)
-    metrics["speed"] = {name: speed(stats[name]) for name in predictions}
-    write_jsonl(args.out.parent / "failures.jsonl", failures(turns, predictions, answers, registry))
-    write_json(args.out, metrics)
-    print(report(metrics))
-
-
-def parsed(rows: Rows, turns: Sequence[Turn], registry: Registry) -> Answers:
-    """Each turn's calls and broken ones, as `answered_calls` gives them."""
-    return [answered_calls(rows[turn.key]["completion"], turn, registry) for turn in turns]
-
-
-def counted(answers: Answers, turns: Sequence[Turn], registry: Registry) -> Counts:
-    """Counts of every turn, each [turns]."""
-    rows = [count(calls, broken, turn, registry) for (calls, broken), turn in zip(answers, turns, strict=True)]
-    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in COUNTS}
-
-
-def parts(counts: Counts, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """A metric's numerator and denominator, each [turns]."""
-    above, below, _, _ = RATIOS[metric]
-    if below == "f1":
-        return f1_parts(counts[above], counts["written"], counts["due"])
-    return counts[above], counts[below]
-
-
-def estimates(counts: Counts, groups: Sequence[str], bootstrap: Bootstrap) -> dict[str, dict[str, Any]]:
-    """Every ratio with its interval; ``n`` is turns for F1, else what stands below the line."""
-    return {
-        metric: ratio_estimate(*parts(counts, metric), groups, bootstrap, n=int(counts[cases].sum())).to_json()
-        for metric, (_, _, cases, _) in RATIOS.items()
+    trivial = baselines.answers(turns_of(read_records(args.train)), turns, registry)
+    every = answers | {name: [(calls, 0) for calls in rows] for name, rows in trivial.items()}
+    counts = {
+        name: scoring.tabulate(count(*answer, turn, registry) for answer, turn in zip(rows, turns, strict=True))
+        for name, rows in every.items()
     }
-
-
-def measure(
-    turns: Sequence[Turn],
-    answers: dict[str, Answers],
-    train: Sequence[Turn],
-    registry: Registry,
-    options: ScoreOptions,
-) -> dict[str, Any]:
-    """Scores of variants and baselines, and paired differences between variants."""
-    bootstrap = Bootstrap(options.resamples, options.confidence, options.seed)
+    metric = scoring.checked_metric(FORMULAS, args.gate_metric, "call_f1")
     groups = [turn.group for turn in turns]
-    counts = {name: counted(rows, turns, registry) for name, rows in answers.items()}
-    trivial = {
-        name: counted([(calls, 0) for calls in rows], turns, registry)
-        for name, rows in baselines.answers(train, turns, registry).items()
-    }
-    some = next(iter(counts.values()))
+    scores = scoring.Scores(SYSTEM, counts, FORMULAS, groups, scoring.bootstrap_of(options), metric)
+    metrics = scoring.labels(args, SYSTEM) | scores.measure(scores.language_pairs())
+    metrics["calls_due"] = int(counts["none"]["due"].sum())
+    metrics["turns_without_call"] = int(counts["none"]["idle"].sum())
+    scoring.add_predict_stats(metrics, predictions, args.predictions)
+    faults = {name: [fault(*pair, registry) for pair in zip(turns, answers[name], strict=True)] for name in answers}
+    scoring.write_scores(args, metrics, scoring.failure_rows(predictions, turns, faults), report(metrics))
 
-    def of_variant(name: str) -> Parts:
-        return parts(counts[name], PAIRED_METRIC)
 
+def fault(turn: Turn, answer: Answer, registry: Registry) -> dict[str, Any] | None:
+    """What is wrong with an answer whose calls are not exactly those due, or are broken; None where nothing is."""
+    (calls, broken), due = answer, expected_calls(turn, registry)
+    given, wanted = (sorted(comparable(call.name, call.args) for call in side) for side in (calls, due))
+    if given == wanted and not broken:
+        return None
     return {
-        "cases": len(turns),
-        "groups": len(set(groups)),
-        "calls_due": int(some["due"].sum()),
-        "turns_without_call": int(some["idle"].sum()),
-        "confidence": options.confidence,
-        "resamples": options.resamples,
-        "variants": {name: estimates(row, groups, bootstrap) for name, row in counts.items()},
-        "baselines": {name: estimates(row, groups, bootstrap) for name, row in trivial.items()},
-        "paired": paired(
-            list(counts), PAIRED_METRIC, lambda name: parts(counts[name], PAIRED_METRIC), groups, bootstrap
-        ),
-        "higher_is_better": HIGHER_IS_BETTER,
+        "prompt_tail": turn.said[-PROMPT_TAIL:],
+        "expected": [call.text for call in due],
+        "answered": [call.text for call in calls],
+        "broken": broken,
     }
 
 
-def failures(
-    turns: Sequence[Turn],
-    predictions: dict[str, Rows],
-    answers: dict[str, Answers],
-    registry: Registry,
-) -> list[dict[str, Any]]:
-    """Every answer whose calls are not exactly those due, or are broken, by variant."""
-    rows = []
-    for name in predictions:
-        for turn, (calls, broken) in zip(turns, answers[name], strict=True):
-            due = expected_calls(turn, registry)
-            ours, theirs = (sorted(comparable(call.name, call.args) for call in side) for side in (calls, due))
-            if ours != theirs or broken:
-                rows.append(
-                    {
-                        "variant": name,
-                        "id": turn.id,
-                        "answer": turn.answer,
-                        "prompt_tail": turn.said[-PROMPT_TAIL:],
-                        "expected": [call.text for call in due],
-                        "answered": [call.text for call in calls],
-                        "broken": broken,
-                        "completion": predictions[name][turn.key]["completion"],
-                        "finish": predictions[name][turn.key]["finish"],
-                    }
-                )
-    return rows
-
-
-def report(metrics: dict[str, Any]) -> str:
-    """The table for a terminal: variants, then baselines in round brackets."""
-    header = ["", "call F1", "tool F1", "call P", "call R", "well formed", "false calls", "strangers"]
-    header += ["perplexity", "tokens/s", "peak MB"]
-    rows = [header]
-    rows += [_table_row(name, row, metrics["speed"][name]) for name, row in metrics["variants"].items()]
-    rows += [_table_row(f"({name})", row, {}) for name, row in metrics["baselines"].items()]
-    said = [
+def report(metrics: dict[str, Any]) -> Sequence[str]:
+    """The lines for a terminal."""
+    return [
         f"{metrics['cases']} turns of {metrics['groups']} scenarios: {metrics['calls_due']} calls due, "
         f"{metrics['turns_without_call']} turns without one; intervals {metrics['confidence']:.0%}.",
-        aligned(rows),
+        scoring.score_table(metrics, COLUMNS, ("call_f1", "tool_f1")),
+        *scoring.difference_lines(metrics),
+        *scoring.overflow_lines(metrics),
     ]
-    said += [
-        f"{row['variant']} minus {row['against']}, {row['metric']}: {shown_estimate(row)}" for row in metrics["paired"]
-    ]
-    said += [
-        f"{name}: {number} prompts did not fit into the context and count as empty answers"
-        for name, number in metrics["overflow"].items()
-        if number
-    ]
-    return "\n".join(said + ([NOT_TO_BE_QUOTED] if metrics["scope"] == "road" else []))
-
-
-def _table_row(name: str, row: dict[str, Any], speed: dict[str, Any]) -> list[str]:
-    cells = [name, *(shown_estimate(row[metric], 2) for metric in ("call_f1", "tool_f1"))]
-    plain = ("call_precision", "call_recall", "well_formed", "false_call_rate", "stranger_rate")
-    cells += [shown(row[metric]["value"], 2) for metric in plain]
-    cells.append(shown(row.get("perplexity", {"value": None})["value"], 2))
-    memory = speed.get("peak_memory_bytes")
-    return [*cells, shown(speed.get("tokens_per_second"), 1), shown(memory and memory / 1e6, 0)]
 
 
 if __name__ == "__main__":

@@ -13,17 +13,16 @@ import shutil
 from pathlib import Path
 
 from scripts.gameplay.question import CONFIG
-from scripts.gameplay.words import METRICS
 from scripts.lib.cli import StageParser, run
 from scripts.lib.files import write_json
-from scripts.model.package import publish
-from scripts.packaging.contents import Package, add_arguments, gather
+from scripts.packaging.contents import add_language_arguments, gather
+from scripts.packaging.publish import publish_language
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
-    add_arguments(stage)
+    add_language_arguments(stage)
     stage.add_argument("--size", type=int, nargs=2, required=True, help="width and height of the pictures")
     stage.add_argument("--loop", type=Path, help="loop.json, how often the agent reached its goal in the game")
     return stage
@@ -33,14 +32,14 @@ def main(args: argparse.Namespace) -> None:
     """Builds and publishes the package."""
     package = gather(args, args.system_prompt)
 
-    def add_files(package: Package, folder: Path) -> None:
+    def add_files(folder: Path) -> None:
         goals = package.stats["goals"]["train"]
         told = {"system_prompt": package.system_prompt, "frame_size": args.size, "goals": goals}
         write_json(folder / CONFIG, told)
         if args.loop:
             shutil.copyfile(args.loop, folder / "loop.json")
 
-    publish(package, add_files, METRICS)
+    publish_language(package, add_files)
 
 
 if __name__ == "__main__":

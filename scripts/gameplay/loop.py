@@ -2,7 +2,8 @@
 
 Episodes are played on maps that no recording was made on; every player plays the same ones. The agent is the GGUF that
 ships, through llama.cpp. The game waits for each decision, so that a slow machine loses nothing but the time, which is
-counted: a decision that takes longer than the slots it is for is late. Two of the agent's episodes are drawn.
+counted: a decision that takes longer than the slots it is for is late. Two of the agent's episodes are drawn. The gate
+judges ``gate_checks``: the agent's success minus that of each player without a model, on the same episodes.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ from scripts.gameplay.options import GameOptions, GamePlayerOptions, LoopOptions
 from scripts.gameplay.players import Agent, Constant, Hands, Player, Random
 from scripts.lib.cli import StageParser, load_params, run
 from scripts.lib.files import read_json, write_json
+from scripts.lib.metrics import Bootstrap, difference, ratio_of, shown_estimate
+from scripts.lib.options.deploy import GateOptions
 from scripts.lib.records import read_records
 from scripts.lib.tables import aligned
 from scripts.model.viewer import Viewer
+from scripts.packaging.gate import choose
 
 CONFIDENCE = 0.95
+WITHOUT_MODEL = ("random", "majority", "repeat_last")
 SHEETS = 2
 ANSWER = 96  # tokens: seven words and what stands around them
 Making = Callable[[Episode, int], Player]
@@ -59,7 +64,8 @@ def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
     stage.add_argument("--gguf", type=Path, nargs="+", required=True, help="the quantised models to choose from")
-    stage.add_argument("--gate", type=Path, required=True, help="gate.json, which says which of them ships")
+    stage.add_argument("--metrics", type=Path, required=True, help="metrics.json: the best of them is played")
+    stage.add_argument("--gate", default="{}", help="options of the gate as JSON: its metric and tolerance")
     stage.add_argument("--mmproj", type=Path, required=True, help="its projector")
     stage.add_argument("--train", type=Path, required=True, help="train.jsonl, for the players without a model")
     stage.add_argument("--size", type=int, nargs=2, required=True, help="width and height of the agent's pictures")
@@ -76,18 +82,19 @@ def main(args: argparse.Namespace) -> None:
     game = GameOptions.parse(load_params(args.game), "--game")
     train = cases_of(read_records(args.train))
     due = episodes(game, "test", options.episodes)
-    shipped = read_json(args.gate)["variant"]
-    model = next(path for path in args.gguf if path.stem == f"model-{shipped}")
+    quants = {path.stem.removeprefix("model-"): path for path in args.gguf}
+    limits = GateOptions.parse(load_params(args.gate), "--gate")
+    shipped, _ = choose(read_json(args.metrics), quants, limits, args.metrics)
     rows: dict[str, Any] = {}
     speed: dict[str, Any] = {}
-    with viewer_of(model, args) as viewer:
+    with viewer_of(quants[shipped], args) as viewer:
         agent = Agent(viewer, tuple(args.size), options.temperature, options.seed)
         everyone = {"agent": agent_of(agent), **players_of(train, options.seed)}
         for name, player in everyone.items():
             rows[name], speed[name] = counted(name, due, player, game, options, sheets_of(args.out, name))
     rows["scripted"] = scripted(due, game, options)
     told = {"scope": args.scope, "variant": shipped, "episodes": len(due), "seconds": options.seconds}
-    told |= {"clear": clear(rows), "players": rows}
+    told |= {"gate_checks": [beat_check(rows, name) for name in WITHOUT_MODEL], "clear": clear(rows), "players": rows}
     write_json(args.out, told)
     write_json(args.out.with_suffix(".speed.json"), speed["agent"])
     print(report(told, speed["agent"]))
@@ -174,6 +181,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     steps = [one.steps for one in outcomes if one.steps is not None]
     return {
         "success": rate(outcomes).to_json(),
+        "reached": [int(one.success) for one in outcomes],
         "goals": {goal: rate([one for one in outcomes if one.episode.goal == goal]).to_json() for goal in goals},
         "stood": Score(sum(one.stood for one in outcomes), len(outcomes)).to_json(),
         "steps": {"median": float(np.median(steps)) if steps else None, "n": len(steps)},
@@ -199,10 +207,30 @@ def report(told: dict[str, Any], speed: dict[str, Any]) -> str:
     return "\n".join(said)
 
 
+def beat_check(players: dict[str, Any], name: str) -> dict[str, Any]:
+    """Whether the agent reaches its goal more often than another player: the paired difference excludes 0."""
+    counts = {
+        player: {"reached": np.array(players[player]["reached"], np.float64), "episodes": np.ones(episodes_of(players))}
+        for player in ("agent", name)
+    }
+    groups = [str(number) for number in range(episodes_of(players))]
+    formula, bootstrap = ratio_of("reached", "episodes"), Bootstrap(confidence=CONFIDENCE)
+    gained = difference(formula, counts["agent"], counts[name], groups, bootstrap).to_json()
+    passed = gained["low"] is not None and gained["low"] > 0
+    rates = (shown(players[player]["success"]) for player in ("agent", name))
+    detail = f"goal reached {' against '.join(rates)}, difference on the same episodes {shown_estimate(gained)}"
+    return {"name": f"goal reached: beats {name}", "passed": passed, "detail": detail}
+
+
+def episodes_of(players: dict[str, Any]) -> int:
+    """How many episodes everybody played."""
+    return len(players["agent"]["reached"])
+
+
 def clear(players: dict[str, Any]) -> list[str]:
     """The goals ("all" for all episodes) at which the agent's interval lies above those of random and the constants."""
     agent = players["agent"]
-    others = [players[name] for name in ("random", "majority", "repeat_last")]
+    others = [players[name] for name in WITHOUT_MODEL]
     found = ["all"] if all(agent["success"]["low"] > one["success"]["high"] for one in others) else []
     return found + [
         goal for goal, row in agent["goals"].items() if all(row["low"] > one["goals"][goal]["high"] for one in others)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scripts.lib.cli import UserError
-from scripts.lib.system import peak_resident_bytes
+from scripts.lib.process import peak_resident_bytes
 
 
 def pick_device(wanted: str) -> str:

@@ -1,6 +1,7 @@
 """What makes a thing what it is: fingerprints of code, digests of inputs, identities of runs.
 
-Content only. A path, a time stamp, a comment or a docstring never changes any of them.
+Content only. A path, a time stamp, a comment or a docstring never changes any of them. Declarations of systems
+(`scripts.contract`) are no part of a stage's code: what they decide reaches its rule as a parameter.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def import_closure(module: str, root: Path = ROOT) -> dict[str, Path]:
     while waiting:
         name = waiting.pop()
         path = module_file(name, root)
-        if name in found or path is None:
+        if name in found or path is None or is_declaration(name):
             continue
         found[name] = path
         parents = name.split(".")[:-1]
@@ -64,6 +65,12 @@ def import_closure(module: str, root: Path = ROOT) -> dict[str, Path]:
     if not found:
         raise UserError(f"{module}: no such module under {PACKAGE}/; check the rule's code=... parameter.")
     return found
+
+
+def is_declaration(name: str) -> bool:
+    """Whether a module declares a system, or is the form or the list of such declarations."""
+    parts = name.split(".")
+    return name in (f"{PACKAGE}.contract", f"{PACKAGE}.systems") or (len(parts) == 3 and parts[2] == "system")
 
 
 def template_files(module_path: Path) -> list[Path]:

@@ -8,11 +8,13 @@ groups are what is drawn again, never single cases. 0/0 is undefined and is None
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+Counts = Mapping[str, np.ndarray]  # of each case, [cases]
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,6 @@ def ratio(numerator: float, denominator: float) -> float | None:
     return None if denominator == 0 else numerator / denominator
 
 
-def f1_parts(hits: np.ndarray, written: np.ndarray, due: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """F1 as a ratio: ``2 hits`` over ``written + due``, which equals the harmonic mean of precision and recall.
-
-    It is 0 where something was due and nothing written, and undefined only where neither was.
-    """
-    return 2 * hits, written + due
-
-
 def group_sums(values: Sequence[float] | np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
     """Sums of ``values`` [cases] for each group, float64 [groups], in the groups' sorted order."""
     _, positions = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
@@ -97,76 +91,86 @@ def _interval(distribution: np.ndarray, confidence: float) -> tuple[float | None
     return float(low), float(high)
 
 
-def _divide(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+def divide(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """``top / bottom`` [draws], NaN where the denominator is 0."""
     return np.divide(top, bottom, out=np.full(top.shape, math.nan), where=bottom != 0)
 
 
-def ratio_estimate(
-    numerator: Sequence[float] | np.ndarray,
-    denominator: Sequence[float] | np.ndarray,
-    groups: Sequence[Hashable],
-    options: Bootstrap,
-    n: int | None = None,
-) -> Estimate:
-    """A ratio of two sums over cases, with its interval.
+@dataclass(frozen=True)
+class Formula:
+    """A score as a function of sums of counts over cases.
+
+    Example: ``Formula(("hits", "written"), lambda totals: divide(*totals))`` is precision.
+
+    Attributes:
+        terms: names of the counts that are summed.
+        value: from totals [terms, draws] to scores [draws], NaN where the score is undefined.
+        cases: the count whose sum is stated as ``n``; the number of cases where none is named.
+    """
+
+    terms: tuple[str, ...]
+    value: Callable[[np.ndarray], np.ndarray]
+    cases: str = ""
+
+
+def ratio_of(top: str, bottom: str, cases: str = "") -> Formula:
+    """One count over another."""
+    return Formula((top, bottom), lambda totals: divide(totals[0], totals[1]), cases)
+
+
+def f1_of(hits: str, written: str, due: str, cases: str = "") -> Formula:
+    """F1 as a ratio: ``2 hits / (written + due)``, which equals the harmonic mean of precision and recall.
+
+    It is 0 where something was due and nothing written, and undefined only where neither was.
+    """
+    return Formula((hits, written, due), lambda totals: divide(2 * totals[0], totals[1] + totals[2]), cases)
+
+
+def root_of(squares: str, ones: str) -> Formula:
+    """The root of a mean of squares."""
+    return Formula((squares, ones), lambda totals: np.sqrt(divide(totals[0], totals[1])))
+
+
+def estimate(formula: Formula, counts: Counts, groups: Sequence[Hashable], options: Bootstrap) -> Estimate:
+    """A score with its interval.
 
     Args:
-        numerator, denominator: one number a case, [cases].
+        counts: by name, each [cases].
         groups: the group of each case.
-        options: the bootstrap's.
-        n: the number of cases to state; by default the denominator's sum.
     """
-    tops, bottoms = group_sums(numerator, groups), group_sums(denominator, groups)
-    count = round(bottoms.sum()) if n is None else n
-    value = ratio(float(tops.sum()), float(bottoms.sum()))
-    if value is None or len(tops) < 2:
-        return Estimate(value, None, None, count)
-    low, high = _interval(_divide(*_resampled([tops, bottoms], options)), options.confidence)
-    return Estimate(value, low, high, count)
+    n = round(float(counts[formula.cases].sum())) if formula.cases else len(groups)
+    return _estimated([counts[term] for term in formula.terms], formula.value, groups, options, n)
 
 
-def estimate_of(
-    counts: Sequence[np.ndarray],
-    statistic: Callable[[np.ndarray], np.ndarray],
+def difference(
+    formula: Formula, ours: Counts, theirs: Counts, groups: Sequence[Hashable], options: Bootstrap
+) -> Estimate:
+    """Ours minus theirs over the same cases; ``n`` is cases.
+
+    Both are computed from the same drawn groups, so what makes a group hard for both cancels out.
+    """
+    terms = [side[term] for side in (ours, theirs) for term in formula.terms]
+    half = len(formula.terms)
+    return _estimated(
+        terms, lambda totals: formula.value(totals[:half]) - formula.value(totals[half:]), groups, options, len(groups)
+    )
+
+
+def _estimated(
+    terms: Sequence[np.ndarray],
+    value: Callable[[np.ndarray], np.ndarray],
     groups: Sequence[Hashable],
     options: Bootstrap,
+    n: int,
 ) -> Estimate:
-    """Any statistic of sums over cases, with its interval; ``n`` is cases.
-
-    Args:
-        counts: of each sum its terms, [cases].
-        statistic: from totals [sums, draws] to values [draws], NaN where it is undefined.
-    """
-    sums = [group_sums(values, groups) for values in counts]
-    value = float(statistic(np.array([[part.sum()] for part in sums]))[0])
-    if math.isnan(value):
-        return Estimate(None, None, None, len(groups))
+    """The value of a function of sums, with the percentiles of its resamples."""
+    sums = [group_sums(values, groups) for values in terms]
+    whole = float(value(np.array([[part.sum()] for part in sums]))[0])
+    if math.isnan(whole):
+        return Estimate(None, None, None, n)
     if len(sums[0]) < 2:
-        return Estimate(value, None, None, len(groups))
-    low, high = _interval(statistic(_resampled(sums, options)), options.confidence)
-    return Estimate(value, low, high, len(groups))
-
-
-def difference_estimate(
-    ours: tuple[np.ndarray, np.ndarray],
-    theirs: tuple[np.ndarray, np.ndarray],
-    groups: Sequence[Hashable],
-    options: Bootstrap,
-) -> Estimate:
-    """Ours minus theirs, both ratios (numerator and denominator, each [cases]) over the same cases.
-
-    Both are computed from the same drawn groups, so what makes a group hard for both cancels out. ``n`` is cases.
-    """
-    sums = [group_sums(values, groups) for values in (*ours, *theirs)]
-    totals = [float(part.sum()) for part in sums]
-    first, second = ratio(totals[0], totals[1]), ratio(totals[2], totals[3])
-    if first is None or second is None:
-        return Estimate(None, None, None, len(groups))
-    if len(sums[0]) < 2:
-        return Estimate(first - second, None, None, len(groups))
-    drawn = _resampled(sums, options)
-    low, high = _interval(_divide(drawn[0], drawn[1]) - _divide(drawn[2], drawn[3]), options.confidence)
-    return Estimate(first - second, low, high, len(groups))
+        return Estimate(whole, None, None, n)
+    return Estimate(whole, *_interval(value(_resampled(sums, options)), options.confidence), n)
 
 
 def shown(value: float | None, digits: int = 3) -> str:

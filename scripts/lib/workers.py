@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any, TypeVar
 
-from scripts.lib.system import job_threads
+from scripts.lib.process import job_threads
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.lib.cli import UserError
-from scripts.lib.system import job_threads
+from scripts.lib.process import job_threads
 from scripts.model.lora import Factors
 from scripts.model.merge_plan import Planned
 from scripts.model.tensors import Tensor, finite, pread_into, round_from_float32, storage, to_float32

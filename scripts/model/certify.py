@@ -15,8 +15,8 @@ from typing import Any
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json
 from scripts.lib.options.export import CertifyOptions
+from scripts.lib.process import keep_memory
 from scripts.lib.records import read_records
-from scripts.lib.system import keep_memory
 from scripts.model.proof.adapter import check_effect
 from scripts.model.proof.check import Check, attempt, failed
 from scripts.model.proof.logits import check_parity, forget, measure_quants

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from scripts.lib.cli import UserError
-from scripts.lib.system import job_threads
+from scripts.lib.process import job_threads
 from scripts.model.logits import GGML_TYPE_F32, LogitReader, cannot_load, let_idle_threads_sleep, must_be_gguf
 
 __all__ = ["Completion", "LogitReader", "Server"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scripts.lib.cli import UserError
-from scripts.lib.system import job_threads
+from scripts.lib.process import job_threads
 
 GGML_TYPE_F32 = 0
 CHUNK = 64  # tokens whose logits are held at a time: 40 MB for a vocabulary of 152k

@@ -25,9 +25,9 @@ from scripts.lib.chat import Rendered, ensure_template, render
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import write_json, write_jsonl
 from scripts.lib.options.predict import PredictOptions
+from scripts.lib.process import keep_memory
 from scripts.lib.records import read_records
 from scripts.lib.sampling import spread
-from scripts.lib.system import keep_memory
 from scripts.lib.tokenizer import Tokenizer
 from scripts.model.cases import (
     OVERFLOW,

@@ -18,7 +18,7 @@ from pydantic import Field
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import atomic_path
 from scripts.lib.options.strict import Options
-from scripts.lib.system import job_threads
+from scripts.lib.process import job_threads
 from scripts.model.gguf_file import GgufFile
 
 PROGRAM = "llama-quantize"

@@ -23,8 +23,8 @@ from scripts.lib.devices import check_loggers, peak_memory, pick_device, version
 from scripts.lib.files import atomic_path, digest, manifest, read_json, sha256_file, write_json, write_jsonl
 from scripts.lib.identity import code_fingerprint, run_identity
 from scripts.lib.options.train import NOT_IDENTITY, TrainOptions
+from scripts.lib.process import job_threads, keep_memory
 from scripts.lib.records import read_records
-from scripts.lib.system import job_threads, keep_memory
 from scripts.model import engine
 from scripts.model.beginnings import ShareBeginnings
 from scripts.model.dataset import Audit, PadRight, load_examples

@@ -16,9 +16,9 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import inside, read_json
 from scripts.lib.records import question_message, text_message
 from scripts.lib.tokenizer import TemplateTokenizer
+from scripts.model.gguf_facts import read_facts
 from scripts.model.llama import Completion, Server
 from scripts.model.vision import beside
-from scripts.packaging.gguf_facts import read_facts
 
 TEMPLATE = 64  # tokens of the chat template around prompts and pictures, at most
 

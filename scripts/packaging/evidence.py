@@ -5,21 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-VARIANT_WORDS = {
-    "base": "the base model, untrained for this task",
-    "tuned": "base with the trained adapter, in transformers",
-    "f16": "the merged weights as a 16-bit GGUF",
-}
-BASELINE_WORDS = {
-    "none": "answers with nothing, ever",
-    "majority": "always gives the commonest answer of the training data",
-    "nearest": "copies the answer of the most similar training case",
-    "repeat_last": "goes on with the keys that are held, which no model is told",
-    "mean": "always gives the mean of the training data",
-    "flat": "a plane at the true mean height, which no one is told",
-    "shuffled": "the tuned model, shown another case's picture: what it still gets right it does not see",
-    "misled": "the tuned model, told another case's goal: what it still gets right does not follow from the goal",
-}
+from scripts.systems import SYSTEMS
+
 TOP = "counts"
 LONG_TEXT = 120  # characters
 LONG_TABLE = 14  # rows
@@ -32,13 +19,14 @@ SCOPE_WORDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """A variant or a baseline with its scores by metric name."""
+    """A variant or a baseline with its scores by metric name; an oracle is given what the model is not given."""
 
     name: str
     kind: str
     words: str
     scores: dict[str, dict[str, Any]]
     shipped: bool = False
+    oracle: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,20 +53,29 @@ class Group:
 
 
 def score_rows(metrics: dict[str, Any], shipped: str = "") -> list[Row]:
-    """Variants first, then baselines, in the order in which they were written."""
+    """Variants first, then baselines, in the order in which they were written; each with its system's words for it."""
+    system = SYSTEMS.get(metrics.get("system", ""))
     rows = []
-    for kind, known in (("variant", VARIANT_WORDS), ("baseline", BASELINE_WORDS)):
-        own = metrics.get(f"{kind}_words", {})
-        for name, scores in metrics.get(f"{kind}s", {}).items():
-            words = own.get(name) or known.get(name, f"GGUF quantised to {name}" if kind == "variant" else "")
-            rows.append(Row(name, kind, words, scores or {}, kind == "variant" and name == shipped))
+    for name, scores in metrics.get("variants", {}).items():
+        rows.append(Row(name, "variant", system.variant_words(name) if system else "", scores or {}, name == shipped))
+    for name, scores in metrics.get("baselines", {}).items():
+        words = system.baseline_words(name) if system else ""
+        rows.append(Row(name, "baseline", words, scores or {}, oracle=name in metrics.get("oracles", [])))
     return rows
 
 
 def metric_names(metrics: dict[str, Any]) -> list[str]:
-    """Every metric that some variant or baseline has, in the order first met."""
+    """Every metric that some variant or baseline has, in the order first met; ``iou_3``, at a horizon, aside."""
     rows = [*metrics.get("variants", {}).values(), *metrics.get("baselines", {}).values()]
-    return list(dict.fromkeys(name for row in rows for name in row or {}))
+    names = dict.fromkeys(name for row in rows for name in row or {})
+    return [name for name in names if not (name.rpartition("_")[2].isdecimal() and name.rpartition("_")[0] in names)]
+
+
+def metric_words(metrics: dict[str, Any], name: str) -> tuple[str, str]:
+    """Title and explanation of a metric, as its system declares them."""
+    system = SYSTEMS.get(metrics.get("system", ""))
+    declared = system.metrics.get(name) if system else None
+    return (declared.title, declared.description) if declared else (plain(name), "")
 
 
 def number(value: Any) -> str:

@@ -1,8 +1,6 @@
-"""Files that serve a GGUF: the llama-server command and deployment_config.json."""
+"""Commands that serve a GGUF with llama-server."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from scripts.lib.options.deploy import GenerationOptions
 
@@ -43,12 +41,3 @@ def server_script(file: str, generation: GenerationOptions, context_length: int,
         "[ $# -eq 0 ] || shift\n"
         f'exec llama-server --model "$here/$model" {flags} "$@"\n'
     )
-
-
-def deployment_config(facts: dict[str, Any]) -> dict[str, Any]:
-    """deployment_config.json: what is in the package and how to serve it, in a fixed order of keys."""
-    order = (
-        "name", "preset", "scope", "default", "formats", "files", "architecture", "parameters", "context_length",
-        "chat_template", "stop", "system_prompt", "generation", "serve", "base", "gate",
-    )  # fmt: skip
-    return {key: facts[key] for key in order if key in facts}

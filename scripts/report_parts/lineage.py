@@ -32,7 +32,7 @@ class Stage:
 
 def stages(paths: RunPaths) -> list[Stage]:
     """The road from base model and raw data to the package."""
-    if paths.is_world:
+    if not paths.family.is_language:
         return world_stages(paths)
     gguf, merged = paths.models / "gguf", paths.models / "merged"
     quants = [file for file in files_in(gguf, "model-*.gguf") if file.name != "model-f16.gguf"]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.contract import Family
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, read_jsonl
+from scripts.systems import family_of
 
-WORLDS = frozenset({"aerial"})
 PLACES = ("models", "curated", "dist", "base")
 
 
@@ -40,18 +41,18 @@ class RunPaths:
         return f"{self.system}/{self.run}"
 
     @property
-    def is_world(self) -> bool:
-        """Whether it is a world model; others are language models."""
-        return self.system in WORLDS
+    def family(self) -> Family:
+        """Its model family."""
+        return family_of(self.system)
 
     @property
     def certificate(self) -> Path:
         """Where the certificate lies."""
-        return self.models / ("onnx" if self.is_world else "gguf") / "certificate.json"
+        return self.models / self.family.exported / "certificate.json"
 
     def shipped(self, variant: str) -> Path:
         """The file of a variant that a device runs."""
-        return self.certificate.with_name(f"model-{variant}.{'onnx' if self.is_world else 'gguf'}")
+        return self.certificate.with_name(f"model-{variant}{self.family.suffix}")
 
 
 def locate(reports: Path, places: dict[str, str], benchmarks: Path | None) -> RunPaths:

@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
-from scripts.aerial.world import words as aerial_words
-from scripts.dnd import words as dnd_words
-from scripts.gameplay import words as gameplay_words
 from scripts.lib.files import canonical_json
 from scripts.packaging import evidence
 from scripts.packaging.evidence import Row
 from scripts.report_parts import svg
-from scripts.report_parts.horizons import horizon_view
 from scripts.report_parts.lineage import stages
-from scripts.report_parts.loop import episode_files, loop_view
+from scripts.report_parts.sections import Section
 from scripts.report_parts.sources import RunPaths, bytes_of, optional_json, optional_rows
-from scripts.terrain import words as terrain_words
-from scripts.tools import words as tools_words
+from scripts.systems import SYSTEMS
 
-SYSTEMS: dict[str, Any] = {
-    "dnd": dnd_words,
-    "tools": tools_words,
-    "terrain": terrain_words,
-    "gameplay": gameplay_words,
-    "aerial": aerial_words,
-}
-WORDS = {name: words.METRICS for name, words in SYSTEMS.items()}
-COUNT_WORDS = {name: words.COUNTS for name, words in SYSTEMS.items()}
-SYSTEM_WORDS = {
-    "dnd": "A dungeon master for tabletop scenarios: it narrates, and when a rule is due it writes a tool call such as "
-    "[check: stealth, Pip] that a game can carry out.",
-    "terrain": "A surveyor that sees a minimap and describes the ground under it: heights, textures, water, objects.",
-    "gameplay": "An agent that sees a frame of a game and presses keys towards a goal.",
-    "aerial": "A world model for drone and rover: from a few frames of the cells around it, it foretells the next, and "
-    "how it will have moved.",
-    "tools": "A specialist that turns an instruction into exact tool calls, and says so where it cannot.",
-}
-SHEETS = {
-    "terrain": "Test tiles: the minimap that the model is shown, the true ground, the ground rebuilt from its answer, "
-    "and how far that is off. The model never saw these places.",
-    "aerial": "Test windows, drawn evenly from places that the model never saw: what came, what the shipped file "
-    "foretold, and two answers that need no model. Time runs to the right; above each other the cells seen from above "
-    "(ahead is up) and from the right (ahead is right).",
-}
 STAGES = {"vae": "First stage: cells into codes and back", "transformer": "Second stage: what comes next"}
 SAMPLES = 3
 TAIL = 420  # characters of a prompt that are shown
@@ -58,27 +27,22 @@ def run_view(paths: RunPaths, scope: str | None) -> dict[str, Any]:
     shipped = gate["variant"] if gate else ""
     scope = scope or (metrics or {}).get("scope") or "real"
     stats = optional_json(paths.curated / "stats.json")
+    system = SYSTEMS.get(paths.system)
     return {
         "name": paths.name,
-        "world": paths.is_world,
-        "learnt_from": "windows" if paths.is_world else "text",
+        "language": paths.family.is_language,
+        "trained_on": "text" if paths.family.is_language else "windows",
+        "group_noun": system.group_noun if system else "groups",
         "anchor": f"{paths.system}-{paths.run}",
-        "what": SYSTEM_WORDS.get(paths.system, ""),
+        "summary": system.summary if system else "",
         "scope": scope,
         "scope_words": evidence.SCOPE_WORDS.get(scope, ""),
         "gate": gate,
         "gate_checks": evidence.checks(gate or {}),
         "shipped": shipped,
         "shipped_size": evidence.size(bytes_of([paths.shipped(shipped)])),
-        "scores": scores_view(paths.system, metrics, gate or {}) if metrics else None,
-        "horizons": horizon_view(metrics, shipped) if metrics and "horizons" in metrics else None,
-        "sheet": data_uri(paths.reports / "sheet.jpg"),
-        "sheet_words": SHEETS.get(paths.system, ""),
-        "loop": loop_view(
-            optional_json(paths.reports / "loop.json"),
-            optional_json(paths.reports / "loop.speed.json"),
-            [uri for path in episode_files(paths.reports) if (uri := data_uri(path))],
-        ),
+        "scores": scores_view(metrics, gate or {}) if metrics else None,
+        "sections": system_sections(paths, metrics, shipped),
         "quants": quants_view(paths, metrics, gate or {}) if metrics else None,
         "losses": loss_views(optional_rows(paths.models / "training" / "loss.jsonl")),
         "training": training_view(optional_json(paths.models / "training" / "training_metadata.json")),
@@ -93,11 +57,12 @@ def run_view(paths: RunPaths, scope: str | None) -> dict[str, Any]:
     }
 
 
-def data_uri(picture: Path) -> str | None:
-    """A JPEG as text inside the page; None where there is none."""
-    if not picture.is_file():
-        return None
-    return f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+def system_sections(paths: RunPaths, metrics: dict[str, Any] | None, shipped: str) -> list[Section]:
+    """What the run's system adds to the page."""
+    system = SYSTEMS.get(paths.system)
+    if system is None or system.report is None:
+        return []
+    return import_module(system.report.module).sections(paths, metrics, shipped)
 
 
 def main_metric(metrics: dict[str, Any], gate: dict[str, Any]) -> str:
@@ -107,17 +72,16 @@ def main_metric(metrics: dict[str, Any], gate: dict[str, Any]) -> str:
     return (named + [name for name in names if name.endswith("f1")] + names)[0]
 
 
-def scores_view(system: str, metrics: dict[str, Any], gate: dict[str, Any]) -> dict[str, Any]:
+def scores_view(metrics: dict[str, Any], gate: dict[str, Any]) -> dict[str, Any]:
     """The table, the chart of the main metric and the headline's numbers."""
     rows = evidence.score_rows(metrics, gate.get("variant", ""))
-    names, main = plain_names(metrics), main_metric(metrics, gate)
+    names, main = evidence.metric_names(metrics), main_metric(metrics, gate)
     better = metrics.get("higher_is_better", {})
-    words = WORDS.get(system, {})
     columns = [
         {
             "name": name,
-            "title": words.get(name, (evidence.plain(name), ""))[0],
-            "words": words.get(name, ("", ""))[1],
+            "title": evidence.metric_words(metrics, name)[0],
+            "words": evidence.metric_words(metrics, name)[1],
             "higher": better.get(name, True),
             "main": name == main,
         }
@@ -133,14 +97,8 @@ def scores_view(system: str, metrics: dict[str, Any], gate: dict[str, Any]) -> d
         "speed": bool(metrics.get("speed")),
         "main": columns[0],
         "chart": rank_picture(rows, columns[0], tops[main]),
-        "headline": headline(told_to_someone(rows, metrics), main, better.get(main, True)),
+        "headline": headline(rows, main, better.get(main, True)),
     }
-
-
-def plain_names(metrics: dict[str, Any]) -> list[str]:
-    """The metrics that are over all horizons; where there are none, all."""
-    names = evidence.metric_names(metrics)
-    return [name for name in names if name.rpartition("_")[0] not in names or not name.rpartition("_")[2].isdecimal()]
 
 
 def top_of(rows: list[Row], name: str) -> float:
@@ -187,14 +145,9 @@ def rank_picture(rows: list[Row], column: dict[str, Any], top: float) -> Any:
     return svg.rank_chart(found, label, 0.0, top) if found else None
 
 
-def told_to_someone(rows: list[Row], metrics: dict[str, Any]) -> list[Row]:
-    """Rows without the baselines that are told what is to be foretold: they are limits, not rivals."""
-    return [row for row in rows if row.name not in metrics.get("oracles", [])]
-
-
 def best_baseline(rows: list[Row], name: str, higher: bool) -> svg.Mark | None:
-    """The baseline with the best value of a metric."""
-    found = marks([row for row in rows if row.kind == "baseline"], name)
+    """The baseline with the best value of a metric; an oracle is no rival."""
+    found = marks([row for row in rows if row.kind == "baseline" and not row.oracle], name)
     return (max if higher else min)(found, key=lambda mark: mark.value) if found else None
 
 
@@ -224,9 +177,8 @@ def quants_view(paths: RunPaths, metrics: dict[str, Any], gate: dict[str, Any]) 
             found.append(svg.Mark(mark.label, mark.value, mark.low, mark.high, mark.kind, count / 1e6))
     if not found:
         return None
-    title = WORDS.get(paths.system, {}).get(name, (evidence.plain(name), ""))[0]
-    known = told_to_someone(rows, metrics)
-    best = best_baseline(known, name, metrics.get("higher_is_better", {}).get(name, True))
+    title, _ = evidence.metric_words(metrics, name)
+    best = best_baseline(rows, name, metrics.get("higher_is_better", {}).get(name, True))
     return svg.size_chart(found, title, best)
 
 
@@ -275,7 +227,7 @@ def certificate_more(certificate: dict[str, Any]) -> list[evidence.Group]:
 
 def counts_view(system: str, stats: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Tables of counts, each with a sentence where there is one."""
-    words = COUNT_WORDS.get(system, {})
+    words = SYSTEMS[system].counts if system in SYSTEMS else {}
     return [{"group": group, "words": words.get(group.title, "")} for group in evidence.count_groups(stats or {})]
 
 

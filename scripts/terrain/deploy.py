@@ -13,16 +13,15 @@ from pathlib import Path
 
 from scripts.lib.cli import StageParser, run
 from scripts.lib.files import write_json
-from scripts.model.package import publish
-from scripts.packaging.contents import Package, add_arguments, gather
+from scripts.packaging.contents import add_language_arguments, gather
+from scripts.packaging.publish import publish_language
 from scripts.terrain.question import CONFIG, QUESTION
-from scripts.terrain.words import METRICS
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
-    add_arguments(stage)
+    add_language_arguments(stage)
     return stage
 
 
@@ -30,12 +29,12 @@ def main(args: argparse.Namespace) -> None:
     """Builds and publishes the package."""
     package = gather(args, args.system_prompt)
 
-    def add_files(package: Package, folder: Path) -> None:
+    def add_files(folder: Path) -> None:
         answer = {key: package.stats["answer"][key] for key in ("form", "longest_allowed_bytes")}
         told = {"question": QUESTION, "system_prompt": package.system_prompt, **answer, **package.stats["pictures"]}
         write_json(folder / CONFIG, told)
 
-    publish(package, add_files, METRICS)
+    publish_language(package, add_files)
 
 
 if __name__ == "__main__":

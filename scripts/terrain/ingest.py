@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
-from scripts.lib.system import uncollected
+from scripts.lib.process import uncollected
 from scripts.terrain.answer import beyond, describe, rebuild, to_text
 from scripts.terrain.export import Fault, TileFile, find_exports, find_tiles
 from scripts.terrain.options import TerrainCheckOptions, TerrainIngestOptions

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.files import write_json, write_jsonl, write_text
 from scripts.lib.leakage import Pair
+from scripts.lib.process import uncollected
 from scripts.lib.records import Message, Part, Record, write_records
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS
-from scripts.lib.system import uncollected
 from scripts.lib.workers import Workers
 from scripts.tools.coverage import coverage_page
 from scripts.tools.examples import Example, Fault, Step, find_files

@@ -14,15 +14,14 @@ from typing import Any
 
 from scripts.lib.cli import StageParser, run
 from scripts.lib.files import read_json, write_json
-from scripts.model.package import publish
-from scripts.packaging.contents import Package, add_arguments, gather
-from scripts.tools.words import METRICS
+from scripts.packaging.contents import add_language_arguments, gather
+from scripts.packaging.publish import publish_language
 
 
 def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
-    add_arguments(stage)
+    add_language_arguments(stage)
     stage.add_argument("--specialist", type=Path, required=True, help="specialist_config.json, beside the adapter")
     return stage
 
@@ -31,12 +30,12 @@ def main(args: argparse.Namespace) -> None:
     """Builds and publishes the package."""
     package, specialist = gather(args, args.system_prompt), read_json(args.specialist)
 
-    def add_files(package: Package, folder: Path) -> None:
+    def add_files(folder: Path) -> None:
         if package.ggufs:
             write_json(folder / "specialist_config.json", specialist)
             write_json(folder / "mcp.json", mcp_snippet(package.name))
 
-    publish(package, add_files, METRICS)
+    publish_language(package, add_files)
 
 
 def mcp_snippet(name: str) -> dict[str, Any]:

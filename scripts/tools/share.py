@@ -14,8 +14,8 @@ from typing import Any
 from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import read_json, write_json, write_text
 from scripts.lib.folders import new_folder
-from scripts.model.gate import integrity_check
-from scripts.packaging.gguf_facts import read_facts
+from scripts.model.gguf_facts import read_facts
+from scripts.packaging.gate import integrity_check
 from scripts.packaging.sums import write_sums
 from scripts.tools.deploy import mcp_snippet
 

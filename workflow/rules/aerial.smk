@@ -1,12 +1,196 @@
-# needs: curated windows of sessions
-# makes: models/aerial/<run>/model (safetensors), onnx (float32, int8, certificate), scores, the gate's verdict
+# needs: city meshes under config `aerial.cities` (or generated ones), or sessions under `aerial.recorded`
+# makes: data/ingested/aerial/<city>/<session> with a manifest each, windows of them: train, val and test;
+#        models/aerial/<run>/model (safetensors), onnx (float32, int8, certificate), pictures of test windows
 
 
+from scripts.aerial.inputs import (
+    city_files,
+    city_meshes,
+    recorded_content,
+    session_manifests,
+    source_flags,
+)
+from scripts.aerial.world.options import WORLD_WATCHED
+from scripts.aerial.world.run_options import EXPORTS as ONNX
+
+AERIAL = CONFIG.aerial
+SESSIONS = "data/ingested/aerial/{city}/"
 WINDOWS = "data/curated/aerial/{run}/"
 WORLD = "models/aerial/{run}/"
 
 
+def world_section(name, **which):
+    """A parameter function: the named section of a world model's options, as JSON."""
+    return lambda wildcards: as_json(
+        getattr(CONFIG.run("aerial", wildcards.run), name), **which
+    )
+
+
+def pretrained_file(wildcards):
+    """The weights that a world model starts from."""
+    path = CONFIG.run("aerial", wildcards.run).train.pretrained
+    return [path] if path else []
+
+
+rule aerial_generate:
+    """Generates the mesh of a city. Config: `aerial.generate`."""
+    output:
+        files="data/generated/aerial/{city}/files.json",
+    log:
+        "logs/aerial/generate-{city}.log",
+    benchmark:
+        "benchmarks/out/aerial/generate-{city}.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("aerial_generate"),
+    params:
+        options=lambda wildcards: [
+            as_json(made) for made in AERIAL.generate if made.name == wildcards.city
+        ],
+        folder=subpath(output.files, parent=True),
+        code=code("scripts.aerial.generate"),
+    shell:
+        "python -m scripts.aerial.generate"
+        " --out {params.folder:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
+rule aerial_fetch:
+    """Downloads or unpacks a city's meshes. Config: `aerial.cities.<city>`."""
+    input:
+        archive=lambda wildcards: AERIAL.cities[wildcards.city].path or [],
+    output:
+        files="data/fetched/aerial/{city}/source.json",
+    log:
+        "logs/aerial/fetch-{city}.log",
+    benchmark:
+        "benchmarks/out/aerial/fetch-{city}.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("aerial_fetch"),
+    params:
+        source=lambda wildcards: source_flags(AERIAL.cities[wildcards.city]),
+        options=lambda wildcards: as_json(
+            AERIAL.cities[wildcards.city], include={"max_unpacked_gb"}
+        ),
+        folder=subpath(output.files, parent=True),
+        code=code("scripts.aerial.fetch"),
+    shell:
+        "python -m scripts.aerial.fetch"
+        " {params.source:q}"
+        " --out {params.folder:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
+rule aerial_check:
+    """Checks a city's meshes. Config: `aerial.mesh`."""
+    input:
+        meshes=lambda wildcards: checked(city_files, AERIAL, wildcards.city),
+    output:
+        report=f"{SESSIONS}meshes.json",
+    log:
+        "logs/aerial/check-{city}.log",
+    benchmark:
+        "benchmarks/out/aerial/check-{city}.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("aerial_check"),
+    params:
+        meshes=lambda wildcards: city_meshes(AERIAL, wildcards.city).as_posix(),
+        options=as_json(AERIAL.mesh),
+        code=code("scripts.aerial.check"),
+    shell:
+        "python -m scripts.aerial.check"
+        " {params.meshes:q}"
+        " --out {output.report:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
+rule aerial_sessions:
+    """Records sessions of drone and rover in a city. Config: `aerial.{mesh, voxels, sessions}`.
+
+    Snakemake removes the manifests beside the folders before it runs this again; sessions that are still what they
+    should be stay in their folders, with their own manifests, and are not recorded anew.
+    """
+    input:
+        meshes=f"{SESSIONS}meshes.json",
+    output:
+        manifests=session_manifests(AERIAL, "{city}"),
+    log:
+        "logs/aerial/sessions-{city}.log",
+    benchmark:
+        "benchmarks/out/aerial/sessions-{city}.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: CORES
+    resources:
+        **resources("aerial_sessions"),
+    params:
+        meshes=lambda wildcards: city_meshes(AERIAL, wildcards.city).as_posix(),
+        options=as_json(AERIAL, include={"mesh", "voxels", "sessions"}),
+        folder=subpath(input.meshes, parent=True),
+        code=code("scripts.aerial.sessions"),
+    shell:
+        "python -m scripts.aerial.sessions"
+        " --input {params.meshes:q}"
+        " --output {params.folder:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
+rule aerial_curate:
+    """Cuts sessions into windows and splits them by place. Config: `aerial.data`, `aerial.recorded`."""
+    input:
+        manifests=[
+            file
+            for city in AERIAL.city_names
+            for file in session_manifests(AERIAL, city)
+        ],
+    output:
+        train=f"{WINDOWS}train.jsonl",
+        val=f"{WINDOWS}val.jsonl",
+        test=f"{WINDOWS}test.jsonl",
+        dataset=f"{WINDOWS}dataset.json",
+        stats=f"{WINDOWS}stats.json",
+        frames=f"{WINDOWS}frames.json",
+        quarantine=f"{WINDOWS}quarantine.jsonl",
+    log:
+        "logs/aerial/{run}/curate.log",
+    benchmark:
+        "benchmarks/out/aerial/{run}/curate.tsv"
+    priority: 5
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("aerial_curate"),
+    params:
+        root=AERIAL.sessions_root,
+        places=AERIAL.city_names,
+        options=world_section("data"),
+        folder=subpath(output.train, parent=True),
+        content=checked(recorded_content, AERIAL),
+        code=code("scripts.aerial.world.curate"),
+    shell:
+        "python -m scripts.aerial.world.curate"
+        " --input {params.root:q}"
+        " --place {params.places:q}"
+        " --out {params.folder:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
 rule aerial_train:
+    """Trains a world model. Config: `aerial.{model, train}`, `aerial.runs.<run>.{model, train}`."""
     input:
         train=f"{WINDOWS}train.jsonl",
         val=f"{WINDOWS}val.jsonl",
@@ -26,37 +210,41 @@ rule aerial_train:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=8000,
-        runtime=3000,
-        disk_mb=4000,
+        **resources("aerial_train"),
         gpu=lambda wildcards: (
-            max(1, len(CONFIG.world_run(wildcards.run).train.gpus))
-            if CONFIG.scope == "real"
-            else 0
+            max(1, len(CONFIG.run("aerial", wildcards.run).train.gpus)) if REAL else 0
         ),
     params:
         options=world_section("train", exclude=set(WORLD_WATCHED)),
         # Where it runs and how it is watched: Snakemake never compares a parameter that is derived from the input.
-        watch=lambda wildcards, input: as_json(
-            CONFIG.world_run(wildcards.run).train, include=set(WORLD_WATCHED)
-        ),
+        watch=lambda wildcards, input: world_section(
+            "train", include=set(WORLD_WATCHED)
+        )(wildcards),
         model=world_section("model"),
-        root=sessions_root(),
+        root=AERIAL.sessions_root,
         code=code("scripts.aerial.world.train"),
     shell:
-        "python -m scripts.aerial.world.train --input {params.root:q} --train {input.train:q} --val {input.val:q}"
-        " --out models/aerial/{wildcards.run:q} --work models/.work/aerial/{wildcards.run:q}"
-        " --model {params.model:q} --params {params.options:q} --watch {params.watch:q} --log {log:q}"
+        "python -m scripts.aerial.world.train"
+        " --input {params.root:q}"
+        " --train {input.train:q}"
+        " --val {input.val:q}"
+        " --out models/aerial/{wildcards.run:q}"
+        " --work models/.work/aerial/{wildcards.run:q}"
+        " --model {params.model:q}"
+        " --params {params.options:q}"
+        " --watch {params.watch:q}"
+        " --log {log:q}"
 
 
 rule aerial_export:
+    """Writes a world model as ONNX and certifies that both give the same output. Config: `aerial.export`."""
     input:
         weights=f"{WORLD}model/model.safetensors",
         config=f"{WORLD}model/config.json",
         test=f"{WINDOWS}test.jsonl",
         dataset=f"{WINDOWS}dataset.json",
     output:
-        onnx=[f"{WORLD}onnx/model-{name}.onnx" for name in ("f32", "int8")],
+        onnx=[f"{WORLD}onnx/model-{name}.onnx" for name in ONNX],
         certificate=f"{WORLD}onnx/certificate.json",
     log:
         "logs/aerial/{run}/export.log",
@@ -67,77 +255,52 @@ rule aerial_export:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=8000,
-        runtime=120,
-        disk_mb=2000,
+        **resources("aerial_export"),
     params:
         options=world_section("export"),
         model=subpath(input.weights, parent=True),
-        root=sessions_root(),
+        root=AERIAL.sessions_root,
         folder=subpath(output.certificate, parent=True),
         code=code("scripts.aerial.world.export"),
     shell:
-        "python -m scripts.aerial.world.export --input {params.root:q} --test {input.test:q} --model {params.model:q}"
-        " --out {params.folder:q} --params {params.options:q} --log {log:q}"
+        "python -m scripts.aerial.world.export"
+        " --input {params.root:q}"
+        " --test {input.test:q}"
+        " --model {params.model:q}"
+        " --out {params.folder:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
 
 
-rule aerial_score:
+rule aerial_sheet:
+    """Draws test windows beside what the shipped file predicted."""
     input:
         test=f"{WINDOWS}test.jsonl",
-        val=f"{WINDOWS}val.jsonl",
         dataset=f"{WINDOWS}dataset.json",
-        weights=f"{WORLD}model/model.safetensors",
-        config=f"{WORLD}model/config.json",
         onnx=rules.aerial_export.output.onnx,
-    output:
         metrics="reports/aerial/{run}/metrics.json",
+        gate="reports/aerial/{run}/gate.json",
+    output:
+        sheet="reports/aerial/{run}/sheet.jpg",
     log:
-        "logs/aerial/{run}/score.log",
+        "logs/aerial/{run}/sheet.log",
     benchmark:
-        "benchmarks/out/aerial/{run}/score.tsv"
+        "benchmarks/out/aerial/{run}/sheet.tsv"
     conda:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=8000,
-        runtime=600,
-        disk_mb=50,
-        gpu=1 if CONFIG.scope == "real" else 0,
+        **resources("aerial_sheet"),
     params:
-        options=world_section("score"),
-        model=subpath(input.weights, parent=True),
-        onnx=onnx_flags,
-        root=sessions_root(),
-        scope=CONFIG.scope,
-        code=code("scripts.aerial.world.score"),
+        onnx=lambda wildcards, input: str(Path(input.onnx[0]).parent),
+        root=AERIAL.sessions_root,
+        code=code("scripts.aerial.world.sheet"),
     shell:
-        "python -m scripts.aerial.world.score --input {params.root:q} --test {input.test:q} --val {input.val:q}"
-        " --model {params.model:q} --onnx {params.onnx:q} --run {wildcards.run:q} --scope {params.scope:q}"
-        " --out {output.metrics:q} --params {params.options:q} --log {log:q}"
-
-
-rule aerial_gate:
-    input:
-        metrics="reports/aerial/{run}/metrics.json",
-        certificate=f"{WORLD}onnx/certificate.json",
-        onnx=rules.aerial_export.output.onnx,
-    output:
-        gate="reports/aerial/{run}/gate.json",
-    log:
-        "logs/aerial/{run}/gate.log",
-    benchmark:
-        "benchmarks/out/aerial/{run}/gate.tsv"
-    conda:
-        "../../envs/questline.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-        disk_mb=10,
-    params:
-        options=world_section("gate"),
-        onnx=onnx_flags,
-        code=code("scripts.model.gate"),
-    shell:
-        "python -m scripts.model.gate --metrics {input.metrics:q} --certificate {input.certificate:q}"
-        " --quant {params.onnx:q} --out {output.gate:q} --params {params.options:q} --log {log:q}"
+        "python -m scripts.aerial.world.sheet"
+        " --input {params.root:q}"
+        " --test {input.test:q}"
+        " --onnx {params.onnx:q}"
+        " --metrics {input.metrics:q}"
+        " --gate {input.gate:q}"
+        " --out {output.sheet:q}"
+        " --log {log:q}"

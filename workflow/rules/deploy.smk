@@ -1,8 +1,44 @@
-# needs: the gate's verdict, the quantised files, everything the card tells of
+# needs: the gate's verdict, the exported files, everything that the card shows
 # makes: dist/<system>/<run>/ (SHA256SUMS stands for it) and reports/<system>/<run>/verify.json
 
 
+rule deploy:
+    """Makes the package that a user ships. Config: `deploy`, `preset`, `scope`, `<system>.runs.<run>.system_prompt`."""
+    input:
+        files_of(artifacts.deploy_files),
+    output:
+        sums="dist/{system}/{run}/SHA256SUMS",
+    log:
+        "logs/{system}/{run}/deploy.log",
+    benchmark:
+        "benchmarks/out/{system}/{run}/deploy.tsv"
+    # Before the report, which shows the package but is not drawn again for it.
+    priority: 10
+    conda:
+        "../../envs/questline.yaml"
+    threads: CORES
+    resources:
+        **resources("deploy"),
+    params:
+        module=of_system(lambda system, run: system.deploy.module),
+        files=of_config(
+            lambda system, config, run: [
+                *artifacts.flags(artifacts.deploy_files(system, config, run)),
+                *artifacts.deploy_arguments(system, config, run),
+            ]
+        ),
+        options=section("deploy"),
+        code=of_system(lambda system, run: code(system.deploy.module)),
+    shell:
+        "python -m {params.module}"
+        " {params.files:q}"
+        " --out dist/{wildcards.system:q}/{wildcards.run:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
 rule verify:
+    """Checks a package: every byte as published, and the recorded answers repeated."""
     input:
         sums="dist/{system}/{run}/SHA256SUMS",
     output:
@@ -15,11 +51,13 @@ rule verify:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=2000,
-        runtime=20,
-        disk_mb=10,
+        **resources("verify"),
     params:
+        module=of_system(lambda system, run: system.verify),
         package=subpath(input.sums, parent=True),
-        code=code("scripts.model.verify"),
+        code=of_system(lambda system, run: code(system.verify)),
     shell:
-        "python -m scripts.model.verify {params.package:q} --out {output.result:q} --log {log:q}"
+        "python -m {params.module}"
+        " {params.package:q}"
+        " --out {output.result:q}"
+        " --log {log:q}"

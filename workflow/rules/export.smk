@@ -1,5 +1,6 @@
 # needs: an adapter and its 16-bit base
-# makes: models/<system>/<run>/merged (weights go after their last use), gguf/model-<type>.gguf, gguf/certificate.json
+# makes: models/<system>/<run>/merged (weights go after their last use), gguf/model-<type>.gguf, gguf/certificate.json,
+#        gguf/mmproj.gguf of a vision-language model
 
 
 MERGED = "models/{system}/{run}/merged/"
@@ -7,13 +8,15 @@ GGUF = "models/{system}/{run}/gguf/"
 
 
 rule merge:
+    """Adds an adapter to its 16-bit base. Config: `merge_shards`, `keep_intermediates`, `bases.<base>.merge_onto`."""
     input:
-        base=of_run(merge_base_card),
+        base=of_run(lambda run: artifacts.merge_base_card(CONFIG, run)),
         adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
         config="models/{system}/{run}/adapter/adapter_config.json",
     output:
         weights=[
-            passing(f"{MERGED}{name}") for name in shard_names(CONFIG.merge_shards)
+            passing(f"{MERGED}{name}")
+            for name in artifacts.shard_names(CONFIG.merge_shards)
         ],
         account=f"{MERGED}merge.json",
         config=f"{MERGED}config.json",
@@ -28,9 +31,7 @@ rule merge:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=2000,
-        runtime=60,
-        disk_mb=4000,
+        **resources("merge"),
     params:
         options=json.dumps({"shards": CONFIG.merge_shards}),
         base=subpath(input.base, parent=True),
@@ -38,11 +39,16 @@ rule merge:
         folder=subpath(output.account, parent=True),
         code=code("scripts.model.merge"),
     shell:
-        "python -m scripts.model.merge --base {params.base:q} --adapter {params.adapter:q} --out {params.folder:q}"
-        " --params {params.options:q} --log {log:q}"
+        "python -m scripts.model.merge"
+        " --base {params.base:q}"
+        " --adapter {params.adapter:q}"
+        " --out {params.folder:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
 
 
 rule convert:
+    """Rewrites merged weights for llama.cpp. Config: `keep_intermediates`."""
     input:
         weights=rules.merge.output.weights,
         config=f"{MERGED}config.json",
@@ -58,19 +64,19 @@ rule convert:
         "../../envs/questline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
-        disk_mb=4000,
+        **resources("convert"),
     params:
         folder=subpath(input.config, parent=True),
         code=code("scripts.model.convert"),
     shell:
-        "python -m scripts.model.convert --model {params.folder:q} --out {output.gguf:q}"
+        "python -m scripts.model.convert"
+        " --model {params.folder:q}"
+        " --out {output.gguf:q}"
         " --log {log:q}"
 
 
-# A model that sees has a second file, its projector: vision tower and what ties it to the text.
 rule project:
+    """Writes the projector of a vision-language model: image encoder and what ties it to the text."""
     input:
         weights=rules.merge.output.weights,
         config=f"{MERGED}config.json",
@@ -86,18 +92,19 @@ rule project:
         "../../envs/questline.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
-        disk_mb=2000,
+        **resources("project"),
     params:
         folder=subpath(input.config, parent=True),
         code=code("scripts.model.convert"),
     shell:
-        "python -m scripts.model.convert --model {params.folder:q} --mmproj {output.mmproj:q}"
+        "python -m scripts.model.convert"
+        " --model {params.folder:q}"
+        " --mmproj {output.mmproj:q}"
         " --log {log:q}"
 
 
 rule quantize:
+    """Stores the weights with fewer bits. Config: `export.{quants, llama_quantize}`."""
     input:
         f16=f"{GGUF}model-f16.gguf",
     output:
@@ -111,28 +118,31 @@ rule quantize:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=4000,
-        runtime=60,
-        disk_mb=2000,
+        **resources("quantize"),
     params:
-        options=lambda wildcards: json.dumps(
-            {"llama_quantize": run_of(wildcards).export.llama_quantize}
-        ),
+        options=section("export", include={"llama_quantize"}),
         code=code("scripts.model.quantize"),
     shell:
-        "python -m scripts.model.quantize --model {input.f16:q} --type {wildcards.quant:q} --out {output.gguf:q}"
-        " --params {params.options:q} --log {log:q}"
+        "python -m scripts.model.quantize"
+        " --model {input.f16:q}"
+        " --type {wildcards.quant:q}"
+        " --out {output.gguf:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
 
 
 rule certify:
+    """Compares adapter, merged weights, GGUF and quantised files: nothing was lost. Config: `certify`."""
     input:
-        base=of_run(merge_base_card),
+        base=of_run(lambda run: artifacts.merge_base_card(CONFIG, run)),
         adapter="models/{system}/{run}/adapter/adapter_model.safetensors",
         weights=rules.merge.output.weights,
         account=f"{MERGED}merge.json",
         f16=f"{GGUF}model-f16.gguf",
-        quants=of_run(quant_files),
-        mmproj=mmproj_file,
+        quants=of_system(
+            lambda system, run: [*artifacts.exported(system, run).values()]
+        ),
+        mmproj=of_system(artifacts.projector),
         heldout="data/curated/{system}/{run}/val.jsonl",
         texts="data/curated/{system}/{run}/train.jsonl",
     output:
@@ -146,18 +156,29 @@ rule certify:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=6000,
-        runtime=60,
-        disk_mb=100,
+        **resources("certify"),
     params:
         options=section("certify"),
         base=subpath(input.base, parent=True),
         adapter=subpath(input.adapter, parent=True),
         merged=subpath(input.account, parent=True),
-        quants=quant_flags,
-        mmproj=mmproj_flags,
+        quants=of_system(lambda system, run: named(artifacts.exported(system, run))),
+        mmproj=of_system(
+            lambda system, run: artifacts.flags(
+                {"--mmproj": artifacts.projector(system, run)}
+            )
+        ),
         code=code("scripts.model.certify"),
     shell:
-        "python -m scripts.model.certify --base {params.base:q} --adapter {params.adapter:q}"
-        " --merged {params.merged:q} --f16 {input.f16:q} --quant {params.quants:q} --heldout {input.heldout:q}"
-        " {params.mmproj:q} --texts {input.texts:q} --out {output.certificate:q} --params {params.options:q} --log {log:q}"
+        "python -m scripts.model.certify"
+        " --base {params.base:q}"
+        " --adapter {params.adapter:q}"
+        " --merged {params.merged:q}"
+        " --f16 {input.f16:q}"
+        " --quant {params.quants:q}"
+        " --heldout {input.heldout:q}"
+        " {params.mmproj:q}"
+        " --texts {input.texts:q}"
+        " --out {output.certificate:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"

@@ -3,8 +3,13 @@
 
 
 rule report:
+    """Draws the page of all runs. Config: `preset`, `scope`."""
     input:
-        told=told_of_runs(),
+        [
+            path
+            for run in CONFIG.runs()
+            for path in artifacts.report_files(SYSTEMS[run.system], CONFIG, run)
+        ],
     output:
         page="reports/index.html",
     log:
@@ -15,13 +20,22 @@ rule report:
         "../../envs/questline.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
-        disk_mb=20,
+        **resources("report"),
     params:
-        runs=[f"reports/{system}/{run}" for system, run in CONFIG.run_names()],
+        runs=[artifacts.reports(run) for run in CONFIG.runs()],
         labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
-        code=code("scripts.report"),
+        code=code(
+            "scripts.report",
+            *(
+                SYSTEMS[name].report.module
+                for name in CONFIG.systems()
+                if SYSTEMS[name].report
+            ),
+        ),
     shell:
-        "python -m scripts.report --run {params.runs:q} --benchmarks benchmarks/out {params.labels:q}"
-        " --out {output.page:q} --log {log:q}"
+        "python -m scripts.report"
+        " --run {params.runs:q}"
+        " --benchmarks benchmarks/out"
+        " {params.labels:q}"
+        " --out {output.page:q}"
+        " --log {log:q}"

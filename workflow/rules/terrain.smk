@@ -1,47 +1,180 @@
-# needs: curated records and pictures, predictions, quantised models
-# makes: scores, a contact sheet, the package dist/terrain/<run>
+# needs: map exports under config `terrain.exports`, or your exporter, or generated maps
+# makes: data/ingested/terrain/<map>/<shard> (8 × 8 tiles each), train, val and test with images, a contact sheet
 
 
-rule terrain_score:
-    input:
-        records="data/curated/terrain/{run}/test.jsonl",
-        train="data/curated/terrain/{run}/train.jsonl",
-        form="data/curated/terrain/{run}/stats.json",
-        pictures="data/curated/terrain/{run}/pictures.json",
-        predictions=lambda wildcards: prediction_files("terrain", wildcards.run),
-        stats=lambda wildcards: prediction_files(
-            "terrain", wildcards.run, ".stats.json"
-        ),
+from scripts.terrain.inputs import Exports
+
+TERRAIN = CONFIG.terrain
+EXPORTS = checked(Exports, TERRAIN)
+INGESTED = "data/ingested/terrain/{map}/{shard}/"
+CURATED = "data/curated/terrain/{run}/"
+
+
+def terrain_shards(name):
+    """The shards of a map; of an exporter's map known only once it was exported."""
+    if TERRAIN.export_command:
+        checkpoints.terrain_export.get(map=name)
+    return checked(EXPORTS.shards, name)
+
+
+def shard_files(wildcards):
+    """The files of a shard's tiles."""
+    terrain_shards(wildcards.map)
+    return EXPORTS.shard_files(wildcards.map, wildcards.shard)
+
+
+def shard_manifests(wildcards):
+    """The manifest of every shard of every map."""
+    return [
+        f"data/ingested/terrain/{name}/{shard}/manifest.json"
+        for name in EXPORTS.folders
+        for shard in terrain_shards(name)
+    ]
+
+
+rule terrain_generate:
+    """Generates a map and its export. Config: `terrain.generate`."""
     output:
-        metrics="reports/terrain/{run}/metrics.json",
-        failures="reports/terrain/{run}/failures.jsonl",
+        files="data/generated/terrain/{map}/files.json",
     log:
-        "logs/terrain/{run}/score.log",
+        "logs/terrain/generate-{map}.log",
     benchmark:
-        "benchmarks/out/terrain/{run}/score.tsv"
+        "benchmarks/out/terrain/generate-{map}.tsv"
     conda:
         "../../envs/questline.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
-        disk_mb=50,
+        **resources("terrain_generate"),
     params:
-        options=as_json(CONFIG.score),
-        scope=CONFIG.scope,
-        code=code("scripts.terrain.score"),
+        options=lambda wildcards: [
+            as_json(made) for made in TERRAIN.generate if made.map == wildcards.map
+        ],
+        folder=subpath(output.files, parent=True),
+        code=code("scripts.terrain.generate"),
     shell:
-        "python -m scripts.terrain.score --records {input.records:q} --train {input.train:q}"
-        " --predictions {input.predictions:q} --run {wildcards.run:q} --scope {params.scope:q}"
-        " --out {output.metrics:q} --params {params.options:q} --log {log:q}"
+        "python -m scripts.terrain.generate"
+        " --out {params.folder:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
+checkpoint terrain_export:
+    """Runs your own exporter for a map: its tiles, and so its shards, are known only afterwards.
+
+    Config: `terrain.{export_command, export_maps, export_inputs}`.
+    """
+    input:
+        TERRAIN.export_inputs,
+    output:
+        files="data/exported/terrain/{map}/files.json",
+    log:
+        "logs/terrain/export-{map}.log",
+    benchmark:
+        "benchmarks/out/terrain/export-{map}.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("terrain_export"),
+    params:
+        # A function: what looks like a wildcard in a plain text would be taken for one.
+        command=lambda wildcards: TERRAIN.export_command,
+        folder=subpath(output.files, parent=True),
+        code=code("scripts.terrain.exporter"),
+    shell:
+        "python -m scripts.terrain.exporter"
+        " --map {wildcards.map:q}"
+        " --command {params.command:q}"
+        " --out {params.folder:q}"
+        " --log {log:q}"
+
+
+rule terrain_ingest:
+    """Reads and encodes the tiles of a shard. Config: `terrain.{check, ingest}`."""
+    input:
+        files=shard_files,
+    output:
+        tiles=f"{INGESTED}tiles.jsonl",
+        quarantine=f"{INGESTED}quarantine.jsonl",
+        manifest=f"{INGESTED}manifest.json",
+    log:
+        "logs/terrain/ingest-{map}-{shard}.log",
+    benchmark:
+        "benchmarks/out/terrain/ingest-{map}-{shard}.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("terrain_ingest"),
+    params:
+        export=lambda wildcards: EXPORTS.folders[wildcards.map].as_posix(),
+        options=as_json(TERRAIN.ingest),
+        check=as_json(TERRAIN.check),
+        folder=subpath(output.tiles, parent=True),
+        code=code("scripts.terrain.ingest"),
+    shell:
+        "python -m scripts.terrain.ingest"
+        " --export {params.export:q}"
+        " --shard {wildcards.shard:q}"
+        " --out {params.folder:q}"
+        " --check {params.check:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
+rule terrain_curate:
+    """Makes records of tiles and splits them by blocks. Config: `terrain.{check, ingest, curate}`, `terrain.runs.<run>.system_prompt`."""
+    input:
+        manifests=shard_manifests,
+    output:
+        train=f"{CURATED}train.jsonl",
+        val=f"{CURATED}val.jsonl",
+        test=f"{CURATED}test.jsonl",
+        stats=f"{CURATED}stats.json",
+        pictures=f"{CURATED}pictures.json",
+        quarantine=f"{CURATED}quarantine.jsonl",
+    log:
+        "logs/terrain/{run}/curate.log",
+    benchmark:
+        "benchmarks/out/terrain/{run}/curate.tsv"
+    priority: 5
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("terrain_curate"),
+    params:
+        shards=lambda wildcards, input: [
+            str(Path(name).parent) for name in input.manifests
+        ],
+        system_prompt=lambda wildcards: CONFIG.run(
+            "terrain", wildcards.run
+        ).system_prompt,
+        options=as_json(TERRAIN.curate),
+        ingest=as_json(TERRAIN.ingest),
+        check=as_json(TERRAIN.check),
+        folder=subpath(output.train, parent=True),
+        code=code("scripts.terrain.curate"),
+    shell:
+        "python -m scripts.terrain.curate"
+        " --input {params.shards:q}"
+        " --output {params.folder:q}"
+        " --system-prompt={params.system_prompt:q}"
+        " --ingest {params.ingest:q}"
+        " --check {params.check:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
 
 
 rule terrain_sheet:
+    """Draws test tiles beside the ground rebuilt from their answers."""
     input:
-        records="data/curated/terrain/{run}/test.jsonl",
-        form="data/curated/terrain/{run}/stats.json",
-        pictures="data/curated/terrain/{run}/pictures.json",
-        predictions=lambda wildcards: prediction_files("terrain", wildcards.run),
+        records=f"{CURATED}test.jsonl",
+        form=f"{CURATED}stats.json",
+        pictures=f"{CURATED}pictures.json",
+        predictions=lambda wildcards: artifacts.predictions(
+            SYSTEMS["terrain"], CONFIG.run("terrain", wildcards.run)
+        ),
         gate="reports/terrain/{run}/gate.json",
     output:
         sheet="reports/terrain/{run}/sheet.jpg",
@@ -53,56 +186,13 @@ rule terrain_sheet:
         "../../envs/questline.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
-        disk_mb=20,
+        **resources("terrain_sheet"),
     params:
         code=code("scripts.terrain.sheet"),
     shell:
-        "python -m scripts.terrain.sheet --records {input.records:q} --predictions {input.predictions:q}"
-        " --gate {input.gate:q} --out {output.sheet:q} --log {log:q}"
-
-
-rule terrain_deploy:
-    input:
-        gate="reports/terrain/{run}/gate.json",
-        metrics="reports/terrain/{run}/metrics.json",
-        certificate="models/terrain/{run}/gguf/certificate.json",
-        quants=lambda wildcards: quant_files("terrain", wildcards.run),
-        mmproj="models/terrain/{run}/gguf/mmproj.gguf",
-        merged=lambda wildcards: merged_if_shipped("terrain", wildcards.run),
-        base=lambda wildcards: base_card("terrain", wildcards.run),
-        training="models/terrain/{run}/training/training_metadata.json",
-        stats="data/curated/terrain/{run}/stats.json",
-        records="data/curated/terrain/{run}/test.jsonl",
-    output:
-        sums="dist/terrain/{run}/SHA256SUMS",
-    log:
-        "logs/terrain/{run}/deploy.log",
-    benchmark:
-        "benchmarks/out/terrain/{run}/deploy.tsv"
-    # Before the report, which tells of the package but is not drawn again for it.
-    priority: 10
-    conda:
-        "../../envs/questline.yaml"
-    threads: CORES
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        disk_mb=4000,
-    params:
-        options=lambda wildcards: as_json(CONFIG.run("terrain", wildcards.run).deploy),
-        system_prompt=lambda wildcards: CONFIG.run(
-            "terrain", wildcards.run
-        ).system_prompt,
-        merged=lambda wildcards, input: (
-            ["--merged", str(Path(input.merged[0]).parent)] if input.merged else []
-        ),
-        labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
-        code=code("scripts.terrain.deploy"),
-    shell:
-        "python -m scripts.terrain.deploy --gate {input.gate:q} --gguf {input.quants:q} --mmproj {input.mmproj:q}"
-        " {params.merged:q} --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
-        " --training {input.training:q} --stats {input.stats:q} --records {input.records:q}"
-        " --system-prompt={params.system_prompt:q} {params.labels:q}"
-        " --out dist/terrain/{wildcards.run:q} --params {params.options:q} --log {log:q}"
+        "python -m scripts.terrain.sheet"
+        " --records {input.records:q}"
+        " --predictions {input.predictions:q}"
+        " --gate {input.gate:q}"
+        " --out {output.sheet:q}"
+        " --log {log:q}"

@@ -1,13 +1,31 @@
 # needs: a tool schema, and tool-call examples under config `tools.examples` (or generated ones), a base
-# makes: each specialist's train, val and test, coverage.md, stats.json, scores, specialist_config.json, package
+# makes: each specialist's train, val and test, coverage.md, stats.json, specialist_config.json; with `tools.adapters`
+#        models/tools/<run>/gguf/adapter.gguf with its certificate, and dist/tools/shared: one base and all adapters
 
+
+from scripts.tools.inputs import Examples, specialist_flags
 
 TOOLS = CONFIG.tools
+EXAMPLES = checked(Examples, TOOLS)
+ADAPTER = "models/tools/{run}/adapter/"
+SPECIALISTS = list(TOOLS.runs)
+
+
+def tools_run(wildcards):
+    """A specialist with every section resolved."""
+    return CONFIG.run("tools", wildcards.run)
+
+
+def base_ggufs(wildcards):
+    """The quantised files of the base that a specialist's adapter GGUF is added to, by type."""
+    run = tools_run(wildcards)
+    return dict(zip(run.variants, artifacts.base_ggufs(CONFIG, run, run.variants)))
 
 
 rule tools_generate:
+    """Writes examples of tool calls. Config: `tools.{tool_schema, generate}`."""
     input:
-        schema=TOOLS.tool_schema if TOOLS else [],
+        schema=TOOLS.tool_schema,
     output:
         manifest="data/generated/tools/manifest.json",
         statistics="data/generated/tools/statistics.json",
@@ -19,35 +37,33 @@ rule tools_generate:
         "../../envs/questline.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
-        disk_mb=100,
+        **resources("tools_generate"),
     params:
-        amount=(
-            ["--count", TOOLS.generate.count, "--seed", TOOLS.generate.seed]
-            if TOOLS
-            else []
-        ),
+        amount=["--count", TOOLS.generate.count, "--seed", TOOLS.generate.seed],
         folder=subpath(output.manifest, parent=True),
-        content=schema_digest(),
+        content=EXAMPLES.schema_content,
         code=code("scripts.tools.generate"),
     shell:
-        "python -m scripts.tools.generate --schema {input.schema:q} --out {params.folder:q} {params.amount:q}"
+        "python -m scripts.tools.generate"
+        " --schema {input.schema:q}"
+        " --out {params.folder:q}"
+        " {params.amount:q}"
         " --log {log:q}"
 
 
 rule tools_curate:
+    """Makes records of examples and splits them. Config: `tools.{tool_schema, examples, check, curate, runs}`."""
     input:
-        schema=TOOLS.tool_schema if TOOLS else [],
-        examples=example_files(),
+        schema=TOOLS.tool_schema,
+        examples=EXAMPLES.files,
     output:
         train="data/curated/tools/{run}/train.jsonl",
         val="data/curated/tools/{run}/val.jsonl",
         test="data/curated/tools/{run}/test.jsonl",
-        openai=[
-            f"data/curated/tools/{{run}}/{side}.openai.jsonl"
-            for side in ("train", "val", "test")
-        ],
+        openai=expand(
+            "data/curated/tools/{{run}}/{side}.openai.jsonl",
+            side=("train", "val", "test"),
+        ),
         stats="data/curated/tools/{run}/stats.json",
         coverage="data/curated/tools/{run}/coverage.md",
         quarantine="data/curated/tools/{run}/quarantine.jsonl",
@@ -60,61 +76,36 @@ rule tools_curate:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=2000,
-        runtime=20,
-        disk_mb=500,
+        **resources("tools_curate"),
     params:
-        sources=example_sources(),
-        run=lambda wildcards: specialist_flags(wildcards.run),
-        options=as_json(TOOLS.curate) if TOOLS else "{}",
-        check=as_json(TOOLS.check) if TOOLS else "{}",
+        sources=EXAMPLES.sources,
+        run=lambda wildcards: specialist_flags(
+            TOOLS, wildcards.run, tools_run(wildcards).system_prompt
+        ),
+        options=as_json(TOOLS.curate),
+        check=as_json(TOOLS.check),
         folder=subpath(output.train, parent=True),
-        content=[schema_digest(), example_digest()],
+        content=EXAMPLES.content,
         code=code("scripts.tools.curate"),
     shell:
-        "python -m scripts.tools.curate --schema {input.schema:q} --examples {params.sources:q} {params.run:q}"
-        " --out {params.folder:q} --check {params.check:q} --params {params.options:q} --log {log:q}"
-
-
-rule tools_score:
-    input:
-        schema=TOOLS.tool_schema if TOOLS else [],
-        records="data/curated/tools/{run}/test.jsonl",
-        train="data/curated/tools/{run}/train.jsonl",
-        predictions=lambda wildcards: prediction_files("tools", wildcards.run),
-        stats=lambda wildcards: prediction_files("tools", wildcards.run, ".stats.json"),
-    output:
-        metrics="reports/tools/{run}/metrics.json",
-        failures="reports/tools/{run}/failures.jsonl",
-    log:
-        "logs/tools/{run}/score.log",
-    benchmark:
-        "benchmarks/out/tools/{run}/score.tsv"
-    conda:
-        "../../envs/questline.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=20,
-        disk_mb=50,
-    params:
-        options=as_json(CONFIG.score),
-        scope=CONFIG.scope,
-        content=schema_digest(),
-        code=code("scripts.tools.score"),
-    shell:
-        "python -m scripts.tools.score --schema {input.schema:q} --records {input.records:q} --train {input.train:q}"
-        " --predictions {input.predictions:q} --run {wildcards.run:q} --scope {params.scope:q}"
-        " --out {output.metrics:q} --params {params.options:q} --log {log:q}"
+        "python -m scripts.tools.curate"
+        " --schema {input.schema:q}"
+        " --examples {params.sources:q}"
+        " {params.run:q}"
+        " --out {params.folder:q}"
+        " --check {params.check:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
 
 
 rule tools_specialist:
+    """Writes what a server has to know of a specialist. Config: `tools.runs.<run>.description`."""
     input:
-        base=lambda wildcards: base_card("tools", wildcards.run),
+        base=lambda wildcards: artifacts.base_card(tools_run(wildcards)),
         training="models/tools/{run}/training/training_metadata.json",
         train="data/curated/tools/{run}/train.jsonl",
     output:
-        config="models/tools/{run}/adapter/specialist_config.json",
+        config=f"{ADAPTER}specialist_config.json",
     log:
         "logs/tools/{run}/specialist.log",
     benchmark:
@@ -123,56 +114,134 @@ rule tools_specialist:
         "../../envs/questline.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
-        disk_mb=10,
+        **resources("tools_specialist"),
     params:
         description=lambda wildcards: TOOLS.runs[wildcards.run].description,
         code=code("scripts.tools.specialist"),
     shell:
-        "python -m scripts.tools.specialist --run {wildcards.run:q} --description {params.description:q}"
-        " --training {input.training:q} --train {input.train:q} --base-json {input.base:q}"
-        " --out {output.config:q} --log {log:q}"
+        "python -m scripts.tools.specialist"
+        " --run {wildcards.run:q}"
+        " --description={params.description:q}"
+        " --training {input.training:q}"
+        " --train {input.train:q}"
+        " --base-json {input.base:q}"
+        " --out {output.config:q}"
+        " --log {log:q}"
 
 
-rule tools_deploy:
+rule adapter_convert:
+    """Writes an adapter as a GGUF of its own. Config: `tools.adapters`."""
     input:
-        gate="reports/tools/{run}/gate.json",
-        metrics="reports/tools/{run}/metrics.json",
-        certificate="models/tools/{run}/gguf/certificate.json",
-        quants=lambda wildcards: quant_files("tools", wildcards.run),
-        merged=lambda wildcards: merged_if_shipped("tools", wildcards.run),
-        base=lambda wildcards: base_card("tools", wildcards.run),
-        training="models/tools/{run}/training/training_metadata.json",
-        stats="data/curated/tools/{run}/stats.json",
-        specialist="models/tools/{run}/adapter/specialist_config.json",
-        records="data/curated/tools/{run}/test.jsonl",
+        base=lambda wildcards: artifacts.merge_base_card(CONFIG, tools_run(wildcards)),
+        adapter=f"{ADAPTER}adapter_model.safetensors",
+        config=f"{ADAPTER}adapter_config.json",
     output:
-        sums="dist/tools/{run}/SHA256SUMS",
+        gguf="models/tools/{run}/gguf/adapter.gguf",
     log:
-        "logs/tools/{run}/deploy.log",
+        "logs/tools/{run}/adapter-convert.log",
     benchmark:
-        "benchmarks/out/tools/{run}/deploy.tsv"
-    # Before the report, which tells of the package but is not drawn again for it.
-    priority: 10
+        "benchmarks/out/tools/{run}/adapter-convert.tsv"
+    conda:
+        "../../envs/questline.yaml"
+    threads: 1
+    resources:
+        **resources("adapter_convert"),
+    params:
+        base=subpath(input.base, parent=True),
+        adapter=subpath(input.adapter, parent=True),
+        code=code("scripts.model.adapter_gguf"),
+    shell:
+        "python -m scripts.model.adapter_gguf"
+        " --base {params.base:q}"
+        " --adapter {params.adapter:q}"
+        " --out {output.gguf:q}"
+        " --log {log:q}"
+
+
+rule adapter_certify:
+    """Compares base, adapter and adapter GGUF: nothing was lost. Config: `certify`."""
+    input:
+        base=lambda wildcards: artifacts.merge_base_card(CONFIG, tools_run(wildcards)),
+        adapter=f"{ADAPTER}adapter_model.safetensors",
+        gguf="models/tools/{run}/gguf/adapter.gguf",
+        f16=lambda wildcards: artifacts.base_ggufs(
+            CONFIG, tools_run(wildcards), ["f16"]
+        ),
+        quants=lambda wildcards: [*base_ggufs(wildcards).values()],
+        heldout="data/curated/tools/{run}/val.jsonl",
+    output:
+        certificate="models/tools/{run}/gguf/adapter-certificate.json",
+    log:
+        "logs/tools/{run}/adapter-certify.log",
+    benchmark:
+        "benchmarks/out/tools/{run}/adapter-certify.tsv"
     conda:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=2000,
-        runtime=20,
-        disk_mb=4000,
+        **resources("adapter_certify"),
     params:
-        options=lambda wildcards: as_json(CONFIG.run("tools", wildcards.run).deploy),
-        system_prompt=lambda wildcards: CONFIG.run("tools", wildcards.run).system_prompt,
-        merged=lambda wildcards, input: (
-            ["--merged", str(Path(input.merged[0]).parent)] if input.merged else []
-        ),
-        labels=["--preset", CONFIG.preset, "--scope", CONFIG.scope],
-        code=code("scripts.tools.deploy"),
+        options=lambda wildcards: as_json(tools_run(wildcards).certify),
+        base=subpath(input.base, parent=True),
+        adapter=subpath(input.adapter, parent=True),
+        quants=lambda wildcards: named(base_ggufs(wildcards)),
+        code=code("scripts.model.certify_adapter"),
     shell:
-        "python -m scripts.tools.deploy --gate {input.gate:q} --gguf {input.quants:q} {params.merged:q}"
-        " --metrics {input.metrics:q} --certificate {input.certificate:q} --base-json {input.base:q}"
-        " --training {input.training:q} --stats {input.stats:q} --specialist {input.specialist:q} --records {input.records:q}"
-        " --system-prompt={params.system_prompt:q} {params.labels:q}"
-        " --out dist/tools/{wildcards.run:q} --params {params.options:q} --log {log:q}"
+        "python -m scripts.model.certify_adapter"
+        " --base {params.base:q}"
+        " --adapter {params.adapter:q}"
+        " --gguf {input.gguf:q}"
+        " --f16 {input.f16:q}"
+        " --quant {params.quants:q}"
+        " --heldout {input.heldout:q}"
+        " --out {output.certificate:q}"
+        " --params {params.options:q}"
+        " --log {log:q}"
+
+
+if TOOLS.adapters:
+
+    SHARED_RUN = CONFIG.run("tools", SPECIALISTS[0])
+    SHARED_TYPE = TOOLS.shared_quant(CONFIG)
+
+    rule tools_share:
+        """Packs one quantised base with the adapters of all specialists. Config: `tools.adapters`, `export.quants`."""
+        input:
+            base=artifacts.base_ggufs(CONFIG, SHARED_RUN, [SHARED_TYPE]),
+            card=artifacts.merge_base_card(CONFIG, SHARED_RUN),
+            specialists=expand(f"{ADAPTER}specialist_config.json", run=SPECIALISTS),
+            adapters=expand("models/tools/{run}/gguf/adapter.gguf", run=SPECIALISTS),
+            certificates=expand(
+                "models/tools/{run}/gguf/adapter-certificate.json", run=SPECIALISTS
+            ),
+            gates=expand("reports/tools/{run}/gate.json", run=SPECIALISTS),
+            merged=expand(
+                "models/tools/{run}/gguf/model-{quant}.gguf",
+                run=SPECIALISTS,
+                quant=SHARED_TYPE,
+            ),
+        output:
+            sums="dist/tools/shared/SHA256SUMS",
+        log:
+            "logs/tools/share.log",
+        benchmark:
+            "benchmarks/out/tools/share.tsv"
+        conda:
+            "../../envs/questline.yaml"
+        threads: 1
+        resources:
+            **resources("tools_share"),
+        params:
+            folder=subpath(output.sums, parent=True),
+            code=code("scripts.tools.share"),
+        shell:
+            "python -m scripts.tools.share"
+            " --base {input.base:q}"
+            " --base-json {input.card:q}"
+            " --specialist {input.specialists:q}"
+            " --adapter {input.adapters:q}"
+            " --certificate {input.certificates:q}"
+            " --gate {input.gates:q}"
+            " --merged {input.merged:q}"
+            " --out {params.folder:q}"
+            " --log {log:q}"

@@ -2,9 +2,13 @@
 # makes: models/<system>/<run>/adapter and training; checkpoints live in models/.work/<system>/<run>/<identity>
 
 
+from scripts.lib.options.train import NOT_IDENTITY
+
+
 rule train:
+    """Trains an adapter. Config: `train`, `<system>.train`, `<system>.runs.<run>.{train, base, system_prompt}`, `seed`."""
     input:
-        base=of_run(base_card),
+        base=of_run(artifacts.base_card),
         train="data/curated/{system}/{run}/train.jsonl",
         val="data/curated/{system}/{run}/val.jsonl",
     output:
@@ -16,33 +20,35 @@ rule train:
         "logs/{system}/{run}/train.log",
     benchmark:
         "benchmarks/out/{system}/{run}/train.tsv"
-    # The long road of a run, from curation on, first; predictions fill what is left of the machine.
+    # The long path of a run, from curation on, first; predictions fill what is left of the machine.
     priority: 5
     conda:
         "../../envs/questline.yaml"
     threads: CORES
     resources:
-        mem_mb=8000,
-        runtime=600,
-        disk_mb=4000,
+        **resources("train"),
         # Processes in all, one a GPU, and the machines they are spread over; a profile may grant others.
-        gpu=lambda wildcards: (
-            run_of(wildcards).train.processes if CONFIG.scope == "real" else 0
-        ),
+        gpu=lambda wildcards: run_of(wildcards).train.processes if REAL else 0,
         nodes=lambda wildcards: run_of(wildcards).train.machines,
     params:
-        options=lambda wildcards: as_json(
-            run_of(wildcards).train, exclude=set(NOT_IDENTITY)
-        ),
+        options=section("train", exclude=set(NOT_IDENTITY)),
         # Where it runs and how it is watched: Snakemake never compares a parameter that is derived from the input.
-        watch=lambda wildcards, input: as_json(
-            run_of(wildcards).train, include=set(NOT_IDENTITY)
+        watch=lambda wildcards, input: section("train", include=set(NOT_IDENTITY))(
+            wildcards
         ),
         system_prompt=lambda wildcards: run_of(wildcards).system_prompt,
         base=subpath(input.base, parent=True),
         code=code("scripts.model.train"),
     shell:
-        "python -m scripts.model.train --base {params.base:q} --train {input.train:q} --val {input.val:q}"
-        " --out models/{wildcards.system:q}/{wildcards.run:q} --work models/.work/{wildcards.system:q}/{wildcards.run:q}"
-        " --processes {resources.gpu} --machines {resources.nodes}"
-        " --system-prompt={params.system_prompt:q} --params {params.options:q} --watch {params.watch:q} --log {log:q}"
+        "python -m scripts.model.train"
+        " --base {params.base:q}"
+        " --train {input.train:q}"
+        " --val {input.val:q}"
+        " --out models/{wildcards.system:q}/{wildcards.run:q}"
+        " --work models/.work/{wildcards.system:q}/{wildcards.run:q}"
+        " --processes {resources.gpu}"
+        " --machines {resources.nodes}"
+        " --system-prompt={params.system_prompt:q}"
+        " --params {params.options:q}"
+        " --watch {params.watch:q}"
+        " --log {log:q}"

@@ -11,7 +11,6 @@ constant_velocity  the pose of constant velocity alone; it says nothing of occup
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +19,7 @@ from scripts.aerial.world.dataset import Row
 from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import constant_velocity, motions, tilt
 
-WORDS = {
-    "copy_last": "the last grid and its pose, for ever",
-    "ego_warped": "the last grid carried along as if the last motion went on",
-    "history_warped": "the same, and beyond its edge the grids before it",
-    "ego_warped_true": "the last grid carried along by the true future poses, which no one is told",
-    "ground_only": "the ground of ego_warped and nothing on it",
-    "constant_velocity": "the last motion goes on; says nothing of occupancy",
-}
-ORACLES = ("ego_warped_true",)  # told the true future poses
+NAMES = ("copy_last", "ego_warped", "history_warped", "ego_warped_true", "ground_only", "constant_velocity")
 
 
 @dataclass(frozen=True)
@@ -86,8 +77,3 @@ def shown_at(
     many = torch.from_numpy(np.repeat(grid[None], len(future), axis=0))
     seen, known = carried(many, turns[0], shifts[0], options.grid, options.classes.free)
     return seen.numpy().astype(np.uint8), known.numpy()
-
-
-def names() -> Sequence[str]:
-    """All of them."""
-    return tuple(WORDS)

@@ -46,7 +46,7 @@ def onnx_runner(path: Path) -> Runner:
     """
     import onnxruntime
 
-    from scripts.lib.system import job_threads
+    from scripts.lib.process import job_threads
 
     if not path.is_file():
         raise UserError(f"{path}: no such file; export the model first.")

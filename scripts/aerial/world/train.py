@@ -26,7 +26,7 @@ from scripts.lib.cli import StageParser, UserError, load_params, run, say
 from scripts.lib.devices import check_loggers, peak_memory, pick_device, versions
 from scripts.lib.files import digest, read_json, sha256_file, write_json, write_jsonl
 from scripts.lib.identity import code_fingerprint, run_identity
-from scripts.lib.system import keep_memory
+from scripts.lib.process import keep_memory
 
 MIXED = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}
 PACKAGES = ("torch", "accelerate", "numpy")

@@ -11,7 +11,7 @@ import cv2
 from scripts.gameplay.pictures import PictureForm, write_picture
 from scripts.gameplay.raw import Fault
 from scripts.gameplay.readers.recording import RecordingError
-from scripts.lib.system import job_threads
+from scripts.lib.process import job_threads
 
 # Which picture a frame is: from its number in the video, its milliseconds since the first, and the milliseconds at
 # which the first stands in the file; None for one that no event names.

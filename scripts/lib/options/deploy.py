@@ -13,13 +13,13 @@ class GateOptions(Options):
     """Quality limits. Integrity limits are the certificate's and cannot be switched off."""
 
     on_miss: Literal["stop", "mark"] = "mark"
-    metric: str = "call_f1"
+    metric: str = ""
     """the task's own score by which the shipped quant is chosen"""
     tolerance: float = Field(default=0.02, ge=0)
     """the smallest quant is shipped whose score is at most this much below the best quant's"""
     minimum: dict[str, float] = {}
     """metric name to the least value the shipped variant must reach"""
-    beat: list[str] = ["base", "majority"]
+    beat: list[str] = []
     """variants and baselines that the shipped variant's metric must exceed by more than chance: the interval of the
     difference on the same cases leaves out 0 where the scorer takes it; else the intervals of the two are apart"""
 

@@ -1,4 +1,4 @@
-"""How a score falls from frame to frame ahead, for the page."""
+"""What aerial adds to the report page: how the score falls from frame to frame ahead, and pictures of test windows."""
 
 from __future__ import annotations
 
@@ -9,44 +9,53 @@ from markupsafe import Markup
 from scripts.aerial.world.above import METRIC, paired_by_frame, sentence
 from scripts.packaging import evidence
 from scripts.report_parts import svg
+from scripts.report_parts.sections import Line, Section, score_cell, sheet_section
+from scripts.report_parts.sources import RunPaths
 
 TITLE = "IoU without ground"
 DRAWN = ("copy_last", "ego_warped", "ego_warped_true", "shuffled")  # baselines whose lines are drawn
+HINT = (
+    "The same score frame by frame. Whatever stands still is known from the last frame and the ego motion since: ego "
+    "warped carries that frame along and predicts nothing beyond its edge. A model is worth what it gains on that."
+)
+SHEET = (
+    "Test windows, drawn evenly from places without training frames: what came, what the shipped file predicted, and "
+    "two answers that need no model. Time runs to the right; above each other the cells from above (ahead is up) and "
+    "from the right (ahead is right)."
+)
 
 
-def horizon_view(metrics: dict[str, Any], shipped: str) -> dict[str, Any]:
+def sections(paths: RunPaths, metrics: dict[str, Any] | None, shipped: str) -> list[Section]:
+    """Scores frame by frame with a chart, what is beaten where, and pictures of test windows."""
+    return [*([horizon_section(metrics, shipped)] if metrics else []), *sheet_section(paths.reports, SHEET)]
+
+
+def horizon_section(metrics: dict[str, Any], shipped: str) -> Section:
     """The chart, a table with intervals, and what is beaten where."""
     frames = metrics["horizons"]
     rows = [row for row in evidence.score_rows(metrics, shipped) if f"{METRIC}_{frames[0]['frame']}" in row.scores]
     lines = [
-        {
-            "name": row.name.replace("_", " "),
-            "words": row.words,
-            "shipped": row.shipped,
-            "cells": [cell(row.scores[f"{METRIC}_{frame['frame']}"]) for frame in frames],
-        }
+        Line(
+            row.name.replace("_", " "),
+            row.words,
+            [score_cell(row.scores[f"{METRIC}_{frame['frame']}"]) for frame in frames],
+            "shipped" if row.shipped else "",
+        )
         for row in rows
     ]
-    return {
-        "title": TITLE,
-        "columns": [f"+{frame['seconds']:g} s" for frame in frames],
-        "rows": lines,
-        "differences": [row for name in metrics.get("beats", {}) if (row := difference(metrics, name))],
-        "sentences": [sentence(metrics, name) for name in metrics.get("beats", {})],
-        "chart": chart([row for row in rows if row.shipped or row.name in DRAWN], frames),
-    }
-
-
-def cell(score: dict[str, Any]) -> dict[str, str]:
-    """A value with its interval."""
-    return {"value": evidence.share(score.get("value")), "interval": evidence.interval(score)}
-
-
-def difference(metrics: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """A row of the table of differences, or None where they were not taken."""
-    rows = paired_by_frame(metrics, name)
-    cells = [{"value": f"{row['value']:+.3f}", "interval": ends(row)} for row in rows if row["value"] is not None]
-    return {"name": name.replace("_", " "), "cells": cells} if rows and len(cells) == len(rows) else None
+    for at, name in enumerate(metrics.get("beats", {})):
+        differences = paired_by_frame(metrics, name)
+        if differences and all(row["value"] is not None for row in differences):
+            cells = [(f"{row['value']:+.3f}", ends(row)) for row in differences]
+            css = "rule" if at == 0 else ""
+            lines.append(Line(f"model − {name.replace('_', ' ')}", "on the same windows", cells, css))
+    return Section(
+        title="How far ahead?",
+        hint=f"{HINT} {' '.join(sentence(metrics, name) for name in metrics.get('beats', {}))}",
+        charts=[chart([row for row in rows if row.shipped or row.name in DRAWN], frames)],
+        header=[TITLE, *(f"+{frame['seconds']:g} s" for frame in frames)],
+        lines=lines,
+    )
 
 
 def ends(row: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
-"""What every system's package has: model files, serving files, transcript, card, checksums; published in one step.
+"""Publishes a package in one step: model files, deployment_config.json, card, checksums, and what its family adds.
 
-A system's own deploy stage adds its arguments and files (`scripts.dnd.deploy`).
+A system's own deploy stage adds its arguments and files (`scripts.dnd.deploy`). The folder is written beside its place
+and takes it in one step. Its files hold no times: the same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from scripts.lib.cli import UserError, say
 from scripts.lib.files import manifest, write_json, write_text
 from scripts.lib.folders import new_folder
 from scripts.lib.records import Record, read_records
-from scripts.model.card import write_card
 from scripts.model.dataset import look
 from scripts.model.logits import let_idle_threads_sleep
 from scripts.model.vision import eyes_of
 from scripts.packaging import ollama, serving, smoke
-from scripts.packaging.contents import Package
+from scripts.packaging.card import write_card
+from scripts.packaging.contents import LanguagePackage, Package
 from scripts.packaging.sums import write_sums
 
 HF_FILES = (
@@ -30,35 +31,50 @@ HF_FILES = (
 ROOM = 8  # tokens of slack in the transcript's context
 
 
-def publish(package: Package, add_files: Callable[[Package, Path], None], metric_words: dict[str, Any]) -> None:
-    """Writes the package into a new folder and puts it in the place of the old one.
+def publish(package: Package, write_files: Callable[[Path], None], facts: Callable[[Path], dict[str, Any]]) -> None:
+    """Writes a package of any model family into a new folder and puts it in the place of the old one.
 
-    ``add_files`` writes the system's own files; ``metric_words`` explain its metrics in the card.
+    Args:
+        write_files: writes what is the family's or the system's own, model files aside.
+        facts: from the folder to what the family adds to deployment_config.json.
     """
     with new_folder(package.out) as folder:
-        copy_models(package, folder)
-        if package.ggufs:
-            write_serving(package, folder)
-        write_json(folder / "deployment_config.json", serving.deployment_config(describe(package, folder)))
-        add_files(package, folder)
-        write_transcript(package, folder)
-        write_card(folder / "README.md", package, metric_words)
+        for path in package.model_files:
+            shutil.copyfile(path, folder / path.name)
+        write_files(folder)
+        gate = {key: package.gate.get(key) for key in ("passed", "variant", "why", "checks")}
+        shared = {
+            "name": package.name,
+            "preset": package.preset,
+            "scope": package.scope,
+            "default": package.default_file,
+            "files": manifest(folder, [path.name for path in package.model_files]),
+        }
+        config = {**shared, **facts(folder), "gate": gate}
+        write_json(folder / "deployment_config.json", config)
+        write_card(folder, package, config)
         write_sums(folder)
     say(f"{package.out}: {len(list(package.out.rglob('*')))} files, default {package.default_file}")
     if not package.gate["passed"]:
         say(f"marked: {package.gate['why']}")
 
 
-def copy_models(package: Package, folder: Path) -> None:
-    """Copies weights, and for transformers the tokenizer and configuration beside them."""
-    for path in package.model_files:
-        shutil.copyfile(path, folder / path.name)
-    for name in HF_FILES if package.merged else ():
-        if (package.merged / name).is_file():
-            shutil.copyfile(package.merged / name, folder / name)
+def publish_language(package: LanguagePackage, add_files: Callable[[Path], None]) -> None:
+    """Publishes the package of a language model; ``add_files`` writes the system's own files."""
+
+    def write_files(folder: Path) -> None:
+        for name in HF_FILES if package.merged else ():
+            if (package.merged / name).is_file():
+                shutil.copyfile(package.merged / name, folder / name)
+        if package.ggufs:
+            write_serving(package, folder)
+        add_files(folder)
+        write_transcript(package, folder)
+
+    publish(package, write_files, lambda folder: language_facts(package, folder))
 
 
-def write_serving(package: Package, folder: Path) -> None:
+def write_serving(package: LanguagePackage, folder: Path) -> None:
     """The Modelfile and the llama-server script."""
     file, generation = package.default_file, package.options.generation
     mmproj = package.mmproj.name if package.mmproj else None
@@ -71,42 +87,35 @@ def write_serving(package: Package, folder: Path) -> None:
     script.chmod(0o755)
 
 
-def describe(package: Package, folder: Path) -> dict[str, Any]:
-    """The facts of deployment_config.json."""
-    base, gate = package.base, package.gate
+def language_facts(package: LanguagePackage, folder: Path) -> dict[str, Any]:
+    """What deployment_config.json holds of a language model."""
+    base, header = package.base, package.facts
     kinds = {path.name: quant for quant, path in package.ggufs.items()}
     files = [
         {**row, "format": Path(row["name"]).suffix.removeprefix("."), "quantization": kinds.get(row["name"])}
         for row in manifest(folder, [path.name for path in package.model_files])
     ]
     facts = {
-        "name": package.name,
-        "preset": package.preset,
-        "scope": package.scope,
-        "default": package.default_file,
         "formats": package.options.formats,
         "files": files,
-        "architecture": package.facts.architecture if package.facts else base.get("architecture"),
-        "parameters": package.facts.parameters if package.facts else base.get("parameters"),
+        "architecture": header.architecture if header else base.get("architecture"),
+        "parameters": header.parameters if header else base.get("parameters"),
         "context_length": package.context_length,
         "chat_template": package.chat_form.name if package.chat_form else "the model's own",
         "stop": ollama.stop_strings(package.chat_form, package.eos),
         "system_prompt": package.system_prompt,
         "generation": package.options.generation.model_dump(),
-        "base": {key: base.get(key) for key in ("name", "source", "revision", "licence")},
-        "gate": {key: gate.get(key) for key in ("passed", "variant", "why", "checks")},
     }
     if package.ggufs:
         mmproj = package.mmproj.name if package.mmproj else None
-        command = serving.server_command(
-            package.default_file, package.options.generation, package.context_length, mmproj
-        )
-        name = package.name.replace("/", "-")
-        facts["serve"] = {"llama_server": command, "ollama": f"ollama create {name} -f Modelfile"}
-    return facts
+        generation = package.options.generation
+        command = serving.server_command(package.default_file, generation, package.context_length, mmproj)
+        create = f"ollama create {package.name.replace('/', '-')} -f Modelfile"
+        facts["serve"] = {"llama_server": command, "ollama": create}
+    return facts | {"base": {key: base.get(key) for key in ("name", "source", "revision", "licence")}}
 
 
-def write_transcript(package: Package, folder: Path) -> None:
+def write_transcript(package: LanguagePackage, folder: Path) -> None:
     """test_results.json: greedy answers of the default file, as it lies in the package."""
     let_idle_threads_sleep()  # before transformers loads OpenMP
     tokens = package.options.smoke_tokens
@@ -130,7 +139,7 @@ def write_transcript(package: Package, folder: Path) -> None:
     write_json(folder / smoke.NAME, transcript.model_dump())
 
 
-def smoke_prompts(package: Package, folder: Path) -> list[dict[str, Any]]:
+def smoke_prompts(package: LanguagePackage, folder: Path) -> list[dict[str, Any]]:
     """First answers of test records drawn evenly over the split, whose prompts leave room for an answer.
 
     Pictures go into the package as the model sees them, under ``smoke/``.

@@ -1,6 +1,6 @@
 """Checks a package: every byte as published, and the model still answers as it did.
 
-    python -m scripts.model.verify dist/dnd/dm
+    python -m scripts.packaging.verify dist/dnd/dm
 
 Exit code 0 when all holds, 1 when something does not, 2 when the folder is no package. An altered model file is
 not loaded: the replay is skipped unless the sums hold. A package of a world model is `scripts.aerial.world.replay`'s.

@@ -1,4 +1,4 @@
-"""What a recording of many small files holds, as one hash, without reading again what did not change.
+"""What a folder of many small files holds, as one hash, without reading again what did not change.
 
 A folder of 36,000 frames is too much to declare file by file, and to read for every plan. Files are read once; after
 that only those whose size or time changed.
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from scripts.lib.files import digest, read_json, sha256_file, write_json
 
-MEMORY = Path(".snakemake/questline-recordings")
+MEMORY = Path(".snakemake/questline-folders")
 
 
-def recording_digest(folder: Path, memory: Path = MEMORY) -> str:
-    """The hash of names and contents of all files in a recording's folder."""
+def folder_digest(folder: Path, memory: Path = MEMORY) -> str:
+    """The hash of names and contents of all files directly in a folder."""
     path = memory / f"{digest(folder.resolve().as_posix())[:16]}.json"
     known = read_json(path) if path.is_file() else {}
     found = {}

@@ -1,4 +1,8 @@
-"""The model card (README.md of a package), made from the lineage: nothing in it is typed by hand."""
+"""The model card (README.md of a package), made from the lineage: nothing in it is typed by hand.
+
+One template, ``card.md.j2``, serves every model family; what a family adds stands in a template of its own that extends
+it, and comes with its values from the package (`Package.card`).
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.lib.files import write_text
-from scripts.packaging import evidence, serving
+from scripts.packaging import evidence
 
 if TYPE_CHECKING:
     from scripts.packaging.contents import Package
 
-TEMPLATES = Path(serving.__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 SETTINGS = (
-    "epochs", "max_steps", "batch_size", "gradient_accumulation", "learning_rate", "warmup_steps", "schedule",
-    "weight_decay", "max_grad_norm", "max_tokens", "load_in", "seed",
+    "epochs", "vae_epochs", "max_steps", "batch_size", "gradient_accumulation", "learning_rate", "warmup_steps",
+    "schedule", "weight_decay", "max_grad_norm", "max_tokens", "load_in", "freeze_vae", "freeze_transformer",
+    "freeze_pose", "seed",
+)  # fmt: skip
+OUTCOMES = (
+    "precision", "engine", "steps", "best_step", "train_loss", "eval_loss", "trainable_parameters", "parameters",
 )  # fmt: skip
 
 
-def write_card(path: Path, package: Package, metric_words: dict[str, Any]) -> None:
-    """Writes README.md: the same inputs give the same bytes."""
+def write_card(folder: Path, package: Package, config: dict[str, Any]) -> None:
+    """Writes README.md: the same inputs give the same bytes.
+
+    Args:
+        config: what deployment_config.json holds.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    template, values = package.card(folder)
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATES, template.parent]),
         autoescape=False,  # Markdown, not HTML; cells are escaped by the filter
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -32,10 +45,8 @@ def write_card(path: Path, package: Package, metric_words: dict[str, Any]) -> No
         keep_trailing_newline=True,
     )
     environment.filters["cell"] = cell
-    text = environment.get_template("card.md.j2").render(
-        **context(package, metric_words), mcp=(path.parent / "mcp.json").is_file()
-    )
-    write_text(path, re.sub(r"\n{3,}", "\n\n", text))
+    text = environment.get_template(template.name).render(**context(package, config), **values)
+    write_text(folder / "README.md", re.sub(r"\n{3,}", "\n\n", text))
 
 
 def cell(text: Any) -> str:
@@ -44,38 +55,29 @@ def cell(text: Any) -> str:
     return one_line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
-def context(package: Package, metric_words: dict[str, Any]) -> dict[str, Any]:
-    """The template's values."""
+def context(package: Package, config: dict[str, Any]) -> dict[str, Any]:
+    """The values of the template that every family has."""
     rows = evidence.score_rows(package.metrics, package.gate["variant"])
-    merged = sorted(package.merged.glob("*.safetensors")) if package.merged else []
     return {
         "name": package.name,
-        "base": {"revision": None, "licence": None, "source": None, "files": [], **package.base},
+        "config": config,
         "gate": package.gate,
         "gate_checks": evidence.checks(package.gate),
         "scope": package.scope,
         "scope_words": evidence.SCOPE_WORDS[package.scope],
-        "default": package.default_file,
-        "files": [
-            {"name": path.name, "quant": quant, "size": evidence.size(path.stat().st_size)}
-            for quant, path in package.ggufs.items()
-        ],
-        "safetensors": [{"name": path.name, "size": evidence.size(path.stat().st_size)} for path in merged],
-        "context_length": package.context_length,
-        "command": serving.server_command(package.default_file, package.options.generation, package.context_length),
-        "chat_form": package.chat_form,
-        "system_prompt": package.system_prompt,
+        "files": [row | {"size": evidence.size(row["bytes"])} for row in config["files"]],
         "metrics": package.metrics,
+        "group_noun": package.system.group_noun,
         "confidence": f"{100 * package.metrics.get('confidence', 0.95):g}",
         "rows": rows,
-        "score_lines": score_lines(package.metrics, rows, metric_words),
+        "score_lines": score_lines(package.metrics, rows),
         "certificate": evidence.checks(package.certificate),
         "data": evidence.count_groups(package.stats),
         "training": training_rows(package.training),
     }
 
 
-def score_lines(metrics: dict[str, Any], rows: list[evidence.Row], words: dict[str, Any]) -> list[dict[str, Any]]:
+def score_lines(metrics: dict[str, Any], rows: list[evidence.Row]) -> list[dict[str, Any]]:
     """One line a metric: a cell for each variant and baseline, and the number of cases.
 
     Where a row's number of cases is another than the line's, its cell says so.
@@ -85,7 +87,7 @@ def score_lines(metrics: dict[str, Any], rows: list[evidence.Row], words: dict[s
     for name in evidence.metric_names(metrics):
         counts = [row.scores[name].get("n") for row in rows if row.scores.get(name)]
         usual = max(set(counts), key=counts.count)
-        title, explanation = words.get(name, (evidence.plain(name), ""))
+        title, explanation = evidence.metric_words(metrics, name)
         cells = [score_cell(row.scores.get(name), usual) for row in rows]
         lines.append(
             {"title": title, "words": explanation, "higher": better.get(name, True), "cells": cells, "n": usual}
@@ -106,15 +108,15 @@ def training_rows(training: dict[str, Any]) -> list[tuple[str, str]]:
     """Settings and outcome as rows. Time and memory stay out: they would change the card's bytes from run to run."""
     settings = training.get("settings", {})
     lora = settings.get("lora", {})
-    rows = [("method", "LoRA, loss on the assistant's tokens only")]
+    rows = [("method", "LoRA, loss on the assistant's tokens only")] if lora else []
     rows += [
         (f"LoRA {evidence.plain(key)}", evidence.number(lora[key])) for key in ("r", "alpha", "dropout") if key in lora
     ]
     if "target_modules" in lora:
         targets = lora["target_modules"]
         rows.append(("LoRA target modules", targets if isinstance(targets, str) else ", ".join(targets)))
-    rows += [(evidence.plain(key), evidence.number(settings[key])) for key in SETTINGS if settings.get(key) is not None]
-    for key in ("precision", "engine", "steps", "best_step", "train_loss", "eval_loss", "trainable_parameters"):
-        if training.get(key) is not None:
-            rows.append((evidence.plain(key), evidence.number(training[key])))
-    return rows
+    # What batch_size: auto came to stands beside the settings.
+    given = settings | {key: training[key] for key in ("batch_size",) if key in training}
+    rows += [(evidence.plain(key), evidence.number(given[key])) for key in SETTINGS if given.get(key) is not None]
+    rows += [(evidence.plain(key), evidence.number(training[key])) for key in OUTCOMES if training.get(key) is not None]
+    return rows + [("warning", warning) for warning in training.get("warnings", [])]

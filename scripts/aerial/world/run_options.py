@@ -18,11 +18,12 @@ from scripts.aerial.world.options import (
     WorldTrainOptions,
 )
 from scripts.lib.cli import UserError
-from scripts.lib.options.deploy import DeployOptions, GateOptions
+from scripts.lib.options.run import Run
 from scripts.lib.options.strict import Options, deep_merge, overrides_of
 
 SECTIONS = ("data", "model", "train", "score", "export")
 SETTINGS = Path("config/aerial")
+EXPORTS = ("f32", "int8")
 
 
 class WorldSections(Options):
@@ -38,18 +39,19 @@ class WorldSections(Options):
     export: overrides_of(WorldExportOptions) | None = None  # type: ignore[valid-type]
 
 
-class WorldRun(Options):
+class WorldRun(Run):
     """One world model."""
 
-    system: str = "aerial"
-    name: str
     data: WorldDataOptions
     model: WorldModelOptions
     train: WorldTrainOptions
     score: WorldScoreOptions
     export: WorldExportOptions
-    gate: GateOptions
-    deploy: DeployOptions
+
+    @property
+    def variants(self) -> list[str]:
+        """ONNX files."""
+        return list(EXPORTS)
 
 
 def resolved(name: str, derived: dict[str, Any], *layers: WorldSections) -> dict[str, Options]:
