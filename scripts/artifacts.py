@@ -8,6 +8,7 @@ from typing import Any
 
 from scripts.contract import Files, System
 from scripts.lib.options.run import LanguageRun, Run
+from scripts.model.recipes import recipe_of
 
 
 def models(run: Run) -> str:
@@ -33,6 +34,12 @@ def base_card(run: LanguageRun) -> str:
 def merge_base_card(config: Any, run: LanguageRun) -> str:
     """base.json of the 16-bit base that its adapter is merged onto."""
     return f"models/base/{config.bases[run.base].merge_onto or run.base}/base.json"
+
+
+def base_modules(config: Any, base: str) -> list[str]:
+    """The modules that make a base: of a recipe its own as well."""
+    kind, _, source = config.bases[base].source.partition(":")
+    return ["scripts.model.base", *([recipe_of(source)[0].module] if kind == "recipe" else [])]
 
 
 def base_ggufs(config: Any, run: LanguageRun, types: list[str]) -> list[str]:
@@ -69,6 +76,26 @@ def predictions(system: System, run: LanguageRun, ending: str = ".jsonl") -> lis
     """Predictions of all variants of a language model."""
     variants = ["base", "tuned", "f16", *run.variants, *system.predictions]
     return [f"{reports(run)}/predictions/{variant}{ending}" for variant in variants]
+
+
+def variant_files(system: System, run: LanguageRun, variant: str) -> list[str]:
+    """What a variant is made of besides the base, which always gives the tokenizer."""
+    if variant == "base":
+        return []
+    if variant == "tuned" or variant in system.predictions:
+        return [f"{models(run)}/adapter/{name}" for name in ("adapter_model.safetensors", "adapter_config.json")]
+    return [f"{models(run)}/gguf/model-{variant}.gguf", *projector(system, run)]
+
+
+def variant_flags(system: System, run: LanguageRun, variant: str) -> list[str]:
+    """How a variant is named to the stage that predicts it."""
+    base, files = str(PurePosixPath(base_card(run)).parent), variant_files(system, run, variant)
+    if not files:
+        return ["--model", base]
+    if files[0].endswith(".gguf"):
+        return ["--model", files[0], *flags({"--mmproj": files[1:]})]
+    changed = system.predictions.get(variant)
+    return ["--model", base, "--adapter", f"{models(run)}/adapter", *([changed.flag] if changed else [])]
 
 
 def score_files(system: System, config: Any, run: Run) -> Files:
@@ -113,6 +140,11 @@ def deploy_arguments(system: System, config: Any, run: Run) -> list[str]:
         told.append(f"--system-prompt={run.system_prompt}")
         told += ["--merged", f"{models(run)}/merged"] if "hf" in run.deploy.formats else []
     return [*told, *system.deploy.arguments(config, run)]
+
+
+def inputs(files: Files) -> list[str]:
+    """All files, whatever they are called."""
+    return [path for paths in files.values() for path in ([paths] if isinstance(paths, str) else paths)]
 
 
 def flags(files: Files) -> list[str]:

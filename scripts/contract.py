@@ -164,7 +164,7 @@ class System:
         extra_targets: from the same to further files that the system's name builds.
         training_memory: from a resolved run to an estimate; of language models `scripts.doctor` makes its own.
         group_noun: what the cases of one group have in common, for sentences about intervals.
-        rules: its rule file, relative to the Snakefile.
+        rules: its rule file, relative to workflow/, where it is not rules/<name>.smk.
     """
 
     name: str
@@ -186,8 +186,8 @@ class System:
     rules: str = ""
 
     def rule_file(self) -> str:
-        """Where its rules stand, relative to the Snakefile."""
-        return self.rules or f"workflow/rules/{self.name}.smk"
+        """Where its rules stand, relative to workflow/."""
+        return self.rules or f"rules/{self.name}.smk"
 
     def variant_words(self, name: str) -> str:
         """A scored version of the model in words."""

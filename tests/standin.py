@@ -25,21 +25,17 @@ EXPORTED = ("certificate.json", "model-f32.onnx", "model-int8.onnx")
 # What a stage writes into the folder that --out names; the others write --out itself and what stands beside it.
 FOLDERS = {
     "scripts.model.base": ("base.json", "model.safetensors"),
-    "scripts.dnd.curate": SPLITS,
     "scripts.model.train": TRAINED,
     "scripts.model.merge": MERGED,
-    "scripts.dnd.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
     "scripts.terrain.ingest": ("tiles.jsonl", "quarantine.jsonl", "manifest.json"),
     "scripts.tools.generate": ("manifest.json", "statistics.json"),
     "scripts.tools.curate": CALLS,
-    "scripts.tools.deploy": ("SHA256SUMS", "model-Q4_K_M.gguf"),
     "scripts.tools.share": ("SHA256SUMS", "model-Q4_K_M.gguf"),
     "scripts.aerial.generate": ("files.json",),
     "scripts.aerial.fetch": ("source.json",),
     "scripts.aerial.world.curate": WINDOWS,
     "scripts.aerial.world.train": WORLD,
     "scripts.aerial.world.export": EXPORTED,
-    "scripts.aerial.world.deploy": ("SHA256SUMS", "model-f32.onnx"),
 }
 
 
@@ -56,14 +52,12 @@ def outputs(module, out):
     """The files that the stage writes."""
     if module == "scripts.aerial.sessions":
         return [out / name for name in os.environ["SESSIONS"].split()]
-    if module in FOLDERS:
-        return [out / name for name in FOLDERS[module]]
-    beside = {
-        "scripts.model.predict": [out.with_suffix(".stats.json")],
-        "scripts.dnd.score": [out.with_name("failures.jsonl")],
-        "scripts.tools.score": [out.with_name("failures.jsonl")],
-    }
-    return [out, *beside.get(module, [])]
+    stage = module.rpartition(".")[2]
+    folder = FOLDERS.get(module) or {"curate": SPLITS, "deploy": ("SHA256SUMS", "model")}.get(stage)
+    if folder:
+        return [out / name for name in folder]
+    beside = {"predict": [out.with_suffix(".stats.json")], "score": [out.with_name("failures.jsonl")]}
+    return [out, *beside.get(stage, [])]
 
 
 def text_of(path, digest):

@@ -183,7 +183,7 @@ def test_code_in_the_closure_rebuilds_its_cone(checkout):
 
 
 def test_code_of_the_last_stage_reruns_it_alone(checkout):
-    path = checkout.folder / "scripts/model/gate.py"
+    path = checkout.folder / "scripts/packaging/gate.py"
     path.write_text(path.read_text() + "\nEXTRA = 1\n")
     assert checkout.modules("reports/dnd/dm/gate.json") == {"scripts.packaging.gate"}
 
@@ -221,7 +221,7 @@ def test_deploy_parameter_reruns_the_package_alone(checkout):
 
 def test_deleted_package_reruns_that_rule_alone(checkout):
     shutil.rmtree(checkout.folder / "dist/dnd/dm")
-    assert checkout.why() == {"dnd_deploy (run=dm)": ["output is missing: dist/dnd/dm/SHA256SUMS"]}
+    assert checkout.why() == {"deploy (system=dnd, run=dm)": ["output is missing: dist/dnd/dm/SHA256SUMS"]}
     assert checkout.modules() == {"scripts.dnd.deploy"}
 
 
@@ -234,7 +234,7 @@ def test_deleted_quant_brings_back_only_what_it_needs(checkout):
 
 def test_edited_rule_command_is_noticed(checkout):
     checkout.edit(
-        "workflow/rules/evaluate.smk", "scripts.packaging.gate --metrics", "scripts.packaging.gate  --metrics"
+        "workflow/rules/score.smk", '"python -m scripts.packaging.gate"', '"python  -m scripts.packaging.gate"'
     )
     why = checkout.why("reports/dnd/dm/gate.json")
     assert why == {"gate (system=dnd, run=dm)": ["the command of rule gate was edited"]}
@@ -277,13 +277,12 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     counts = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2}
     sighted = terrain + gameplay
     runs = dnd + tools + sighted
-    for rule in ("train", "merge", "convert", "certify", "gate"):
+    for rule in ("train", "merge", "convert", "certify"):
         assert counts[rule] == runs, (rule, counts)
-    for rule in ("curate", "score", "deploy"):
-        assert counts[f"dnd_{rule}"] == dnd
-        assert counts[f"tools_{rule}"] == tools
-        assert counts[f"terrain_{rule}"] == terrain
-        assert counts[f"gameplay_{rule}"] == gameplay
+    for rule in ("score", "gate", "deploy"):
+        assert counts[rule] == runs + 1, (rule, counts)
+    for system, number in (("dnd", dnd), ("tools", tools), ("terrain", terrain), ("gameplay", gameplay)):
+        assert counts[f"{system}_curate"] == number
     assert counts["terrain_sheet"] == terrain
     assert counts["gameplay_loop"] == gameplay
     quants = 2 * (dnd + sighted) + (1 if preset == "demo" else 2) * tools
@@ -300,7 +299,7 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     assert counts["terrain_ingest"] == len(shards)
     for rule in ("generate", "check", "sessions"):
         assert counts[f"aerial_{rule}"] == cities
-    for rule in ("curate", "train", "export", "score", "gate", "sheet", "deploy"):
+    for rule in ("curate", "train", "export", "sheet"):
         assert counts[f"aerial_{rule}"] == 1
     assert counts["base"] == bases
     assert counts["dnd_tools"] == 1
@@ -506,9 +505,9 @@ def test_recorded_sessions_are_noticed_by_content(aerial):
 def test_every_rule_states_resources_log_and_benchmark():
     texts = [path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk"))]
     rules = [rule for text in texts for rule in text.split("\nrule ")[1:]]
-    assert len(rules) >= 12
+    assert len(rules) >= 30
     for rule in rules:
-        for directive in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "disk_mb=", "code="):
+        for directive in ("log:", "benchmark:", "threads:", "**resources(", "code="):
             assert directive in rule, f"rule {rule.split(':')[0]} has no {directive}"
 
 

@@ -1,12 +1,33 @@
 # Paths, parameters and code fingerprints for the rules; it asks the registry (scripts/systems.py) and knows no system.
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, workflow.basedir)
+
+def project_root():
+    """The folder that holds scripts/: this checkout or, for a module that is named by git, its revision unpacked."""
+    source = workflow.current_basedir
+    if not hasattr(source, "ref"):
+        return Path(source.get_path_or_uri(secret_free=True)).resolve().parent
+    clone = getattr(source, "repo_path", None) or source.hosted_repo.repo_clone
+    git = ["git", "-C", str(clone)]
+    revision = subprocess.check_output(
+        [*git, "rev-parse", source.ref], text=True
+    ).strip()
+    folder = Path(".snakemake", "questline-source", revision).resolve()
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        archive = subprocess.check_output([*git, "archive", revision])
+        subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
+    return folder
+
+
+ROOT = project_root()
+sys.path.insert(0, str(ROOT))
 # Snakemake imports pandas, a second of every plan, to see whether a parameter is a table: none of ours is.
 sys.modules.setdefault("pandas", None)
 
@@ -31,16 +52,14 @@ def checked(function, *arguments):
 
 
 CONFIG = checked(load, dict(config), "config", [Path(p) for p in workflow.configfiles])
-RESOURCES = yaml.safe_load(
-    Path(workflow.basedir, "profiles", "resources.yaml").read_text(encoding="utf-8")
-)
+RESOURCES = yaml.safe_load((ROOT / "profiles/resources.yaml").read_text("utf-8"))
 CORES = max(1, (workflow.cores or 8) // CONFIG.jobs_at_once)
 REAL = CONFIG.scope == "real"  # models large enough for a GPU
 
 
 def begin():
     """The only side effects of reading the workflow: the environment of jobs, and what a plan has to know."""
-    prepare_jobs()
+    prepare_jobs(ROOT)
     if workflow.is_main_process:
         checked(nobody_else)
         notice_replaced()
@@ -83,9 +102,10 @@ def resources(rule):
     }
 
 
-def run_of(wildcards):
-    """The run that a rule's wildcards name, with every section resolved."""
-    return checked(CONFIG.run, wildcards.system, wildcards.run)
+def run_of(wildcards, system=None):
+    """The run that a rule's wildcards name, with every section resolved; of the system where its own rule has no such
+    wildcard."""
+    return checked(CONFIG.run, system or wildcards.system, wildcards.run)
 
 
 def as_json(options, **which):
@@ -93,35 +113,24 @@ def as_json(options, **which):
     return json.dumps(options.model_dump(mode="json", **which), sort_keys=True)
 
 
-def section(name, **which):
+def section(name, system=None, **which):
     """A parameter function: the named section of the run's configuration, as JSON."""
-    return lambda wildcards: as_json(getattr(run_of(wildcards), name), **which)
+    return lambda wildcards: as_json(getattr(run_of(wildcards, system), name), **which)
 
 
-def of_run(function):
-    """An input function from one that takes a run."""
-    return lambda wildcards: function(run_of(wildcards))
+def of_run(function, system=None):
+    """An input or parameter function from one that takes a run."""
+    return lambda wildcards: function(run_of(wildcards, system))
 
 
-def of_system(function):
-    """An input or parameter function from one that takes the declaration of a system, and a run of it."""
-    return lambda wildcards: function(SYSTEMS[wildcards.system], run_of(wildcards))
+def of_system(function, system=None):
+    """The same from one that takes the declaration of a system, and a run of it."""
+    return of_run(lambda run: function(SYSTEMS[run.system], run), system)
 
 
 def of_config(function):
     """The same from one that takes the configuration in between."""
-    return lambda wildcards: function(
-        SYSTEMS[wildcards.system], CONFIG, run_of(wildcards)
-    )
-
-
-def files_of(function):
-    """The input files among a stage's named files."""
-    return lambda wildcards: [
-        path
-        for paths in of_config(function)(wildcards).values()
-        for path in ([paths] if isinstance(paths, str) else paths)
-    ]
+    return of_system(lambda system, run: function(system, CONFIG, run))
 
 
 def named(files):

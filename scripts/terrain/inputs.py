@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from scripts.terrain.system import TerrainOptions
 class Exports:
     """Map exports by name: those that the configuration names, that the user's exporter writes, or that are generated.
 
+    Args:
+        wait: asks for a map of the user's exporter; returns once it is there.
+
     Raises:
         UserError: a path of the configuration does not exist, or two exports have one name.
     """
 
-    def __init__(self, options: TerrainOptions) -> None:
-        self.options = options
+    def __init__(self, options: TerrainOptions, wait: Callable[[str], object]) -> None:
+        self.options, self.wait = options, wait
         if options.exports:
             folders = find_exports([Path(path) for path in options.exports])
         elif options.export_command:
@@ -40,6 +44,8 @@ class Exports:
             UserError: the export cannot be listed.
         """
         export = self.folders[name]
+        if self.options.export_command:
+            self.wait(name)
         if self.generated:
             [made] = [made for made in self.options.generate if made.map == name]
             tiles = [TileFile(export, export, name, x, y) for x, y in block(made.tiles)]
@@ -56,3 +62,11 @@ class Exports:
             return [f"{self.folders[name].as_posix()}/files.json"]
         files = [[tile.path, *self.images(name).get(tile.name, [])] for tile in self.shards(name)[shard]]
         return [path.as_posix() for paths in files for path in paths]
+
+    def shard_manifests(self) -> list[str]:
+        """The manifest of every shard of every map."""
+        return [
+            f"data/ingested/terrain/{name}/{shard}/manifest.json"
+            for name in self.folders
+            for shard in self.shards(name)
+        ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scripts.lib.identity import source_digest
+from scripts.lib.options.run import LanguageRun
 from scripts.tools.examples import find_files
 from scripts.tools.system import ToolsOptions
 
@@ -27,7 +28,7 @@ class Examples:
         self.content = [self.schema_content, source_digest(own, "*.json*") if own else ""]
 
 
-def specialist_flags(options: ToolsOptions, run: str, system_prompt: str) -> list[str]:
+def specialist_flags(options: ToolsOptions, run: LanguageRun) -> list[str]:
     """What a specialist's curation is told of it, and which tools have an owner."""
-    flags = ["--run", run, "--focus", *options.runs[run].focus, "--owned", *options.owned]
-    return [*flags, f"--system-prompt={system_prompt}"]
+    flags = ["--run", run.name, "--focus", *options.runs[run.name].focus, "--owned", *options.owned]
+    return [*flags, f"--system-prompt={run.system_prompt}"]

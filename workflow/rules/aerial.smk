@@ -19,19 +19,6 @@ WINDOWS = "data/curated/aerial/{run}/"
 WORLD = "models/aerial/{run}/"
 
 
-def world_section(name, **which):
-    """A parameter function: the named section of a world model's options, as JSON."""
-    return lambda wildcards: as_json(
-        getattr(CONFIG.run("aerial", wildcards.run), name), **which
-    )
-
-
-def pretrained_file(wildcards):
-    """The weights that a world model starts from."""
-    path = CONFIG.run("aerial", wildcards.run).train.pretrained
-    return [path] if path else []
-
-
 rule aerial_generate:
     """Generates the mesh of a city. Config: `aerial.generate`."""
     output:
@@ -174,9 +161,9 @@ rule aerial_curate:
     resources:
         **resources("aerial_curate"),
     params:
-        root=AERIAL.sessions_root,
+        root=lambda wildcards: AERIAL.sessions_root,
         places=AERIAL.city_names,
-        options=world_section("data"),
+        options=section("data", "aerial"),
         folder=subpath(output.train, parent=True),
         content=checked(recorded_content, AERIAL),
         code=code("scripts.aerial.world.curate"),
@@ -195,7 +182,7 @@ rule aerial_train:
         train=f"{WINDOWS}train.jsonl",
         val=f"{WINDOWS}val.jsonl",
         dataset=f"{WINDOWS}dataset.json",
-        pretrained=pretrained_file,
+        pretrained=of_run(lambda run: run.train.pretrained or [], "aerial"),
     output:
         weights=f"{WORLD}model/model.safetensors",
         config=f"{WORLD}model/config.json",
@@ -211,17 +198,15 @@ rule aerial_train:
     threads: CORES
     resources:
         **resources("aerial_train"),
-        gpu=lambda wildcards: (
-            max(1, len(CONFIG.run("aerial", wildcards.run).train.gpus)) if REAL else 0
-        ),
+        gpu=of_run(lambda run: max(1, len(run.train.gpus)) if REAL else 0, "aerial"),
     params:
-        options=world_section("train", exclude=set(WORLD_WATCHED)),
+        options=section("train", "aerial", exclude=set(WORLD_WATCHED)),
         # Where it runs and how it is watched: Snakemake never compares a parameter that is derived from the input.
-        watch=lambda wildcards, input: world_section(
-            "train", include=set(WORLD_WATCHED)
+        watch=lambda wildcards, input: section(
+            "train", "aerial", include=set(WORLD_WATCHED)
         )(wildcards),
-        model=world_section("model"),
-        root=AERIAL.sessions_root,
+        model=section("model", "aerial"),
+        root=lambda wildcards: AERIAL.sessions_root,
         code=code("scripts.aerial.world.train"),
     shell:
         "python -m scripts.aerial.world.train"
@@ -257,9 +242,9 @@ rule aerial_export:
     resources:
         **resources("aerial_export"),
     params:
-        options=world_section("export"),
+        options=section("export", "aerial"),
         model=subpath(input.weights, parent=True),
-        root=AERIAL.sessions_root,
+        root=lambda wildcards: AERIAL.sessions_root,
         folder=subpath(output.certificate, parent=True),
         code=code("scripts.aerial.world.export"),
     shell:
@@ -293,7 +278,7 @@ rule aerial_sheet:
         **resources("aerial_sheet"),
     params:
         onnx=lambda wildcards, input: str(Path(input.onnx[0]).parent),
-        root=AERIAL.sessions_root,
+        root=lambda wildcards: AERIAL.sessions_root,
         code=code("scripts.aerial.world.sheet"),
     shell:
         "python -m scripts.aerial.world.sheet"

@@ -3,16 +3,7 @@
 #        models/base/<name>/gguf where an adapter is shipped beside its base
 
 
-from scripts.model.recipes import recipe_of
-
 BASE_GGUF = "models/base/{base}/gguf/"
-
-
-def base_code(wildcards):
-    """The fingerprint of what makes a base; a recipe's own code only where it is one."""
-    kind, _, source = CONFIG.bases[wildcards.base].source.partition(":")
-    recipe = [checked(recipe_of, source)[0].module] if kind == "recipe" else []
-    return [code(module) for module in ["scripts.model.base", *recipe]]
 
 
 rule base:
@@ -31,7 +22,10 @@ rule base:
     params:
         folder=subpath(output.card, parent=True),
         options=lambda wildcards: as_json(CONFIG.bases[wildcards.base]),
-        code=base_code,
+        code=lambda wildcards: [
+            code(module)
+            for module in checked(artifacts.base_modules, CONFIG, wildcards.base)
+        ],
     shell:
         "python -m scripts.model.base"
         " --name {wildcards.base:q}"

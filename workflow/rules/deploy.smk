@@ -5,7 +5,7 @@
 rule deploy:
     """Makes the package that a user ships. Config: `deploy`, `preset`, `scope`, `<system>.runs.<run>.system_prompt`."""
     input:
-        files_of(artifacts.deploy_files),
+        of_config(lambda *asked: artifacts.inputs(artifacts.deploy_files(*asked))),
     output:
         sums="dist/{system}/{run}/SHA256SUMS",
     log:

@@ -46,7 +46,7 @@ rule dnd_curate:
     input:
         scenarios=SCENARIOS.files,
         registry="data/curated/dnd/registry.json",
-        base=lambda wildcards: artifacts.base_card(CONFIG.run("dnd", wildcards.run)),
+        base=of_run(artifacts.base_card, "dnd"),
     output:
         train="data/curated/dnd/{run}/train.jsonl",
         val="data/curated/dnd/{run}/val.jsonl",
@@ -65,7 +65,7 @@ rule dnd_curate:
         **resources("dnd_curate"),
     params:
         sources=CONFIG.dnd.scenarios,
-        system_prompt=lambda wildcards: CONFIG.run("dnd", wildcards.run).system_prompt,
+        system_prompt=of_run(lambda run: run.system_prompt, "dnd"),
         options=as_json(CONFIG.dnd.curate),
         check=as_json(CONFIG.dnd.check),
         folder=subpath(output.train, parent=True),

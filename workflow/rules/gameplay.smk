@@ -131,9 +131,7 @@ rule gameplay_curate:
         folders=lambda wildcards, input: [
             str(Path(name).parent) for name in input.manifests
         ],
-        system_prompt=lambda wildcards: CONFIG.run(
-            "gameplay", wildcards.run
-        ).system_prompt,
+        system_prompt=of_run(lambda run: run.system_prompt, "gameplay"),
         options=as_json(GAMEPLAY.curate),
         health=as_json(GAMEPLAY.check.health),
         folder=subpath(output.train, parent=True),
@@ -156,11 +154,9 @@ rule gameplay_loop:
     """
     input:
         metrics="reports/gameplay/{run}/metrics.json",
-        quants=lambda wildcards: [
-            *artifacts.exported(
-                SYSTEMS["gameplay"], CONFIG.run("gameplay", wildcards.run)
-            ).values()
-        ],
+        quants=of_system(
+            lambda *asked: [*artifacts.exported(*asked).values()], "gameplay"
+        ),
         mmproj="models/gameplay/{run}/gguf/mmproj.gguf",
         train=f"{FRAMES}train.jsonl",
     output:
@@ -177,12 +173,8 @@ rule gameplay_loop:
     resources:
         **resources("gameplay_loop"),
     params:
-        system_prompt=lambda wildcards: CONFIG.run(
-            "gameplay", wildcards.run
-        ).system_prompt,
-        gate=lambda wildcards: as_json(
-            CONFIG.run("gameplay", wildcards.run).gate, include={"metric", "tolerance"}
-        ),
+        system_prompt=of_run(lambda run: run.system_prompt, "gameplay"),
+        gate=section("gate", "gameplay", include={"metric", "tolerance"}),
         size=GAMEPLAY.ingest.frame_size,
         game=as_json(GAMEPLAY.generate, include=set(GameOptions.model_fields)),
         options=as_json(GAMEPLAY.loop) if GAMEPLAY.plays else "{}",

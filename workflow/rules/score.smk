@@ -5,7 +5,7 @@
 rule score:
     """Scores all variants and baselines of a run. Config: `score`, `gate.metric`, `scope`."""
     input:
-        files_of(artifacts.score_files),
+        of_config(lambda *asked: artifacts.inputs(artifacts.score_files(*asked))),
     output:
         metrics="reports/{system}/{run}/metrics.json",
         failures="reports/{system}/{run}/failures.jsonl",

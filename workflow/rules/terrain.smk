@@ -5,31 +5,12 @@
 from scripts.terrain.inputs import Exports
 
 TERRAIN = CONFIG.terrain
-EXPORTS = checked(Exports, TERRAIN)
+# Which tiles an exporter writes, and so which shards there are, is known once it ran.
+EXPORTS = checked(
+    Exports, TERRAIN, lambda name: checkpoints.terrain_export.get(map=name)
+)
 INGESTED = "data/ingested/terrain/{map}/{shard}/"
 CURATED = "data/curated/terrain/{run}/"
-
-
-def terrain_shards(name):
-    """The shards of a map; of an exporter's map known only once it was exported."""
-    if TERRAIN.export_command:
-        checkpoints.terrain_export.get(map=name)
-    return checked(EXPORTS.shards, name)
-
-
-def shard_files(wildcards):
-    """The files of a shard's tiles."""
-    terrain_shards(wildcards.map)
-    return EXPORTS.shard_files(wildcards.map, wildcards.shard)
-
-
-def shard_manifests(wildcards):
-    """The manifest of every shard of every map."""
-    return [
-        f"data/ingested/terrain/{name}/{shard}/manifest.json"
-        for name in EXPORTS.folders
-        for shard in terrain_shards(name)
-    ]
 
 
 rule terrain_generate:
@@ -92,7 +73,9 @@ checkpoint terrain_export:
 rule terrain_ingest:
     """Reads and encodes the tiles of a shard. Config: `terrain.{check, ingest}`."""
     input:
-        files=shard_files,
+        files=lambda wildcards: checked(
+            EXPORTS.shard_files, wildcards.map, wildcards.shard
+        ),
     output:
         tiles=f"{INGESTED}tiles.jsonl",
         quarantine=f"{INGESTED}quarantine.jsonl",
@@ -125,7 +108,7 @@ rule terrain_ingest:
 rule terrain_curate:
     """Makes records of tiles and splits them by blocks. Config: `terrain.{check, ingest, curate}`, `terrain.runs.<run>.system_prompt`."""
     input:
-        manifests=shard_manifests,
+        manifests=lambda wildcards: checked(EXPORTS.shard_manifests),
     output:
         train=f"{CURATED}train.jsonl",
         val=f"{CURATED}val.jsonl",
@@ -147,9 +130,7 @@ rule terrain_curate:
         shards=lambda wildcards, input: [
             str(Path(name).parent) for name in input.manifests
         ],
-        system_prompt=lambda wildcards: CONFIG.run(
-            "terrain", wildcards.run
-        ).system_prompt,
+        system_prompt=of_run(lambda run: run.system_prompt, "terrain"),
         options=as_json(TERRAIN.curate),
         ingest=as_json(TERRAIN.ingest),
         check=as_json(TERRAIN.check),
@@ -172,9 +153,7 @@ rule terrain_sheet:
         records=f"{CURATED}test.jsonl",
         form=f"{CURATED}stats.json",
         pictures=f"{CURATED}pictures.json",
-        predictions=lambda wildcards: artifacts.predictions(
-            SYSTEMS["terrain"], CONFIG.run("terrain", wildcards.run)
-        ),
+        predictions=of_system(artifacts.predictions, "terrain"),
         gate="reports/terrain/{run}/gate.json",
     output:
         sheet="reports/terrain/{run}/sheet.jpg",

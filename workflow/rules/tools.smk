@@ -11,17 +11,6 @@ ADAPTER = "models/tools/{run}/adapter/"
 SPECIALISTS = list(TOOLS.runs)
 
 
-def tools_run(wildcards):
-    """A specialist with every section resolved."""
-    return CONFIG.run("tools", wildcards.run)
-
-
-def base_ggufs(wildcards):
-    """The quantised files of the base that a specialist's adapter GGUF is added to, by type."""
-    run = tools_run(wildcards)
-    return dict(zip(run.variants, artifacts.base_ggufs(CONFIG, run, run.variants)))
-
-
 rule tools_generate:
     """Writes examples of tool calls. Config: `tools.{tool_schema, generate}`."""
     input:
@@ -79,9 +68,7 @@ rule tools_curate:
         **resources("tools_curate"),
     params:
         sources=EXAMPLES.sources,
-        run=lambda wildcards: specialist_flags(
-            TOOLS, wildcards.run, tools_run(wildcards).system_prompt
-        ),
+        run=of_run(lambda run: specialist_flags(TOOLS, run), "tools"),
         options=as_json(TOOLS.curate),
         check=as_json(TOOLS.check),
         folder=subpath(output.train, parent=True),
@@ -101,7 +88,7 @@ rule tools_curate:
 rule tools_specialist:
     """Writes what a server has to know of a specialist. Config: `tools.runs.<run>.description`."""
     input:
-        base=lambda wildcards: artifacts.base_card(tools_run(wildcards)),
+        base=of_run(artifacts.base_card, "tools"),
         training="models/tools/{run}/training/training_metadata.json",
         train="data/curated/tools/{run}/train.jsonl",
     output:
@@ -132,7 +119,7 @@ rule tools_specialist:
 rule adapter_convert:
     """Writes an adapter as a GGUF of its own. Config: `tools.adapters`."""
     input:
-        base=lambda wildcards: artifacts.merge_base_card(CONFIG, tools_run(wildcards)),
+        base=of_run(lambda run: artifacts.merge_base_card(CONFIG, run), "tools"),
         adapter=f"{ADAPTER}adapter_model.safetensors",
         config=f"{ADAPTER}adapter_config.json",
     output:
@@ -161,13 +148,13 @@ rule adapter_convert:
 rule adapter_certify:
     """Compares base, adapter and adapter GGUF: nothing was lost. Config: `certify`."""
     input:
-        base=lambda wildcards: artifacts.merge_base_card(CONFIG, tools_run(wildcards)),
+        base=of_run(lambda run: artifacts.merge_base_card(CONFIG, run), "tools"),
         adapter=f"{ADAPTER}adapter_model.safetensors",
         gguf="models/tools/{run}/gguf/adapter.gguf",
-        f16=lambda wildcards: artifacts.base_ggufs(
-            CONFIG, tools_run(wildcards), ["f16"]
+        f16=of_run(lambda run: artifacts.base_ggufs(CONFIG, run, ["f16"]), "tools"),
+        quants=of_run(
+            lambda run: artifacts.base_ggufs(CONFIG, run, run.variants), "tools"
         ),
-        quants=lambda wildcards: [*base_ggufs(wildcards).values()],
         heldout="data/curated/tools/{run}/val.jsonl",
     output:
         certificate="models/tools/{run}/gguf/adapter-certificate.json",
@@ -181,10 +168,17 @@ rule adapter_certify:
     resources:
         **resources("adapter_certify"),
     params:
-        options=lambda wildcards: as_json(tools_run(wildcards).certify),
+        options=section("certify", "tools"),
         base=subpath(input.base, parent=True),
         adapter=subpath(input.adapter, parent=True),
-        quants=lambda wildcards: named(base_ggufs(wildcards)),
+        quants=of_run(
+            lambda run: named(
+                dict(
+                    zip(run.variants, artifacts.base_ggufs(CONFIG, run, run.variants))
+                )
+            ),
+            "tools",
+        ),
         code=code("scripts.model.certify_adapter"),
     shell:
         "python -m scripts.model.certify_adapter"
