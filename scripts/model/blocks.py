@@ -1,8 +1,12 @@
-"""The arithmetic of a merge, block of rows by block of rows, in a few threads.
+"""The arithmetic of a merge, one block of rows after another, in a few threads.
 
-Per block: W + s * left @ right in float32, DoRA's stretch where there is one, one rounding to the base's own
-type. PEFT's merge does the same operations in the same order, so results agree to the bit, except where it rounds twice
-(embeddings in 16 bits) or sums in another order (DoRA's lengths).
+For a block of rows [count, columns] of a weight W, with the rows ``left`` [count, r] of the adapter's first factor:
+
+    merged = round((W + s * left @ right) * stretch)
+
+The sum is computed in float32 and rounded once to the base's own type; ``stretch`` is 1 except for DoRA. PEFT's merge
+does the same operations in the same order, so the results agree to the bit, except where PEFT rounds twice (embeddings
+in 16 bits) or sums in another order (DoRA's lengths).
 """
 
 from __future__ import annotations
@@ -22,18 +26,18 @@ from scripts.lib.cli import UserError
 from scripts.lib.system import job_threads
 from scripts.model.lora import Factors
 from scripts.model.merge_plan import Planned
-from scripts.model.tensors import Tensor, finite, pread_into, round_from_float32, storage, to_float32
+from scripts.model.tensors import finite, open_binary, pread_into, round_from_float32, storage, to_float32
 
-BLOCK = 1 << 17  # numbers a block: in float32, a block and its product stay in the processor's cache
+BLOCK = 1 << 17  # numbers in a block: in float32, a block and its product stay in the processor's cache
 MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Block:
-    """``count`` rows from row ``first`` of a planned tensor, with what is added to it.
+    """``count`` rows from row ``first`` of a planned tensor, with the factors whose product is added to them.
 
     Attributes:
-        stretch: DoRA's factor, one number an output feature, or None.
+        stretch: DoRA's factor of each output feature, float32 [outputs], or None.
     """
 
     row: Planned
@@ -44,16 +48,20 @@ class Block:
 
 
 def merged_blocks(group: list[Planned], changed: set[str]) -> Iterator[memoryview]:
-    """Gives the bytes of the planned tensors in order; names of tensors that differ from the base go into ``changed``.
+    """Yields the bytes of the planned tensors in order; adds the names of tensors that differ from the base to
+    ``changed``.
 
-    At most two blocks a thread are under way, so memory does not depend on the tensors' sizes.
+    At most two blocks a thread exist at a time, so memory does not depend on the tensors' sizes.
 
     Raises:
         UserError: a merged number is not finite, or a file ends too early.
     """
     threads = max(1, min(MAX_THREADS, job_threads()))
     with contextlib.ExitStack() as stack:
-        files = _open_all(group, stack)
+        files = {}
+        for path in {row.source.file for row in group}:
+            files[path] = open_binary(path)
+            stack.callback(os.close, files[path])
         pool = stack.enter_context(ThreadPoolExecutor(threads))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         waiting: deque[Future[memoryview]] = deque()
@@ -65,17 +73,8 @@ def merged_blocks(group: list[Planned], changed: set[str]) -> Iterator[memoryvie
             yield waiting.popleft().result()
 
 
-def _open_all(group: list[Planned], stack: contextlib.ExitStack) -> dict[Path, int]:
-    """Descriptors of the files that the group reads, closed with ``stack``."""
-    files = {}
-    for path in {row.source.file for row in group}:
-        files[path] = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        stack.callback(os.close, files[path])
-    return files
-
-
 def cut(group: list[Planned], files: dict[Path, int], pool: ThreadPoolExecutor) -> Iterator[Block]:
-    """The group's tensors cut into blocks of rows, of `BLOCK` numbers or one row."""
+    """The group's tensors cut into blocks of rows: as many rows as fit into `BLOCK` numbers, at least one."""
     for row in group:
         rows = row.source.rows
         step = max(1, BLOCK // max(1, math.prod(row.shape) // max(1, rows)))
@@ -93,15 +92,19 @@ def compute(block: Block, files: dict[Path, int], changed: set[str]) -> memoryvi
     Raises:
         UserError: a merged number is not finite.
     """
-    row = block.row
+    row, factors = block.row, block.factors
     raw = read(block, files)
     if row.source.name != row.name:
         changed.add(row.name)
-    if block.factors is None and row.source.dtype == row.dtype:
+    if factors is None and row.source.dtype == row.dtype:
         return memoryview(raw)
-    # Overflow shows in the result, which is checked, whatever thread it happens in.
+    # An overflow gives infinity, which is checked below; numpy would warn of it in some threads only.
     with np.errstate(over="ignore", invalid="ignore"):
-        merged = rounded(block, raw)
+        values = summed(block, raw)
+        if factors is not None and block.stretch is not None:
+            rows = slice(block.first, block.first + block.count)
+            values *= block.stretch[rows, None] if factors.by_row else block.stretch
+        merged = round_from_float32(values.reshape(-1), row.dtype)
     if not finite(merged, row.dtype):
         raise UserError(
             f"{row.name}: merging gives numbers that are not finite; train again with a lower learning rate."
@@ -112,22 +115,13 @@ def compute(block: Block, files: dict[Path, int], changed: set[str]) -> memoryvi
     return memoryview(data)
 
 
-def rounded(block: Block, raw: np.ndarray) -> np.ndarray:
-    """The merged numbers of a block, flat, as they are stored."""
-    values = summed(block, raw)
-    if block.factors is not None and block.stretch is not None:
-        rows = slice(block.first, block.first + block.count)
-        values *= block.stretch[rows, None] if block.factors.by_row else block.stretch
-    return round_from_float32(values.reshape(-1), block.row.dtype)
-
-
 def summed(block: Block, raw: np.ndarray) -> np.ndarray:
-    """W + s * left @ right of a block's rows, float32: product, then factor, then sum, as PEFT orders them."""
+    """W + s * left @ right of a block's rows, float32: product, then factor, then sum, in PEFT's order."""
     source, factors = block.row.source, block.factors
     values = to_float32(raw.view(storage(source.dtype)), source.dtype).reshape(block.count, *source.shape[1:])
     if factors is not None:
         left = factors.left[block.first : block.first + block.count]
-        if is_power_of_two(factors.scaling):  # exact wherever it is multiplied: least work on the narrow side
+        if abs(math.frexp(factors.scaling)[0]) == 0.5:  # a power of two is exact in any order: scale the small factor
             values += (left * np.float32(factors.scaling)) @ factors.right
         else:
             delta = left @ factors.right
@@ -136,13 +130,8 @@ def summed(block: Block, raw: np.ndarray) -> np.ndarray:
     return values
 
 
-def is_power_of_two(value: float) -> bool:
-    """Whether multiplying by it rounds nothing."""
-    return abs(math.frexp(value)[0]) == 0.5
-
-
 def dora_stretch(factors: Factors, blocks: list[Block], files: dict[Path, int], pool: ThreadPoolExecutor) -> np.ndarray:
-    """Learnt length over actual length of each output feature of W + s * B A (arXiv:2402.09353, eq. 5), float32."""
+    """Learned length over actual length of each output feature of W + s * B A (arXiv:2402.09353, eq. 5), float32."""
 
     def squares(block: Block) -> np.ndarray:
         values = summed(block, read(block, files))
@@ -154,8 +143,8 @@ def dora_stretch(factors: Factors, blocks: list[Block], files: dict[Path, int], 
 
 
 def read(block: Block, files: dict[Path, int]) -> np.ndarray:
-    """The stored bytes of a block's rows."""
-    tensor: Tensor = block.row.source
+    """The stored bytes of a block's rows, uint8 [bytes]."""
+    tensor = block.row.source
     raw = np.empty(block.count * tensor.row_bytes, np.uint8)
     pread_into(files[tensor.file], memoryview(raw), tensor.start + block.first * tensor.row_bytes, tensor.file)
     return raw

