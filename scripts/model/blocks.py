@@ -11,14 +11,11 @@ in 16 bits) or sums in another order (DoRA's lengths).
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -26,7 +23,7 @@ from scripts.lib.cli import UserError
 from scripts.lib.system import job_threads
 from scripts.model.lora import Factors
 from scripts.model.merge_plan import Planned
-from scripts.model.tensors import finite, open_binary, pread_into, round_from_float32, storage, to_float32
+from scripts.model.tensors import finite, read_raw, round_from_float32, to_float32
 
 BLOCK = 1 << 17  # numbers in a block: in float32, a block and its product stay in the processor's cache
 MAX_THREADS = 8
@@ -57,23 +54,17 @@ def merged_blocks(group: list[Planned], changed: set[str]) -> Iterator[memoryvie
         UserError: a merged number is not finite, or a file ends too early.
     """
     threads = max(1, min(MAX_THREADS, job_threads()))
-    with contextlib.ExitStack() as stack:
-        files = {}
-        for path in {row.source.file for row in group}:
-            files[path] = open_binary(path)
-            stack.callback(os.close, files[path])
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[memoryview]] = deque()
-        for block in cut(group, files, pool):
-            waiting.append(pool.submit(compute, block, files, changed))
+        for block in cut(group, pool):
+            waiting.append(pool.submit(compute, block, changed))
             if len(waiting) >= threads * 2:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def cut(group: list[Planned], files: dict[Path, int], pool: ThreadPoolExecutor) -> Iterator[Block]:
+def cut(group: list[Planned], pool: ThreadPoolExecutor) -> Iterator[Block]:
     """The group's tensors cut into blocks of rows: as many rows as fit into `BLOCK` numbers, at least one."""
     for row in group:
         rows = row.source.rows
@@ -81,19 +72,19 @@ def cut(group: list[Planned], files: dict[Path, int], pool: ThreadPoolExecutor) 
         factors = row.update.load() if row.update else None
         blocks = [Block(row, first, min(step, rows - first), factors) for first in range(0, rows, step)]
         if factors is not None and factors.magnitude is not None:
-            stretch = dora_stretch(factors, blocks, files, pool)
+            stretch = dora_stretch(factors, blocks, pool)
             blocks = [replace(block, stretch=stretch) for block in blocks]
         yield from blocks
 
 
-def compute(block: Block, files: dict[Path, int], changed: set[str]) -> memoryview:
+def compute(block: Block, changed: set[str]) -> memoryview:
     """The merged bytes of a block.
 
     Raises:
         UserError: a merged number is not finite.
     """
     row, factors = block.row, block.factors
-    raw = read(block, files)
+    raw = read_raw(row.source, block.first, block.count)
     if row.source.name != row.name:
         changed.add(row.name)
     if factors is None and row.source.dtype == row.dtype:
@@ -110,15 +101,15 @@ def compute(block: Block, files: dict[Path, int], changed: set[str]) -> memoryvi
             f"{row.name}: merging gives numbers that are not finite; train again with a lower learning rate."
         )
     data = merged.view(np.uint8)
-    if row.name not in changed and not np.array_equal(data, raw):
+    if row.name not in changed and not np.array_equal(data, np.frombuffer(raw, np.uint8)):
         changed.add(row.name)
     return memoryview(data)
 
 
-def summed(block: Block, raw: np.ndarray) -> np.ndarray:
+def summed(block: Block, raw: bytearray) -> np.ndarray:
     """W + s * left @ right of a block's rows, float32: product, then factor, then sum, in PEFT's order."""
     source, factors = block.row.source, block.factors
-    values = to_float32(raw.view(storage(source.dtype)), source.dtype).reshape(block.count, *source.shape[1:])
+    values = to_float32(raw, source.dtype).reshape(block.count, *source.shape[1:])
     if factors is not None:
         left = factors.left[block.first : block.first + block.count]
         if abs(math.frexp(factors.scaling)[0]) == 0.5:  # a power of two is exact in any order: scale the small factor
@@ -130,21 +121,13 @@ def summed(block: Block, raw: np.ndarray) -> np.ndarray:
     return values
 
 
-def dora_stretch(factors: Factors, blocks: list[Block], files: dict[Path, int], pool: ThreadPoolExecutor) -> np.ndarray:
+def dora_stretch(factors: Factors, blocks: list[Block], pool: ThreadPoolExecutor) -> np.ndarray:
     """Learned length over actual length of each output feature of W + s * B A (arXiv:2402.09353, eq. 5), float32."""
 
     def squares(block: Block) -> np.ndarray:
-        values = summed(block, read(block, files))
+        values = summed(block, read_raw(block.row.source, block.first, block.count))
         return np.einsum("ij,ij->i" if factors.by_row else "ij,ij->j", values, values, dtype=np.float64)
 
     parts = list(pool.map(squares, blocks))
     lengths = np.sqrt(np.concatenate(parts) if factors.by_row else np.sum(parts, axis=0))
     return factors.magnitude / lengths.astype(np.float32)
-
-
-def read(block: Block, files: dict[Path, int]) -> np.ndarray:
-    """The stored bytes of a block's rows, uint8 [bytes]."""
-    tensor = block.row.source
-    raw = np.empty(block.count * tensor.row_bytes, np.uint8)
-    pread_into(files[tensor.file], memoryview(raw), tensor.start + block.first * tensor.row_bytes, tensor.file)
-    return raw

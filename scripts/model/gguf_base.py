@@ -7,7 +7,6 @@ a model gets; a wrong one raises no error, and the answers are poor.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,28 +46,19 @@ def find_gguf(package: str) -> tuple[Path, str]:
     return files[0], distribution.version
 
 
-def read_fields(path: Path) -> Mapping[str, Any]:
-    """The metadata of a GGUF file: key to value.
-
-    Raises:
-        UserError: the file is not GGUF or is cut short.
-    """
-    try:
-        return GgufFile(path).fields
-    except UserError as error:
-        raise UserError(f"{path}: not a whole GGUF file; install the package again ({error})") from error
-
-
 def gguf_tokenizer(path: Path) -> Any:
     """The tokenizer of a GGUF file, with its own end-of-turn token, padding token and chat template.
 
     Raises:
-        UserError: it is not byte-level BPE with a pre-tokenizer known here.
+        UserError: the file is not GGUF, or its tokenizer is not byte-level BPE with a pre-tokenizer known here.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models
     from transformers import PreTrainedTokenizerFast
 
-    fields = read_fields(path)
+    try:
+        fields = GgufFile(path).fields
+    except UserError as error:
+        raise UserError(f"{path}: not a whole GGUF file; install the package again ({error})") from error
     table = {key.removeprefix(PREFIX): value for key, value in fields.items() if key.startswith(PREFIX)}
     if table.get("model") != "gpt2":
         raise UserError(f"{path}: its tokenizer is {table.get('model')!r}; only byte-level BPE is supported.")

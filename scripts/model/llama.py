@@ -1,6 +1,6 @@
 """llama.cpp's server (xllamacpp) inside this process: quiet, on a free port of the loopback interface.
 
-Full logits come from the other half, `scripts.model.logits`.
+`scripts.model.logits` gives full logits.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ READ_TIMEOUT = 3600  # seconds without a byte; a long prompt on a slow machine i
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model said.
+    """A generated answer.
 
     Attributes:
-        text: the answer, without special tokens and without a character that its last token left unfinished.
-        tokens: how many tokens were generated, the end-of-turn token included.
-        finish: "stop" where the model ended its turn, "length" where ``max_tokens`` or the context did.
+        text: the answer, without special tokens and without an incomplete character at its end.
+        tokens: the number of generated tokens, with the end-of-turn token.
+        finish: "stop" where the model ended its turn, "length" where ``max_tokens`` or the context ended it.
         prompt_tokens: tokens of the prompt.
     """
 
@@ -49,11 +49,11 @@ class Server:
 
     Args:
         gguf: the model.
-        slots: how many prompts are worked on at a time.
-        context: tokens of prompt and answer that each slot has room for.
-        mmproj: the projector of a model that sees.
+        slots: prompts that are processed at the same time.
+        context: tokens of prompt and answer of each slot.
+        mmproj: the projector of a vision-language model.
         exact: keep keys and values in float32, for certificates.
-        adapters: adapter GGUFs; a request says by ``lora=server.only(index)`` which of them answers.
+        adapters: adapter GGUFs; a request selects one by ``lora=server.only(index)``.
 
     Raises:
         UserError: a file is missing or llama.cpp cannot load it.
@@ -80,51 +80,52 @@ class Server:
 
         for path in filter(None, (self.gguf, self.mmproj, *self.adapters)):
             must_be_gguf(path)
-        params = self._params(xllamacpp.CommonParams())
         try:
-            self._server = xllamacpp.Server(params)
+            self._server = xllamacpp.Server(self._params(xllamacpp))
         except RuntimeError as error:
             raise cannot_load(self.gguf, error) from error
         address = urlsplit(self._server.listening_address)
         self._host, self._port = address.hostname or self._host, address.port or 0
-        # It listens before its queue of tasks runs, and one that is closed in between never ends. Only the queue
-        # answers this.
+        # The server listens before its task queue runs, and a server that is closed in between never ends. Only the
+        # queue answers this request.
         self._request("GET", "/slots", None).read()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._server = None  # its destructor ends the server's threads
 
-    def _params(self, params: Any) -> Any:
-        import xllamacpp
-
+    def _params(self, xllamacpp: Any) -> Any:
+        params = xllamacpp.CommonParams()
         params.model.path = str(self.gguf)
         if self.mmproj is not None:
             params.mmproj.path = str(self.mmproj)
-            params.image_min_tokens = 1  # else small pictures are enlarged; sides are multiples of the model's step
+            params.image_min_tokens = 1  # else small images are enlarged; their sides are multiples of a feature's
         if self.exact:
             params.cache_type_k = params.cache_type_v = GGML_TYPE_F32
             params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        params.lora_adapters = [_adapter_info(path) for path in self.adapters]
+        adapters = [xllamacpp.CommonAdapterLoraInfo() for _ in self.adapters]
+        for info, path in zip(adapters, self.adapters, strict=True):
+            info.path, info.scale = str(path), 0.0
+        params.lora_adapters = adapters
         params.n_parallel = self.slots
         params.n_ctx = self.slots * self.context
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = job_threads()
         params.verbosity = SILENT
         params.warmup = False
         params.ui = False
-        # A prompt's answer must not depend on which prompts came before it.
+        # The answer to a prompt must not depend on earlier prompts.
         params.cache_prompt = False
         params.cache_ram_mib = 0
         return params
 
     def complete(self, prompt: str | dict[str, Any], max_tokens: int, **sampling: Any) -> Completion:
-        """The model's continuation of a raw, already rendered prompt.
+        """The model's continuation of a rendered prompt.
 
         Args:
-            prompt: text, in which special tokens are recognised and to which none are added; or, for a model that
-                sees, llama.cpp's ``{"prompt_string", "multimodal_data"}``.
-            max_tokens: the most tokens to generate.
-            sampling: llama.cpp's settings by its names; greedy where none are given.
+            prompt: text, in which special tokens are recognised and to which none are added; or, for a
+                vision-language model, llama.cpp's ``{"prompt_string", "multimodal_data"}``.
+            max_tokens: the largest number of tokens to generate.
+            sampling: llama.cpp's settings by its names; the default is greedy.
 
         Raises:
             UserError: the prompt does not fit into the context.
@@ -142,44 +143,38 @@ class Server:
     ) -> list[Completion]:
         """Continuations of many prompts, ``slots`` at a time, in the order given.
 
-        All prompts are handed over in one request: which of them share a batch, and with it the last bits of every
-        logit, then follows from the prompts alone and not from how fast client threads were. The same call gives the
-        same answers. With ``reuse`` a prompt takes over what a slot still holds of its beginning from an earlier call:
-        faster, and the last bits of a logit then also depend on the calls before.
+        All prompts are sent in one request, so that the batches, and with them the last bits of every logit, depend on
+        the prompts alone and not on the speed of client threads. The same call gives the same answers. With ``reuse``
+        a prompt shares the prefix that a slot still has from an earlier call: this is faster, and the last bits of a
+        logit then also depend on the earlier calls.
         """
         from tqdm import tqdm
 
         if not prompts:
             return []
         encoded = [self.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
-        body = {
-            **GREEDY,
-            **sampling,
-            "prompt": encoded,
-            "n_predict": max_tokens,
-            "cache_prompt": reuse,
-            "stream": True,
-        }
-        gathered = [_Gathered() for _ in prompts]
+        settings = {"n_predict": max_tokens, "cache_prompt": reuse, "stream": True}
+        body = {**GREEDY, **sampling, **settings, "prompt": encoded}
+        texts, last = [""] * len(prompts), [{}] * len(prompts)
         with tqdm(total=len(prompts), desc=self.gguf.name, unit="answer", disable=not progress) as bar:
             for row in self._stream("/completion", body):
-                if gathered[row["index"]].add(row):
+                texts[row["index"]] += row["content"]
+                if row["stop"]:
+                    last[row["index"]] = row
                     bar.update()
-        return [answer.completion() for answer in gathered]
+        return [_completion(text, row) for text, row in zip(texts, last, strict=True)]
 
     def complete_ids(self, prompt: str | dict[str, Any], max_tokens: int) -> tuple[Completion, list[int]]:
         """The greedy continuation of one prompt, and the ids generated, the end-of-turn token included."""
         settings = {"n_predict": max_tokens, "cache_prompt": False, "return_tokens": True}
         given = self.tokenize(prompt) if isinstance(prompt, str) else prompt
         row = self._post("/completion", {**GREEDY, **settings, "prompt": given})
-        answer = _Gathered()
-        answer.add({**row, "stop": True})
-        return answer.completion(), row["tokens"]
+        return _completion(row["content"], row), row["tokens"]
 
     def next_token(self, prompt: Sequence[int] | dict[str, Any], **settings: Any) -> np.ndarray:
-        """ln p of every token after a prompt: float64 [vocab], -inf where llama.cpp names none; a second a token."""
-        # An answer that ends here, or in half a character, comes without probabilities: so another token is forced.
-        # The probabilities are those before sampling, which no bias reaches.
+        """ln p of every token after a prompt: float64 [vocab], -inf where llama.cpp gives none. Takes a second."""
+        # llama.cpp gives no probabilities for an answer that ends here, or in half a character. So the bias forces
+        # another token; the probabilities are those before sampling, which the bias does not change.
         letter = self.tokenize("a")[0]
         body = {**GREEDY, **settings, "n_predict": 1, "cache_prompt": True}
         body["prompt"] = prompt if isinstance(prompt, dict) else list(prompt)
@@ -199,7 +194,7 @@ class Server:
         return self._post("/detokenize", {"tokens": list(ids)})["content"]
 
     def apply_template(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None) -> str:
-        """Messages rendered by the chat template inside the GGUF, with the header of the next answer.
+        """Messages rendered by the GGUF's chat template, with the header of the next answer.
 
         Raises:
             UserError: llama.cpp cannot render the template.
@@ -215,18 +210,18 @@ class Server:
 
     @cached_property
     def marker(self) -> str:
-        """What stands for a picture in a prompt; another one in every server."""
+        """The placeholder of an image in a prompt; it differs from server to server."""
         return self.props()["media_marker"]
 
     def only(self, index: int | None) -> list[dict[str, float]]:
-        """The request's ``lora``: one adapter and no other; None: none.
+        """The ``lora`` of a request for one adapter, or for none where ``index`` is None.
 
-        Every request names every adapter's scale: what it does not name would keep the scale it was loaded with.
+        It lists every adapter's scale, because an adapter that is not listed keeps the scale it was loaded with.
         """
         return [{"id": number, "scale": float(number == index)} for number in range(len(self.adapters))]
 
     def meta(self) -> dict[str, Any]:
-        """What the server says of its model: n_vocab, n_ctx_train, n_embd, n_params, size."""
+        """The model's facts: n_vocab, n_ctx_train, n_embd, n_params, size."""
         return json.loads(self._request("GET", "/v1/models", None).read())["data"][0]["meta"]
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -270,32 +265,7 @@ class Server:
         )
 
 
-def _adapter_info(path: Path) -> Any:
-    import xllamacpp
-
-    info = xllamacpp.CommonAdapterLoraInfo()
-    info.path, info.scale = str(path), 0.0
-    return info
-
-
-class _Gathered:
-    """The pieces of one streamed answer."""
-
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self.last: dict[str, Any] = {}
-
-    def add(self, row: dict[str, Any]) -> bool:
-        """Takes one event; returns whether it was the answer's last."""
-        self.pieces.append(row["content"])
-        if row["stop"]:
-            self.last = row
-        return bool(row["stop"])
-
-    def completion(self) -> Completion:
-        return Completion(
-            text="".join(self.pieces),
-            tokens=self.last["tokens_predicted"],
-            finish="length" if self.last["stop_type"] == "limit" else "stop",
-            prompt_tokens=self.last["tokens_evaluated"],
-        )
+def _completion(text: str, last: dict[str, Any]) -> Completion:
+    """An answer from its text and the last event of its stream."""
+    finish = "length" if last["stop_type"] == "limit" else "stop"
+    return Completion(text, last["tokens_predicted"], finish, last["tokens_evaluated"])

@@ -1,15 +1,14 @@
 """Safetensors files without torch: headers checked against the file's size, plain reads, bfloat16 as bits.
 
 Format: 8 bytes little-endian length n, n bytes of JSON {name: {dtype, shape, data_offsets}}, then the data
-(https://github.com/huggingface/safetensors, "Format"). Reads are `pread`s, because the pages of a memory map count as
-memory of the process.
+(https://github.com/huggingface/safetensors, "Format"). Files are read, not mapped, because the pages of a memory map
+count as memory of the process.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -141,42 +140,23 @@ def read_model(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def open_binary(path: Path) -> int:
-    """A descriptor of the file for `pread_into`; the caller closes it."""
-    return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-
-
-def pread_into(descriptor: int, buffer: memoryview, offset: int, path: Path) -> None:
-    """Fills ``buffer`` from byte ``offset`` of an open file.
-
-    Where the system has no `preadv` (Windows), only one thread may read a descriptor at a time.
+def read_raw(tensor: Tensor, first: int = 0, count: int | None = None) -> bytearray:
+    """The bytes of ``count`` rows from row ``first``; all further rows where ``count`` is None.
 
     Raises:
         UserError: the file ends before that.
     """
-    done = 0
-    while done < len(buffer):
-        if hasattr(os, "preadv"):
-            count = os.preadv(descriptor, [buffer[done:]], offset + done)
-        else:
-            os.lseek(descriptor, offset + done, os.SEEK_SET)
-            block = os.read(descriptor, len(buffer) - done)
-            count = len(block)
-            buffer[done : done + count] = block
-        if not count:
-            raise UserError(f"{path}: ends at byte {offset + done:,}, before its data does; fetch or build it again.")
-        done += count
-
-
-def read_raw(tensor: Tensor, first: int = 0, count: int | None = None) -> bytearray:
-    """The bytes of ``count`` rows from row ``first``; all further rows where ``count`` is None."""
     count = tensor.rows - first if count is None else count
     raw = bytearray(count * tensor.row_bytes)
-    descriptor = open_binary(tensor.file)
-    try:
-        pread_into(descriptor, memoryview(raw), tensor.start + first * tensor.row_bytes, tensor.file)
-    finally:
-        os.close(descriptor)
+    with tensor.file.open("rb", buffering=0) as stream:
+        stream.seek(tensor.start + first * tensor.row_bytes)
+        buffer = memoryview(raw)
+        while buffer:
+            size = stream.readinto(buffer)
+            if not size:
+                end = stream.tell()
+                raise UserError(f"{tensor.file}: ends at byte {end:,}, before its data does; fetch or build it again.")
+            buffer = buffer[size:]
     return raw
 
 
@@ -195,7 +175,7 @@ def read_float(tensor: Tensor) -> np.ndarray:
     """
     if tensor.dtype not in DTYPE_NAMES:
         raise UserError(f"{tensor.file}: {tensor.name} is {tensor.dtype}; only BF16, F16 and F32 can be merged.")
-    return to_float32(np.frombuffer(read_raw(tensor), storage(tensor.dtype)), tensor.dtype).reshape(tensor.shape)
+    return to_float32(read_raw(tensor), tensor.dtype).reshape(tensor.shape)
 
 
 def same_content(one: Tensor, other: Tensor) -> bool:
@@ -210,11 +190,12 @@ def storage(dtype: str) -> np.dtype:
     return np.dtype({"BF16": "<u2", "F16": "<f2", "F32": "<f4"}[dtype])
 
 
-def to_float32(stored: np.ndarray, dtype: str) -> np.ndarray:
-    """Stored BF16 bits, F16 or F32 as a new float32 array of the same shape; exact."""
+def to_float32(stored: bytearray | np.ndarray, dtype: str) -> np.ndarray:
+    """Stored BF16, F16 or F32 as a new flat float32 array; exact."""
+    values = np.frombuffer(stored, storage(dtype))
     if dtype != "BF16":
-        return stored.astype(np.float32)
-    wide = stored.astype(np.uint32)
+        return values.astype(np.float32)
+    wide = values.astype(np.uint32)
     wide <<= 16
     return wide.view(np.float32)
 

@@ -1,8 +1,12 @@
-"""The merge: the merged model says what the base with its adapter says, and the adapter's effect outweighs rounding.
+"""The merge keeps the adapter's effect: it outweighs what rounding the merged weights loses.
 
-Weights are merged in float32 and stored in 16 bits. An update smaller than the last bit of the weight it is added to
-is rounded away, and no comparison of tensors shows whether that mattered. So, with rows of logits centred to mean 0:
-lost = sum((z_merged - z_tuned)^2) / sum((z_tuned - z_base)^2), z_tuned of the base with its unmerged adapter.
+Weights are merged in float32 and stored in 16 bits. An update smaller than the last bit of its weight is rounded away,
+and a comparison of tensors does not show whether that matters. So the logits of three models are compared, each row
+centred to mean 0:
+
+    lost = sum((z_merged - z_tuned)^2) / sum((z_tuned - z_base)^2)
+
+z_tuned are the logits of the base with its unmerged adapter.
 """
 
 from __future__ import annotations
@@ -16,7 +20,8 @@ from tqdm import tqdm
 
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import Record
-from scripts.model.proof.check import Check, below, evenly
+from scripts.lib.sampling import spread
+from scripts.model.proof.check import Check, below
 from scripts.model.proof.logits import centred, load_float32, merged_float32, reference_logits, rendered
 
 ADVICE = (
@@ -26,18 +31,13 @@ ADVICE = (
 
 
 def check_effect(
-    base: Path,
-    adapter: Path,
-    merged: Path,
-    records: list[Record],
-    options: CertifyOptions,
-    folder: Path | None = None,
+    base: Path, adapter: Path, merged: Path, records: list[Record], options: CertifyOptions, folder: Path | None = None
 ) -> Check:
-    """How much of what the adapter changes in the logits is lost by merging; all three models in float32.
+    """The share of the adapter's effect on the logits that merging loses; all three models in float32.
 
-    Pictures that the records show lie in ``folder``. Two models are held at a time, and the logits of one record.
+    The images of the records are in ``folder``. Memory: two models, and the logits of one record.
     """
-    texts = rendered(merged, evenly(records, options.logit_records), options.max_tokens, folder)
+    texts = rendered(merged, spread(records, options.logit_records), options.max_tokens, folder)
     tuned, after = load_tuned(base, adapter), merged_float32(merged)
     error = effect = energy = 0.0
     for text in tqdm(texts, desc="merge", unit="text"):
@@ -62,7 +62,7 @@ def check_effect(
 
 
 def load_tuned(base: Path, adapter: Path) -> Any:
-    """The base with its adapter, unmerged, in float32 on the CPU."""
+    """The base with its unmerged adapter, in float32 on the CPU."""
     from peft import PeftModel
 
     return PeftModel.from_pretrained(load_float32(base), adapter).eval()
