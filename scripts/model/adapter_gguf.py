@@ -54,7 +54,6 @@ def convert_adapter(base: Path, adapter: Path, out: Path, converter: Path) -> in
     facts = {
         "architecture": config["architectures"][0],
         "name": config.get("model_type", "model"),
-        "alpha": 0,  # llama.cpp then uses A and B unscaled
         "weights": {name: not update.by_row for name, update in updates.items()},
     }
     tensors = {}

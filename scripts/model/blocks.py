@@ -97,9 +97,7 @@ def compute(block: Block, changed: set[str]) -> memoryview:
             values *= block.stretch[rows, None] if factors.by_row else block.stretch
         merged = round_from_float32(values.reshape(-1), row.dtype)
     if not finite(merged, row.dtype):
-        raise UserError(
-            f"{row.name}: merging gives numbers that are not finite; train again with a lower learning rate."
-        )
+        raise UserError(f"{row.name}: merging gives numbers that are not finite; train with a lower learning rate.")
     data = merged.view(np.uint8)
     if row.name not in changed and not np.array_equal(data, np.frombuffer(raw, np.uint8)):
         changed.add(row.name)

@@ -16,19 +16,12 @@ from scripts.lib.files import manifest, write_json
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import read_records
 from scripts.lib.system import keep_memory
+from scripts.model.proof import weights
 from scripts.model.proof.adapter import check_effect
 from scripts.model.proof.check import Check, attempt, failed
 from scripts.model.proof.logits import check_parity, forget, measure_quants
 from scripts.model.proof.text import check_text
 from scripts.model.proof.vision import check_projector, check_sight, places_of
-from scripts.model.proof.weights import (
-    check_adapter,
-    check_base,
-    check_inventory,
-    check_merged,
-    check_quant,
-    check_values,
-)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,9 +31,7 @@ def parser() -> argparse.ArgumentParser:
     stage.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
     stage.add_argument("--merged", type=Path, required=True, help="folder of the merged model")
     stage.add_argument("--f16", type=Path, required=True, help="its GGUF file of 16-bit floats")
-    stage.add_argument(
-        "--quant", nargs="+", action="extend", default=[], metavar="TYPE=FILE", help="its quantised GGUF files"
-    )
+    stage.add_argument("--quant", nargs="+", action="extend", default=[], metavar="TYPE=FILE", help="its quants")
     stage.add_argument("--mmproj", type=Path, help="the projector of a vision-language model")
     stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
     stage.add_argument("--texts", type=Path, required=True, help="records on which token ids and prompts are compared")
@@ -64,12 +55,12 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
         UserError: the records cannot be read.
     """
     heldout, texts, folder = read_records(args.heldout), read_records(args.texts), args.heldout.parent
-    checks = attempt("base", check_base, args.base)
-    checks += attempt("adapter", check_adapter, args.adapter)
-    checks += attempt("merged", check_merged, args.base, args.adapter, args.merged)
+    checks = attempt("base", weights.check_base, args.base)
+    checks += attempt("adapter", weights.check_adapter, args.adapter)
+    checks += attempt("merged", weights.check_merged, args.base, args.adapter, args.merged)
     checks += attempt("logits:merged", check_effect, args.base, args.adapter, args.merged, heldout, options, folder)
-    inventory = attempt("inventory:f16", check_inventory, args.merged, args.f16)
-    checks += inventory + attempt("values:f16", check_values, args.merged, args.f16)
+    inventory = attempt("inventory:f16", weights.check_inventory, args.merged, args.f16)
+    checks += inventory + attempt("values:f16", weights.check_values, args.merged, args.f16)
     if not passed(inventory):
         return checks + [
             failed(name, "not run, because the f16 file is not in order", "mend that first")
@@ -93,7 +84,7 @@ def sound_quants(quants: dict[str, Path], f16: Path) -> tuple[list[Check], dict[
     """The checks of every quant's tensors, and the quants that passed the inventory: only these are loaded."""
     checks, sound = [], {}
     for name, path in quants.items():
-        inventory, *others = check_quant(name, path, f16)
+        inventory, *others = weights.check_quant(name, path, f16)
         checks += [inventory, *others]
         if passed([inventory]):
             sound[name] = path

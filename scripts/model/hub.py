@@ -98,9 +98,7 @@ def remote_files(reference: str, repo: str, revision: str, endpoint: str | None)
             "with `hf auth login`."
         ) from None
     except RevisionNotFoundError:
-        raise UserError(
-            f"hf:{reference}: {repo} has no revision {revision!r}; use a branch, tag or commit it has."
-        ) from None
+        raise UserError(f"hf:{reference}: {repo} has no revision {revision!r}; name a branch, tag or commit.") from None
     except RepositoryNotFoundError:
         raise UserError(f"hf:{reference}: the hub has no public model {repo!r}; check the name, or log in.") from None
     names = wanted_files([sibling.rfilename for sibling in info.siblings or []])

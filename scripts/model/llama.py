@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Completion:
     prompt_tokens: int
 
 
+@dataclass(eq=False)
 class Server:
     """llama.cpp's server for one GGUF, as a context manager.
 
@@ -59,20 +60,14 @@ class Server:
         UserError: a file is missing or llama.cpp cannot load it.
     """
 
-    def __init__(
-        self,
-        gguf: Path,
-        *,
-        slots: int,
-        context: int,
-        mmproj: Path | None = None,
-        exact: bool = False,
-        adapters: Sequence[Path] = (),
-    ) -> None:
-        self.gguf, self.slots, self.context, self.mmproj = gguf, slots, context, mmproj
-        self.exact, self.adapters = exact, list(adapters)
-        self._server: Any = None
-        self._host, self._port = "127.0.0.1", 0
+    gguf: Path
+    _: KW_ONLY
+    slots: int
+    context: int
+    mmproj: Path | None = None
+    exact: bool = False
+    adapters: Sequence[Path] = ()
+    _server: Any = field(default=None, init=False)
 
     def __enter__(self) -> Server:
         let_idle_threads_sleep()
@@ -85,10 +80,10 @@ class Server:
         except RuntimeError as error:
             raise cannot_load(self.gguf, error) from error
         address = urlsplit(self._server.listening_address)
-        self._host, self._port = address.hostname or self._host, address.port or 0
+        self._host, self._port = address.hostname, address.port
         # The server listens before its task queue runs, and a server that is closed in between never ends. Only the
         # queue answers this request.
-        self._request("GET", "/slots", None).read()
+        self._json("/slots")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,16 +125,10 @@ class Server:
         Raises:
             UserError: the prompt does not fit into the context.
         """
-        return self.complete_many([prompt], max_tokens, progress=False, **sampling)[0]
+        return self.complete_many([prompt], max_tokens, **sampling)[0]
 
     def complete_many(
-        self,
-        prompts: Sequence[str | dict[str, Any]],
-        max_tokens: int,
-        *,
-        progress: bool = True,
-        reuse: bool = False,
-        **sampling: Any,
+        self, prompts: Sequence[str | dict[str, Any]], max_tokens: int, *, reuse: bool = False, **sampling: Any
     ) -> list[Completion]:
         """Continuations of many prompts, ``slots`` at a time, in the order given.
 
@@ -148,27 +137,22 @@ class Server:
         a prompt shares the prefix that a slot still has from an earlier call: this is faster, and the last bits of a
         logit then also depend on the earlier calls.
         """
-        from tqdm import tqdm
-
         if not prompts:
             return []
         encoded = [self.tokenize(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
         settings = {"n_predict": max_tokens, "cache_prompt": reuse, "stream": True}
         body = {**GREEDY, **sampling, **settings, "prompt": encoded}
         texts, last = [""] * len(prompts), [{}] * len(prompts)
-        with tqdm(total=len(prompts), desc=self.gguf.name, unit="answer", disable=not progress) as bar:
-            for row in self._stream("/completion", body):
-                texts[row["index"]] += row["content"]
-                if row["stop"]:
-                    last[row["index"]] = row
-                    bar.update()
+        for row in self._stream("/completion", body):
+            texts[row["index"]] += row["content"]
+            last[row["index"]] = row
         return [_completion(text, row) for text, row in zip(texts, last, strict=True)]
 
     def complete_ids(self, prompt: str | dict[str, Any], max_tokens: int) -> tuple[Completion, list[int]]:
         """The greedy continuation of one prompt, and the ids generated, the end-of-turn token included."""
         settings = {"n_predict": max_tokens, "cache_prompt": False, "return_tokens": True}
         given = self.tokenize(prompt) if isinstance(prompt, str) else prompt
-        row = self._post("/completion", {**GREEDY, **settings, "prompt": given})
+        row = self._json("/completion", {**GREEDY, **settings, "prompt": given})
         return _completion(row["content"], row), row["tokens"]
 
     def next_token(self, prompt: Sequence[int] | dict[str, Any], **settings: Any) -> np.ndarray:
@@ -180,18 +164,18 @@ class Server:
         body["prompt"] = prompt if isinstance(prompt, dict) else list(prompt)
         body["logit_bias"] = [[letter, 1e6]]
         vocabulary = self.meta()["n_vocab"]
-        rows = self._post("/completion", {**body, "n_probs": vocabulary})["completion_probabilities"][0]["top_logprobs"]
+        rows = self._json("/completion", {**body, "n_probs": vocabulary})["completion_probabilities"][0]["top_logprobs"]
         values = np.full(vocabulary, -np.inf)
         values[[row["id"] for row in rows]] = [row["logprob"] for row in rows]
         return values
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids: special tokens in the text are recognised, none are added."""
-        return self._post("/tokenize", {"content": text, "parse_special": True, "add_special": False})["tokens"]
+        return self._json("/tokenize", {"content": text, "parse_special": True, "add_special": False})["tokens"]
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """The text of token ids, special tokens included."""
-        return self._post("/detokenize", {"tokens": list(ids)})["content"]
+        return self._json("/detokenize", {"tokens": list(ids)})["content"]
 
     def apply_template(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None) -> str:
         """Messages rendered by the GGUF's chat template, with the header of the next answer.
@@ -199,14 +183,12 @@ class Server:
         Raises:
             UserError: llama.cpp cannot render the template.
         """
-        body: dict[str, Any] = {"messages": messages}
-        if tools:
-            body["tools"] = tools
-        return self._post("/apply-template", body)["prompt"]
+        body = {"messages": messages} | ({"tools": tools} if tools else {})
+        return self._json("/apply-template", body)["prompt"]
 
     def props(self) -> dict[str, Any]:
         """The server's properties: chat_template, bos_token, eos_token, default_generation_settings and more."""
-        return json.loads(self._request("GET", "/props", None).read())
+        return self._json("/props")
 
     @cached_property
     def marker(self) -> str:
@@ -222,14 +204,14 @@ class Server:
 
     def meta(self) -> dict[str, Any]:
         """The model's facts: n_vocab, n_ctx_train, n_embd, n_params, size."""
-        return json.loads(self._request("GET", "/v1/models", None).read())["data"][0]["meta"]
+        return self._json("/v1/models")["data"][0]["meta"]
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return json.loads(self._request("POST", path, body).read())
+    def _json(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        return json.loads(self._request(path, body).read())
 
     def _stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The JSON values of a stream of server-sent events."""
-        for line in self._request("POST", path, body):
+        for line in self._request(path, body):
             name, _, payload = line.decode("utf-8").partition(": ")
             if name == "error":
                 raise self._refused(path, payload)
@@ -241,11 +223,11 @@ class Server:
                     raise self._refused(path, payload)
                 yield row
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> http.client.HTTPResponse:
+    def _request(self, path: str, body: dict[str, Any] | None) -> http.client.HTTPResponse:
         if self._server is None:
             raise RuntimeError("use Server as a context manager")
         connection = http.client.HTTPConnection(self._host, self._port, timeout=READ_TIMEOUT)
-        payload = None if body is None else json.dumps(body).encode()
+        method, payload = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
         connection.request(method, path, payload, {"Content-Type": "application/json", "Connection": "close"})
         response = connection.getresponse()
         if response.status != 200:

@@ -68,9 +68,7 @@ class LogitReader(AbstractContextManager):
         if not 0 < len(ids) <= self.context:
             raise UserError(f"{self.gguf}: {len(ids)} tokens for a context of {self.context}; give 1 to that many.")
         if not 0 <= min(ids) <= max(ids) < self.n_vocab:
-            raise UserError(
-                f"{self.gguf}: token {max(ids)} in a vocabulary of {self.n_vocab}; convert the model again."
-            )
+            raise UserError(f"{self.gguf}: token {max(ids)} in a vocabulary of {self.n_vocab}; convert it again.")
         wanted = set(range(first, len(ids)) if positions is None else positions)
         end = max(wanted, default=-1) + 1
         for start in range(self._reuse(ids, min(wanted, default=0)), end, CHUNK):
@@ -94,17 +92,9 @@ class LogitReader(AbstractContextManager):
         del self._cached[kept:]
         return kept
 
-    def logits(self, ids: Sequence[int]) -> np.ndarray:
-        """Logits of every position, float32 [n, vocab]."""
-        return np.stack(list(self.rows(ids)))
-
     def ends_generation(self, token: int) -> bool:
         """Whether llama.cpp stops at this token."""
         return bool(self._model.get_vocab().is_eog(token))
-
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids: special tokens in the text are recognised, none are added."""
-        return list(self._model.get_vocab().tokenize(text, False, True))
 
     def __exit__(self, *_: object) -> None:
         self._batch.close()

@@ -88,15 +88,10 @@ def merge(base: Path, adapter: Path, out: Path, shards: int = 1) -> dict[str, An
         written = write_shards(groups, work, changed)
         copy_around(base, work, config, untied)
         merged = read_model(work)
-        lost = [
-            name
-            for name, tensor in tensors.items()
-            if name not in merged or (merged[name].shape, merged[name].dtype) != (tensor.shape, tensor.dtype)
-        ]
+        kept = {(name, tensor.shape, tensor.dtype) for name, tensor in merged.items()}
+        lost = [name for name, tensor in tensors.items() if (name, tensor.shape, tensor.dtype) not in kept]
         if lost or len(merged) != len(rows):
-            raise UserError(
-                f"{work}: merging lost {', '.join(lost[:3]) or 'tensors'}; this is a fault of merge, report it."
-            )
+            raise UserError(f"{work}: merging lost {', '.join(lost[:3]) or 'tensors'}; please report this fault.")
         account = {
             "tensors": len(merged),
             "changed": len(changed & tensors.keys()),
@@ -125,9 +120,7 @@ def refuse_unmergeable(base: Path) -> None:
     if kind:
         parent = card.get("merge_onto")
         onto = f"its 16-bit parent {parent!r} (merge_onto)" if parent else "the 16-bit model it was made from"
-        raise UserError(
-            f"{base}: its weights are {kind}, and merging into them would lose the adapter; merge onto {onto}."
-        )
+        raise UserError(f"{base}: its weights are {kind}; merging into them loses the adapter, so merge onto {onto}.")
 
 
 def partition(rows: list[Planned], shards: int) -> list[list[Planned]]:

@@ -67,9 +67,7 @@ def plan(base: dict[str, Tensor], adapter: Adapter, model_config: dict[str, Any]
         rows[target] = replace(rows[target], update=build_update(module, parts, rows[target], adapter, model_config))
     unused = sorted(tensor.name for tensor in adapter.tensors if tensor.name not in adapter.used)
     if unused:
-        raise UserError(
-            f"{adapter.folder / WEIGHTS}: {len(unused)} tensors found no use, {', '.join(unused[:3])} first."
-        )
+        raise UserError(f"{adapter.folder / WEIGHTS}: {len(unused)} tensors are unused: {', '.join(unused[:3])}.")
     if not tied:
         return list(rows.values()), False
     untied = not same_values(rows[head], rows[embedding])
@@ -128,9 +126,7 @@ def replaced(row: Planned, tensor: Tensor, adapter: Adapter) -> Planned:
         )
     require_float(row, adapter)
     if tensor.dtype not in DTYPE_NAMES:
-        raise UserError(
-            f"{adapter.folder / WEIGHTS}: {tensor.name} is {tensor.dtype}; only 16 and 32 bits can be merged."
-        )
+        raise UserError(f"{tensor.file}: {tensor.name} is {tensor.dtype}; only BF16, F16 and F32 can be merged.")
     adapter.used.add(tensor.name)
     return replace(row, source=tensor)
 
@@ -149,15 +145,11 @@ def build_update(
     if down is None or up is None:
         raise UserError(f"{where} lacks its other half; the adapter is damaged, train or fetch it again.")
     if len(row.shape) != 2 or len(down.shape) != 2 or len(up.shape) != 2:
-        raise UserError(
-            f"{where} changes a weight of shape {row.shape}; only matrices (Linear, Conv1D, embeddings) can be merged."
-        )
+        raise UserError(f"{where} changes a weight of shape {row.shape}; only matrices can be merged.")
     require_float(row, adapter)
     rank, scaling = scaling_of(module, adapter.config)
     if down.shape[0] != rank or up.shape[1] != rank:
-        raise UserError(
-            f"{where} has rank {down.shape[0]}, its config says {rank}; the two files are not of one adapter."
-        )
+        raise UserError(f"{where} has rank {down.shape[0]}, its config says {rank}; they are of two adapters.")
     linear = (up.shape[0], down.shape[1]) == row.shape
     transposed = (down.shape[1], up.shape[0]) == row.shape
     if linear and transposed:
@@ -169,9 +161,7 @@ def build_update(
         )
     magnitude = parts.get("magnitude_vector")
     if magnitude is not None and math.prod(magnitude.shape) != up.shape[0]:
-        raise UserError(
-            f"{where} has {up.shape[0]} outputs and a magnitude of {magnitude.shape}; train or fetch it again."
-        )
+        raise UserError(f"{where} has {up.shape[0]} outputs and a magnitude of {magnitude.shape}; train it again.")
     adapter.used.update(tensor.name for tensor in parts.values())
     return Update(down, up, scaling, magnitude, by_row=linear)
 

@@ -114,7 +114,8 @@ def main(args: argparse.Namespace) -> None:
     if is_gguf:
         outcome = with_llama(args, options.slots, fitting, [texts[name] for name in measured], eyes)
     else:
-        outcome = with_transformers(args, options, tokenizer, fitting, texts, set(measured))
+        model = Transformer(args.model, args.adapter, tokenizer, options.device)
+        outcome = with_transformers(model, args.variant, fitting, texts, set(measured), options.batch_size)
     write_results(args.variant, args.out, cases, outcome, len(measured))
 
 
@@ -136,18 +137,12 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def with_transformers(
-    args: argparse.Namespace,
-    options: PredictOptions,
-    tokenizer: Any,
-    cases: Sequence[Case],
-    texts: dict[str, Rendered],
-    measured: set[str],
+    model: Transformer, variant: str, cases: Sequence[Case], texts: dict[str, Rendered], measured: set[str], batch: int
 ) -> Outcome:
     """Answers of a base or of a base with its adapter, and the surprise from the same run over the conversations."""
-    model = Transformer(args.model, args.adapter, tokenizer, options.device)
     started = time.perf_counter()
-    with tqdm(total=len(cases), desc=args.variant, unit="answer", mininterval=0.5) as bar:
-        predictions, surprise = predict_all(model, by_record(cases), texts, measured, options.batch_size, bar.update)
+    with tqdm(total=len(cases), desc=variant, unit="answer", mininterval=0.5) as bar:
+        predictions, surprise = predict_all(model, by_record(cases), texts, measured, batch, bar.update)
     seconds = time.perf_counter() - started
     answers = {(case.record.id, case.answer): answer for case, answer in zip(cases, predictions, strict=True)}
     engine = f"transformers {model.device} {model.precision}"
@@ -181,7 +176,7 @@ def with_llama(
                     else case.prompt
                     for case in rows
                 ]
-                completions = server.complete_many(prompts, room, progress=False, reuse=eyes is None)
+                completions = server.complete_many(prompts, room, reuse=eyes is None)
                 for case, answer in zip(rows, completions, strict=True):
                     answers[case.record.id, case.answer] = Prediction(answer.text, answer.tokens, answer.finish)
                 bar.update(len(rows))

@@ -92,9 +92,7 @@ def quantize(model: Path, out: Path, name: str, options: QuantizeOptions) -> Non
         raise UserError(f"{model}: is quantised already; quantise from the f16 file, or quality is lost twice.")
     program = shutil.which(options.llama_quantize or PROGRAM)
     if options.llama_quantize and not program:
-        raise UserError(
-            f"export.llama_quantize: {options.llama_quantize} is not a program; correct the path, or leave the key out."
-        )
+        raise UserError(f"export.llama_quantize: {options.llama_quantize} is not a program; correct or remove the key.")
     threads = options.threads or job_threads()
     with atomic_path(out) as part:
         if program:

@@ -128,13 +128,11 @@ def read_model(folder: Path) -> dict[str, Tensor]:
         tensors |= read_header(folder / name)
     if names != [SINGLE]:
         shards = _index_map(folder)
-        missing = sorted(
-            name for name, shard in shards.items() if name not in tensors or tensors[name].file.name != shard
-        )
-        extra = sorted(tensors.keys() - shards.keys())
-        if missing or extra:
+        actual = {name: tensor.file.name for name, tensor in tensors.items()}
+        wrong = sorted({name for name, _ in shards.items() ^ actual.items()})
+        if wrong:
             raise UserError(
-                f"{folder / INDEX}: disagrees with its shards about {', '.join((missing + extra)[:3])}; "
+                f"{folder / INDEX}: disagrees with its shards about {', '.join(wrong[:3])}; "
                 "fetch or build this model again."
             )
     return tensors

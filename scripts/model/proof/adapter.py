@@ -15,14 +15,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import Record
 from scripts.lib.sampling import spread
+from scripts.model.proof import logits
 from scripts.model.proof.check import Check, below
-from scripts.model.proof.logits import centred, load_float32, merged_float32, reference_logits, rendered
 
 ADVICE = (
     "16 bits cannot hold so small an update, or this is another adapter's merge: merge again; if that does not help, "
@@ -37,23 +36,16 @@ def check_effect(
 
     The images of the records are in ``folder``. Memory: two models, and the logits of one record.
     """
-    texts = rendered(merged, spread(records, options.logit_records), options.max_tokens, folder)
-    tuned, after = load_tuned(base, adapter), merged_float32(merged)
+    texts = logits.rendered(merged, spread(records, options.logit_records), options.max_tokens, folder)
+    tuned, after = load_tuned(base, adapter), logits.merged_float32(merged)
     error = effect = energy = 0.0
     for text in tqdm(texts, desc="merge", unit="text"):
         with tuned.disable_adapter():
-            before = reference_logits(tuned, text.ids, text.shown)
-        rows = zip(
-            before,
-            reference_logits(tuned, text.ids, text.shown),
-            reference_logits(after, text.ids, text.shown),
-            strict=True,
-        )
-        for row in rows:
-            plain, adapted, stored = map(centred, row)
-            error += float(np.square(stored - adapted).sum())
-            effect += float(np.square(adapted - plain).sum())
-            energy += float(np.square(adapted).sum())
+            before = logits.reference_logits(tuned, text.ids, text.shown)
+        adapted, stored = (logits.reference_logits(model, text.ids, text.shown) for model in (tuned, after))
+        error += logits.squared_distance(stored, map(logits.centred, adapted))
+        effect += logits.squared_distance(adapted, map(logits.centred, before))
+        energy += logits.squared_norm(map(logits.centred, adapted))
     lost = error / effect if effect else math.nan
     count = f"{len(texts)} records, {sum(len(text.ids) for text in texts):,} tokens"
     nmse = f"normalised mean squared error {error / energy:.1e}" if energy else "logits are all alike"
@@ -65,4 +57,4 @@ def load_tuned(base: Path, adapter: Path) -> Any:
     """The base with its unmerged adapter, in float32 on the CPU."""
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(load_float32(base), adapter).eval()
+    return PeftModel.from_pretrained(logits.load_float32(base), adapter).eval()

@@ -16,9 +16,9 @@ from scripts.lib.sampling import spread
 from scripts.model.adapter_gguf import adapted, scaled_pair
 from scripts.model.gguf_file import GgufFile
 from scripts.model.llama import Server
+from scripts.model.proof import logits
 from scripts.model.proof.adapter import load_tuned
 from scripts.model.proof.check import Check, below, faults
-from scripts.model.proof.logits import centred, compare_quants, reference_logits, rendered, squared_distance
 from scripts.model.proof.weights import gguf_names
 from scripts.model.tensors import read_model
 
@@ -70,26 +70,25 @@ def measure_adapter(
     differently from transformers, and the adapter may add only little to that difference. So there is also a limit on
     |z_gguf - z_tuned|^2 / |z_gguf without - z_base|^2: it detects rows in a wrong order where the others are too wide.
     """
-    texts = rendered(base, spread(records, options.logit_records), options.max_tokens)
+    texts = logits.rendered(base, spread(records, options.logit_records), options.max_tokens)
     places = []
     tuned, plain = [], []
     model = load_tuned(base, adapter)
     for text in texts:
         answers = spread([at for at in range(1, len(text.ids)) if text.mask[at]], POSITIONS)
-        after = reference_logits(model, text.ids)
+        after = logits.reference_logits(model, text.ids)
         with model.disable_adapter():
-            before = reference_logits(model, text.ids)
+            before = logits.reference_logits(model, text.ids)
         places += [(text, at) for at in answers]
-        tuned += [centred(after[at - 1]) for at in answers]
-        plain += [centred(before[at - 1]) for at in answers]
+        tuned += [logits.centred(after[at - 1]) for at in answers]
+        plain += [logits.centred(before[at - 1]) for at in answers]
     predict = partial(log_probabilities, adapter=gguf, places=places)
     rows = predict(f16)
-    error, effect = squared_distance(rows, tuned), squared_distance(tuned, plain)
-    noise = squared_distance(predict(f16, index=None), plain)
-    energy = sum(float(np.square(row).sum()) for row in tuned)
+    error, effect = logits.squared_distance(rows, tuned), logits.squared_distance(tuned, plain)
+    noise = logits.squared_distance(predict(f16, index=None), plain)
     count = f"{len(places)} answer tokens of {len(texts)} records, full vocabulary"
     measured = [
-        ("logits:adapter", energy, options.max_nmse, count),
+        ("logits:adapter", logits.squared_norm(tuned), options.max_nmse, count),
         ("effect:adapter", effect, options.max_effect_lost, f"share lost, {count}"),
         ("noise:adapter", noise, MOST_NOISE, f"times the base's own error, {count}"),
     ]
@@ -97,7 +96,7 @@ def measure_adapter(
         below(name, error / whole if whole else math.nan, limit, detail, ADVICE)
         for name, whole, limit, detail in measured
     ]
-    return checks + compare_quants(rows, quants, [text.ids[at] for text, at in places], predict)
+    return checks + logits.compare_quants(rows, quants, [text.ids[at] for text, at in places], predict)
 
 
 def log_probabilities(

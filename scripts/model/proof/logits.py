@@ -9,7 +9,7 @@ divergence is sum p (log p - log q), p of the f16 file, q of the quant, in nats;
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -51,10 +51,8 @@ def check_parity(merged: Path, f16: Path, records: list[Record], options: Certif
         reference = reference_logits(model, text.ids)
         if reference.shape[1] != reader.n_vocab:
             raise UserError(f"{f16}: {reader.n_vocab} logits a token, the merged model has {reference.shape[1]}.")
-        for ours, theirs in zip(reference, reader.rows(text.ids), strict=True):
-            ours, theirs = centred(ours), centred(theirs)
-            error += float(np.square(theirs - ours).sum())
-            energy += float(np.square(ours).sum())
+        error += squared_distance(reader.rows(text.ids), map(centred, reference))
+        energy += squared_norm(map(centred, reference))
     nmse = error / energy if energy else math.nan
     tokens = sum(len(text.ids) for text in texts)
     detail = f"{len(texts)} records, {tokens:,} tokens, full vocabulary, transformers in float32 against llama.cpp"
@@ -107,7 +105,12 @@ def centred(row: np.ndarray) -> np.ndarray:
     return row - row.mean()
 
 
-def squared_distance(rows: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> float:
+def squared_norm(rows: Iterable[np.ndarray]) -> float:
+    """Sum of squares of rows that are centred already."""
+    return sum(float(np.square(row).sum()) for row in rows)
+
+
+def squared_distance(rows: Iterable[np.ndarray], reference: Iterable[np.ndarray]) -> float:
     """Sum of squared differences between rows, centred here, and reference rows that are centred already."""
     return sum(float(np.square(centred(row) - other).sum()) for row, other in zip(rows, reference, strict=True))
 

@@ -14,6 +14,7 @@ from scripts.lib.tokenizer import Tokenizer
 from scripts.model.llama import Server
 from scripts.model.logits import LogitReader
 from scripts.model.proof.check import Check, attempt, faults
+from scripts.model.proof.logits import tokenizer_of
 from scripts.model.vision import FRAMED
 
 EXCERPT = 24  # characters reported on each side of a difference
@@ -26,10 +27,7 @@ END_ADVICE = "set eos_token_id in the base's generation_config.json and tokenize
 
 def check_text(merged: Path, f16: Path, records: list[Record], count: int) -> list[Check]:
     """Token ids, rendered prompts and end of turn, over ``count`` records spread evenly."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(merged, local_files_only=True)
-    chosen = spread(records, count)
+    tokenizer, chosen = tokenizer_of(merged), spread(records, count)
     with Server(f16, slots=1, context=CONTEXT) as server:
         checks = attempt("tokenizer", check_ids, tokenizer, Tokenizer(merged), server, chosen)
         checks += attempt("prompt", check_prompts, tokenizer, server, chosen)

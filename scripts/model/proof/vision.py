@@ -8,7 +8,6 @@ token after the same images and the same text. Rows are centred to mean 0 and co
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,17 +24,10 @@ from scripts.lib.records import Record
 from scripts.lib.sampling import spread
 from scripts.model.gguf_file import GgufFile
 from scripts.model.llama import Server
+from scripts.model.proof import logits
 from scripts.model.proof.check import Check, below, faults
-from scripts.model.proof.logits import (
-    NMSE_ADVICE,
-    centred,
-    compare_quants,
-    merged_float32,
-    squared_distance,
-    tokenizer_of,
-)
-from scripts.model.proof.weights import TOWER
-from scripts.model.tensors import Tensor, read_float, read_model
+from scripts.model.proof.weights import TOWER, values_fault
+from scripts.model.tensors import read_model
 from scripts.model.vision import Eyes, for_llama, pictures_of
 
 POSITIONS = 6  # answer tokens of a record that are compared
@@ -78,7 +70,7 @@ def check_projector(merged: Path, mmproj: Path) -> list[Check]:
         present = [part for part in due if part in file.tensors]
         missing += [f"{part} ({name}) is missing" for part in due if part not in present]
         named.update(present)
-        if present and not same_values(tensor, present, file):
+        if present and values_fault(tensor, [file.tensors[part] for part in present]):
             other_values.append(f"{name} has other values in the projector")
     wrong = missing + [f"{name} is nobody's" for name in sorted(file.tensors.keys() - named)]
     return [
@@ -110,23 +102,13 @@ def projector_names(name: str, file: GgufFile, config: dict[str, Any]) -> list[s
     return [known]
 
 
-def same_values(tensor: Tensor, names: Sequence[str], file: GgufFile) -> bool:
-    """Whether tensors of a GGUF together hold a tensor's values, in any order, all finite."""
-    parts = [np.concatenate(list(file.tensors[name].values())) for name in names]
-    ours, theirs = read_float(tensor).reshape(-1), np.concatenate(parts)
-    if any(file.tensors[name].type == "F16" for name in names):
-        with np.errstate(over="ignore"):
-            ours = ours.astype(np.float16).astype(np.float32)
-    return bool(np.isfinite(theirs).all()) and np.array_equal(np.sort(ours), np.sort(theirs))
-
-
 def places_of(merged: Path, records: list[Record], folder: Path, options: CertifyOptions) -> list[Place]:
     """Answer tokens to compare, spread over the records with images; the text before each is whole tokens.
 
     Raises:
         UserError: no record has an image, or no answer token can be compared.
     """
-    tokenizer, eyes = tokenizer_of(merged), Eyes(merged)
+    tokenizer, eyes = logits.tokenizer_of(merged), Eyes(merged)
     seeing = [record for record in records if record.images]
     if not seeing:
         raise UserError("no held-out record shows a picture; curate some, or choose a base that only reads")
@@ -164,20 +146,20 @@ def check_sight(
     """Logits after images: the f16 pair against the merged model, then each quant against the f16 pair."""
     import torch
 
-    model, eyes = merged_float32(merged), Eyes(merged)
+    model, eyes = logits.merged_float32(merged), Eyes(merged)
     reference = []
     for place in tqdm(places, desc="pictures", unit="token"):
         ids = torch.tensor([place.text.ids[: place.at]])
         with torch.inference_mode():
             output = model(input_ids=ids, logits_to_keep=1, **eyes.input_of(ids, place.pictures))
-        reference.append(centred(output.logits[0, -1].numpy()))
+        reference.append(logits.centred(output.logits[0, -1].numpy()))
     predict = partial(log_probabilities, mmproj=mmproj, places=places, eyes=eyes)
     rows = predict(f16)
-    error, energy = squared_distance(rows, reference), sum(float(np.square(row).sum()) for row in reference)
+    error, energy = logits.squared_distance(rows, reference), logits.squared_norm(reference)
     count = f"{len(places)} answer tokens after pictures, full vocabulary, transformers in float32 against llama.cpp"
     nmse = error / energy if energy else math.nan
-    parity = below("logits:pictures", nmse, options.max_nmse_pictures, count, NMSE_ADVICE)
-    return [parity, *compare_quants(rows, quants, [place.text.ids[place.at] for place in places], predict)]
+    parity = below("logits:pictures", nmse, options.max_nmse_pictures, count, logits.NMSE_ADVICE)
+    return [parity, *logits.compare_quants(rows, quants, [place.text.ids[place.at] for place in places], predict)]
 
 
 def log_probabilities(model: Path, mmproj: Path, places: list[Place], eyes: Eyes) -> list[np.ndarray]:

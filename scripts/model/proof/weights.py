@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -141,11 +142,7 @@ def gguf_names(tensors: dict[str, Tensor], file: GgufFile) -> tuple[dict[str, Te
 
 
 def check_values(merged: Path, f16: Path) -> Check:
-    """Whether each tensor of the f16 GGUF holds exactly the merged model's values, in any order.
-
-    llama.cpp stores some rows in another order; the logits show whether the order is right. Counting bit patterns
-    takes 65,536 numbers a tensor, whatever its size.
-    """
+    """Whether each tensor of the f16 GGUF holds exactly the merged model's values, in any order."""
     file = GgufFile(f16)
     expected, _ = gguf_names(text_tensors(merged), file)
     wrong = []
@@ -153,14 +150,24 @@ def check_values(merged: Path, f16: Path) -> Check:
         converted = file.tensors.get(name)
         if converted is None or _same_bytes(tensor, converted):
             continue
-        kind = np.float16 if converted.type == "F16" else np.float32
-        values = _census(converted.values(), kind)
-        blocks = (to_float32(raw, tensor.dtype) for raw in raw_blocks(tensor, BLOCK_BYTES))
-        if not _all_finite(values):
-            wrong.append(f"{name} holds NaN or infinity")
-        elif not np.array_equal(_census(blocks, kind), values):
-            wrong.append(f"{name} holds other values than {tensor.name}")
+        fault = values_fault(tensor, [converted])
+        if fault:
+            wrong.append(f"{name} holds {fault}")
     return faults("values:f16", wrong, f"the values of {len(expected)} tensors are the merged model's, all finite")
+
+
+def values_fault(tensor: Tensor, parts: Sequence[GgufTensor]) -> str | None:
+    """A clause where tensors of a GGUF together do not hold exactly a tensor's values, in any order, all finite.
+
+    llama.cpp stores some rows in another order; the logits show whether the order is right. Counting bit patterns
+    takes 65,536 numbers a tensor, whatever its size.
+    """
+    kind = np.float16 if any(part.type == "F16" for part in parts) else np.float32
+    values = _census(chain.from_iterable(part.values() for part in parts), kind)
+    if not _all_finite(values):
+        return "NaN or infinity"
+    due = _census((to_float32(raw, tensor.dtype) for raw in raw_blocks(tensor, BLOCK_BYTES)), kind)
+    return None if np.array_equal(due, values) else f"other values than {tensor.name}"
 
 
 def _same_bytes(tensor: Tensor, converted: GgufTensor) -> bool:
