@@ -104,7 +104,7 @@ def through_server(args: argparse.Namespace, tokenizer: Any, cases: Sequence[Any
             one.tokens
             for group in groups
             for one in server.complete_many(
-                [case.prompt for case in group], args.tokens, progress=False, reuse=reuse, ignore_eos=True
+                [case.prompt for case in group], args.tokens, reuse=reuse, ignore_eos=True
             )
         )
 

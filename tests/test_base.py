@@ -281,7 +281,7 @@ class TestPackage:
     def test_not_a_gguf(self, tmp_path: Path) -> None:
         (tmp_path / "x.gguf").write_bytes(b"nothing of the kind" * 10)
         with pytest.raises(UserError, match=r"x\.gguf: not a whole GGUF file"):
-            gguf_base.read_fields(tmp_path / "x.gguf")
+            gguf_base.gguf_tokenizer(tmp_path / "x.gguf")
 
 
 class TestVerify:

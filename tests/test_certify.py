@@ -17,13 +17,15 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json, write_json
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import Record, read_records, text_message, write_records
+from scripts.lib.sampling import spread
 from scripts.model import certify, merge, quantize
 from scripts.model.gguf_file import GgufFile
 from scripts.model.logits import LogitReader
 from scripts.model.proof import logits, text, weights
 from scripts.model.proof.adapter import check_effect
-from scripts.model.proof.check import attempt, below, evenly
+from scripts.model.proof.check import attempt, below
 from scripts.model.proof.logits import Tally, log_softmax
+from scripts.model.tensors import crc32_file
 
 OPTIONS = CertifyOptions(logit_records=1, quant_records=1, tokenizer_texts=3)
 
@@ -195,8 +197,7 @@ class TestOrigin:
         save(tensors, folder / "model.safetensors")
         account = read_json(folder / "merge.json")
         account["tensors"] = len(tensors)
-        kind = next(kind for kind in weights.CHECKSUMS if kind in account["shards"][0])
-        account["shards"][0][kind] = weights.CHECKSUMS[kind](folder / "model.safetensors")
+        account["shards"][0]["crc32"] = crc32_file(folder / "model.safetensors")
         write_json(folder / "merge.json", account)
         return weights.check_merged(llama.base, llama.adapter, folder)
 
@@ -224,8 +225,7 @@ class TestOrigin:
     def test_weights_other_than_accounted_for(self, llama, tmp_path):
         shutil.copytree(llama.merged, tmp_path / "merged")
         account = read_json(tmp_path / "merged" / "merge.json")
-        kind = next(kind for kind in weights.CHECKSUMS if kind in account["shards"][0])
-        account["shards"][0][kind] = "0" * len(account["shards"][0][kind])
+        account["shards"][0]["crc32"] = "0" * 8
         write_json(tmp_path / "merged" / "merge.json", account)
         check = weights.check_merged(llama.base, llama.adapter, tmp_path / "merged")
         assert "model.safetensors is not what merge.json recorded" in check.detail
@@ -411,7 +411,7 @@ class TestLogits:
     def test_positions_and_blocks_do_not_change_logits(self, llama):
         ids = [token % 300 for token in range(3, 153)]
         with LogitReader(llama.f16, context=256) as reader:
-            whole = reader.logits(ids)
+            whole = np.stack(list(reader.rows(ids)))
             chosen = np.stack(list(reader.rows(ids, [0, 63, 64, 149])))
             assert whole.shape == (150, reader.n_vocab)
             np.testing.assert_allclose(chosen, whole[[0, 63, 64, 149]], atol=1e-5)
@@ -449,9 +449,9 @@ def test_nan_is_above_every_limit():
     assert json.loads(json.dumps(check.to_json()))["value"] is None
 
 
-def test_evenly():
-    assert evenly(list(range(10)), 3) == [0, 3, 6]
-    assert evenly([1, 2], 5) == [1, 2]
+def test_records_are_spread_evenly():
+    assert spread(list(range(10)), 3) == [0, 3, 6]
+    assert spread([1, 2], 5) == [1, 2]
 
 
 def test_missing_records_are_named(llama, tmp_path):

@@ -45,7 +45,7 @@ def test_stops_at_the_end_of_turn_and_leaves_it_out(smollm2):
 
 def test_many_in_order_and_each_as_alone(smollm2):
     prompts = [chat(f"What is the capital of {place}?") for place in ("France", "Italy", "Japan")]
-    answers = smollm2.complete_many(prompts, 16, progress=False)
+    answers = smollm2.complete_many(prompts, 16)
     assert [place in answer.text for place, answer in zip(("Paris", "Rome", "Tokyo"), answers, strict=True)] == [
         True
     ] * 3

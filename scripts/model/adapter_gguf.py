@@ -1,7 +1,8 @@
-"""Writes an adapter as a small GGUF of its own, which llama.cpp adds to a base's GGUF while it answers.
+"""Writes an adapter as a small GGUF of its own, which llama.cpp applies to a base's GGUF at run time.
 
-The scale of each pair (alpha over rank, rsLoRA, patterns) goes into its B, so that llama.cpp's own factor is 1. What
-an adapter GGUF cannot hold (DoRA, trained copies of whole modules, embeddings) is refused: merge such an adapter.
+B is multiplied by the scale of its pair (alpha over rank, rsLoRA, patterns), so that llama.cpp's own factor is 1. An
+adapter GGUF cannot hold DoRA, trained copies of whole modules or embeddings; such an adapter is refused and must be
+merged.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.files import atomic_path, read_json
 from scripts.model import adapter_shim
 from scripts.model.convert import converter_dir, converter_environment, reason
-from scripts.model.lora import Factors, load_adapter
-from scripts.model.merge_plan import EMBEDDINGS, Planned, plan
+from scripts.model.lora import Update, load_adapter
+from scripts.model.merge_plan import EMBEDDINGS, plan
 from scripts.model.tensors import read_model
 
 
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Runs the stage."""
+    """Converts the adapter and says how many pairs it holds."""
     count = convert_adapter(args.base, args.adapter, args.out, args.converter)
     say(f"{args.out}: {count} pairs, {args.out.stat().st_size / 1e6:,.1f} MB")
 
@@ -44,76 +45,63 @@ def convert_adapter(base: Path, adapter: Path, out: Path, converter: Path) -> in
     """Writes ``out`` atomically; returns the number of pairs in it.
 
     Raises:
-        UserError: the adapter holds what its own GGUF cannot, does not fit the base, or the converter fails.
+        UserError: the adapter holds what an adapter GGUF cannot, does not fit the base, or the converter fails.
     """
-    rows = adapted(base, adapter)
-    config = read_json(base / "config.json")
-    with tempfile.TemporaryDirectory(dir=_made(out.parent), prefix=f".{out.name}.") as folder, atomic_path(out) as part:
-        pairs, log = Path(folder) / "pairs.safetensors", Path(folder) / "converter.log"
-        _write_pairs(rows, pairs)
-        facts = {
-            "architecture": config["architectures"][0],
-            "name": config.get("model_type", "model"),
-            "alpha": 0,  # llama.cpp then takes A and B as they are
-            "weights": {row.name: not row.update.by_row for row in rows if row.update},
-        }
-        pairs.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            adapter_shim.__name__,
-            *map(str, (base.resolve(), pairs.resolve(), part)),
-        ]
-        with log.open("wb") as stream:
-            environment = converter_environment(converter)
-            done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
-        if done.returncode or not part.stat().st_size:
-            raise UserError(f"{adapter}: cannot be written as GGUF ({reason(log)}); merge this adapter instead.")
-    return len(rows)
-
-
-def adapted(base: Path, adapter: Path) -> list[Planned]:
-    """The base's weights that the adapter changes, each with its update.
-
-    Raises:
-        UserError: one of them cannot stand in an adapter GGUF.
-    """
-    loaded = load_adapter(adapter)
-    rows = [row for row in plan(read_model(base), loaded, read_json(base / "config.json"))[0] if row.update]
-    what = {
-        "DoRA's magnitudes": any(row.update and row.update.magnitude for row in rows),
-        "trained copies of whole modules": bool(loaded.replacements or loaded.base_layers),
-        "embeddings": any(row.name.endswith(EMBEDDINGS) for row in rows),
-    }
-    held = [name for name, there in what.items() if there]
-    if held:
-        raise UserError(f"{adapter}: an adapter GGUF cannot hold {' and '.join(held)}; merge this adapter instead.")
-    return rows
-
-
-def scaled_pair(factors: Factors) -> tuple[np.ndarray, np.ndarray]:
-    """A [r, in] and B [out, r] in float32, the scale in B."""
-    left, right = (factors.left, factors.right) if factors.by_row else (factors.right.T, factors.left.T)
-    return np.ascontiguousarray(right), np.ascontiguousarray(left * np.float32(factors.scaling))
-
-
-def _write_pairs(rows: list[Planned], path: Path) -> None:
     from safetensors.numpy import save_file
 
+    updates = adapted(base, adapter)
+    config = read_json(base / "config.json")
+    facts = {
+        "architecture": config["architectures"][0],
+        "name": config.get("model_type", "model"),
+        "weights": {name: not update.by_row for name, update in updates.items()},
+    }
     tensors = {}
-    for row in rows:
-        assert row.update is not None
-        a, b = scaled_pair(row.update.load())
+    for name, update in updates.items():
+        a, b = scaled_pair(update)
         if max(np.abs(a).max(), np.abs(b).max()) > np.finfo(np.float16).max:
-            raise UserError(f"{row.update.up.file}: {row.name} is too large for 16 bits; train with a lower rate.")
-        tensors |= {f"{row.name}.a": a, f"{row.name}.b": b}
-    save_file(tensors, path)
+            raise UserError(f"{update.up.file}: {name} is too large for 16 bits; train with a lower rate.")
+        tensors |= {f"{name}.a": a, f"{name}.b": b}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder, atomic_path(out) as part:
+        pairs, log = Path(folder) / "pairs.safetensors", Path(folder) / "converter.log"
+        save_file(tensors, pairs)
+        pairs.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
+        command = [sys.executable, "-P", "-m", adapter_shim.__name__]
+        command += map(str, (base.resolve(), pairs.resolve(), part.resolve()))
+        with log.open("wb") as stream:
+            environment = converter_environment(converter)
+            process = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
+        if process.returncode or not part.stat().st_size:
+            raise UserError(f"{adapter}: cannot be written as GGUF ({reason(log)}); merge this adapter instead.")
+    return len(updates)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def adapted(base: Path, adapter: Path) -> dict[str, Update]:
+    """The base's weights that the adapter changes, by name, each with its update.
+
+    Raises:
+        UserError: an adapter GGUF cannot hold one of them.
+    """
+    loaded = load_adapter(adapter)
+    rows, _ = plan(read_model(base), loaded, read_json(base / "config.json"))
+    updates = {row.name: row.update for row in rows if row.update}
+    present = {
+        "DoRA's magnitudes": any(update.magnitude for update in updates.values()),
+        "trained copies of whole modules": bool(loaded.replacements or loaded.base_layers),
+        "embeddings": any(name.endswith(EMBEDDINGS) for name in updates),
+    }
+    refused = [kind for kind, is_present in present.items() if is_present]
+    if refused:
+        raise UserError(f"{adapter}: an adapter GGUF cannot hold {' and '.join(refused)}; merge this adapter instead.")
+    return updates
+
+
+def scaled_pair(update: Update) -> tuple[np.ndarray, np.ndarray]:
+    """A [r, in] and B [out, r] in float32, B multiplied by the scale."""
+    factors = update.load()
+    left, right = (factors.left, factors.right) if factors.by_row else (factors.right.T, factors.left.T)
+    return np.ascontiguousarray(right), np.ascontiguousarray(left * np.float32(factors.scaling))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What is predicted: assistant turns of the test split, each with the prompt that its true past makes.
+"""Cases to predict: assistant turns of the test split, each with the prompt of its true earlier messages.
 
-Also how they are handed to llama.cpp: in waves, so that a turn finds the turns before it still in its slot.
+llama.cpp gets them in waves, so that a turn finds the earlier turns of its conversation still in a slot's cache.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
@@ -21,7 +21,7 @@ from scripts.model.weights import context_length
 
 Look = Callable[[Record], tuple[list[Path], list[int]]]
 
-ROUNDS = 4  # conversations that make it worth a slot to read the beginning again
+ROUNDS = 4  # conversations for which it pays that a slot computes the shared prefix again
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Case:
     Attributes:
         record: the conversation.
         answer: index of the message.
-        prompt: the rendered past, with the header of the answer.
-        ids: its tokens; each placeholder of a picture as often as the picture has features.
-        room: the most tokens to generate; 0 where the prompt leaves none in the model's context.
+        prompt: the rendered earlier messages, with the header of the answer.
+        ids: its tokens; an image's placeholder is repeated for each feature of the image.
+        room: the largest number of tokens to generate; 0 where the prompt fills the model's context.
+        pictures: the image files of the prompt.
     """
 
     record: Record
@@ -46,7 +47,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model answered; ``tokens`` counts the end-of-turn token, ``text`` leaves it out."""
+    """A model's answer; ``tokens`` counts the end-of-turn token, ``text`` is without it."""
 
     text: str
     tokens: int
@@ -60,7 +61,7 @@ def window_of(folder: Path) -> int:
     """The context of the model in ``folder``, in tokens.
 
     Raises:
-        UserError: its config.json does not say.
+        UserError: its config.json does not name it.
     """
     window = context_length(read_json(folder / "config.json"))
     if window is None:
@@ -77,43 +78,49 @@ def draw_cases(
     max_new_tokens: int,
     look: Look | None = None,
 ) -> list[Case]:
-    """The turns to predict, sorted by record and place; the same ones whichever variant is asked.
+    """The turns to predict, sorted by record and message; the same ones for every variant.
 
-    Whole conversations are drawn: one that is read is read once for all its turns.
+    Whole conversations are drawn, because a conversation is run once for all its turns. A prompt that leaves no room
+    for an answer is kept, with ``room`` 0: it is counted and not cut.
 
-    A prompt that leaves no room for a token is kept, with ``room`` 0: it is counted, never cut. ``look`` gives a
-    record's pictures and how many features each has.
+    Args:
+        window: the model's context in tokens.
+        look: gives a record's images and the number of features of each; None for a language model.
     """
-    drawn = spread(sorted(records, key=lambda record: record.id), max_records)
     cases = []
-    for record, answer in [(one, answer) for one in drawn for answer in one.answers]:
+    for record in spread(sorted(records, key=lambda record: record.id), max_records):
         pictures, features = look(record) if look else ([], [])
-        ids = tuple(encode(tokenizer, prompt_text(tokenizer, record, answer, features)))
-        room = max(0, min(max_new_tokens, window - len(ids)))
-        shown = sum(part.type == "image" for message in record.messages[:answer] for part in message.content)
-        cases.append(Case(record, answer, prompt_text(tokenizer, record, answer), ids, room, tuple(pictures[:shown])))
+        for answer in record.answers:
+            prompt = prompt_text(tokenizer, record, answer)
+            ids = tuple(encode(tokenizer, prompt_text(tokenizer, record, answer, features)))
+            room = max(0, min(max_new_tokens, window - len(ids)))
+            shown = sum(part.type == "image" for message in record.messages[:answer] for part in message.content)
+            cases.append(Case(record, answer, prompt, ids, room, tuple(pictures[:shown])))
     return cases
 
 
 def with_others_pictures(cases: Sequence[Case]) -> list[Case]:
-    """The cases, each with the pictures of another one of as many tokens: half of the way round a ring of them.
+    """The cases, each with the images of another case of as many tokens: the list of such cases, rotated by half.
 
-    What a model then still gets right it did not see. A case without another of its size keeps its own.
+    An answer that is still right then does not depend on the image. A case without another of its size keeps its own.
     """
-    rings: dict[tuple[int, int], list[int]] = {}
-    for at, case in enumerate(cases):
-        rings.setdefault((case.record.meta.get("set"), len(case.pictures), len(case.ids)), []).append(at)
-    other = {at: ring[(place + len(ring) // 2) % len(ring)] for ring in rings.values() for place, at in enumerate(ring)}
-    return [replace(case, pictures=cases[other[at]].pictures) for at, case in enumerate(cases)]
+    rings: dict[tuple[Any, int, int], list[int]] = defaultdict(list)
+    for index, case in enumerate(cases):
+        rings[case.record.meta.get("set"), len(case.pictures), len(case.ids)].append(index)
+    other = {}
+    for ring in rings.values():
+        half = len(ring) // 2
+        other.update(zip(ring, ring[half:] + ring[:half], strict=True))
+    return [replace(case, pictures=cases[other[index]].pictures) for index, case in enumerate(cases)]
 
 
 def with_others_questions(records: Sequence[Record]) -> list[Record]:
-    """The records, each asked in its last turn what another one is asked: half of the way round all questions in order.
+    """The records, each with the last question of another record: the sorted list of questions, rotated by half.
 
-    What a model then still gets right does not follow from the question. Where all are asked alike nothing changes.
+    An answer that is still right then does not depend on the question. With one question only, nothing changes.
 
     Raises:
-        UserError: a record asks nothing.
+        UserError: a record has no user turn.
     """
     questions = sorted({question_of(record).text for record in records})
     half = len(questions) // 2
@@ -122,21 +129,26 @@ def with_others_questions(records: Sequence[Record]) -> list[Record]:
 
 
 def question_of(record: Record) -> Message:
-    """What a record's user says last."""
-    found = next((message for message in reversed(record.messages) if message.role == "user"), None)
-    if found is None:
+    """The last message of a record's user.
+
+    Raises:
+        UserError: the record has none.
+    """
+    question = next((message for message in reversed(record.messages) if message.role == "user"), None)
+    if question is None:
         raise UserError(f"{record.id}: no turn of a user, so that no question can be swapped.")
-    return found
+    return question
 
 
 def asked(record: Record, text: str) -> Record:
-    """A record in which the user says this last, beside the same pictures."""
-    told = question_of(record)
-    first = next((at for at, part in enumerate(told.content) if part.text is not None), 0)
-    rest = [part for part in told.content if part.text is None]
-    content = [*rest[:first], Part(type="text", text=text), *rest[first:]]
-    changed = told.model_copy(update={"content": content})
-    return record.model_copy(update={"messages": [changed if one is told else one for one in record.messages]})
+    """A record whose last user message has this text, with the same images."""
+    question = question_of(record)
+    first = next((index for index, part in enumerate(question.content) if part.text is not None), 0)
+    images = [part for part in question.content if part.text is None]
+    content = [*images[:first], Part(type="text", text=text), *images[first:]]
+    changed = question.model_copy(update={"content": content})
+    messages = [changed if message is question else message for message in record.messages]
+    return record.model_copy(update={"messages": messages})
 
 
 def by_record(cases: Sequence[Case]) -> list[list[Case]]:
@@ -145,7 +157,7 @@ def by_record(cases: Sequence[Case]) -> list[list[Case]]:
 
 
 def shared_beginning(texts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all texts begin with.
+    """The length of the prefix that all texts share, in tokens.
 
     >>> shared_beginning([[1, 2, 3], [1, 2, 4, 5]])
     2
@@ -154,7 +166,7 @@ def shared_beginning(texts: Sequence[Sequence[int]]) -> int:
 
 
 def slots_for(cases: Sequence[Case], most: int) -> int:
-    """Prompts to work on at a time: each slot reads what all prompts begin with, so that few of them need few slots."""
+    """Prompts to process at a time. Each slot computes the shared prefix, so few conversations get few slots."""
     firsts = [rows[0].ids for rows in by_record(cases)]
     if 2 * shared_beginning(firsts) < min(map(len, firsts)):
         return most
@@ -164,8 +176,10 @@ def slots_for(cases: Sequence[Case], most: int) -> int:
 def waves(cases: Sequence[Case], slots: int) -> Iterator[list[Case]]:
     """Cases in waves of at most ``slots``, a record's turns in waves that follow each other.
 
-    Long conversations come first, so that the last waves are not left with one each. In a wave, conversations that go
-    on stand before new ones: llama.cpp gives each prompt in turn the slot that holds most of it.
+    Long conversations come first, so that the last waves are not of one case each. In a wave, continued conversations
+    stand before new ones: llama.cpp gives each prompt in turn the slot with the longest shared prefix.
+
+    Example, 2 slots, conversations of 3, 1 and 1 turns: [a1, b1], [a2, c1], [a3].
     """
     waiting = deque(sorted(by_record(cases), key=lambda rows: (-len(rows), rows[0].record.id)))
     active: list[deque[Case]] = []

@@ -1,6 +1,6 @@
-"""Certifies an adapter GGUF and the base it is added to: values, tokens, and logits beside transformers.
+"""Certifies an adapter GGUF and its base: values, tokens, and logits against transformers.
 
-Writes the certificate, then stops with one sentence where an integrity check failed.
+The stage writes the certificate, then stops with one sentence where an integrity check failed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyOptions) -> list[Check]:
-    """All checks; logits only where the values are the adapter's.
+    """All checks; logits are compared only where all others passed.
 
     Raises:
         UserError: the records cannot be read.
@@ -52,14 +52,14 @@ def certify(args: argparse.Namespace, quants: dict[str, Path], options: CertifyO
     checks += attempt("pairs", check_pairs, args.base, args.adapter, args.gguf, args.f16)
     checks += attempt("inventory:f16", check_inventory, args.base, args.f16)
     checks += attempt("values:f16", check_values, args.base, args.f16)
-    found, sound = sound_quants(quants, args.f16)
-    checks += found
+    quant_checks, sound = sound_quants(quants, args.f16)
+    checks += quant_checks
     if passed(checks):
         checks += attempt("tokenizer", check_text, args.base, args.f16, records, options.tokenizer_texts)
     if not passed(checks):
         return [*checks, failed("logits:adapter", "not run, because the files are not in order", "mend that first")]
-    files = (args.base, args.adapter, args.gguf, args.f16, sound)
-    return checks + attempt("logits:adapter", measure_adapter, *files, records, options)
+    models = (args.base, args.adapter, args.gguf, args.f16, sound)
+    return checks + attempt("logits:adapter", measure_adapter, *models, records, options)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Runs llama.cpp's converter with what it needs for models written here. Started by scripts.model.convert in a process
-of its own, with the converter's folder first on PYTHONPATH, because the converter brings its own `gguf`.
+"""Runs llama.cpp's converter with two additions for models that are trained here. `scripts.model.convert` starts it in
+a process of its own, with the converter's folder first on PYTHONPATH, because the converter brings its own `gguf`.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import Any
 
 from scripts.model.gguf_base import PRE_TOKENIZERS, pre_tokenizer
 
-# What decides where text is cut; the rest of a pre-tokenizer's settings only concerns offsets.
+# The settings of a pre-tokenizer that decide where text is cut; the others only concern offsets.
 CUTTING = ("type", "pattern", "behavior", "invert", "individual_digits", "add_prefix_space", "use_regex")
 HARMLESS_NORMALIZERS = (None, "NFC")
 
 
 def main() -> None:
-    """Adds the two readings below to the converter, then runs it with this process's arguments."""
+    """Patches the converter, then runs it with this process's arguments."""
     from conversion import base  # the converter's own package, on PYTHONPATH in this process only
 
-    _read_window(base.ModelBase)
-    _name_pre_tokenizer(base.TextModel)
+    add_window(base.ModelBase)
+    add_pre_tokenizers(base.TextModel)
     runpy.run_module("convert_hf_to_gguf", run_name="__main__")
 
 
-def _read_window(model_base: Any) -> None:
-    """GPT-2's window: the converter wants `n_ctx`, a key that transformers 5 no longer writes beside `n_positions`."""
+def add_window(model_base: Any) -> None:
+    """GPT-2's window: the converter reads `n_ctx`, a key that transformers 5 no longer writes beside `n_positions`."""
     original = model_base.load_hparams
 
     def load_hparams(*args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -38,10 +38,10 @@ def _read_window(model_base: Any) -> None:
     model_base.load_hparams = staticmethod(load_hparams)
 
 
-def _name_pre_tokenizer(text_model: Any) -> None:
-    """Pre-tokenizers by what they do.
+def add_pre_tokenizers(text_model: Any) -> None:
+    """Recognises pre-tokenizers by their settings.
 
-    The converter knows them by a hash over token ids, so a vocabulary trained here is a stranger to it even where its
+    The converter recognises them by a hash over token ids, so it refuses a vocabulary trained here even where its
     pre-tokenizer is a known one. The certificate then proves on curated text that the ids are the same.
     """
     original = text_model.get_vocab_base_pre
@@ -59,7 +59,7 @@ def _name_pre_tokenizer(text_model: Any) -> None:
 
 
 def pre_tokenizer_name(backend: Any) -> str | None:
-    """llama.cpp's name of the pre-tokenizer that a `tokenizers.Tokenizer` has, None where it is not a known one."""
+    """llama.cpp's name of the pre-tokenizer of a `tokenizers.Tokenizer`, None where llama.cpp has no such one."""
     from tokenizers import Tokenizer, models
 
     if backend is None:
@@ -76,7 +76,7 @@ def pre_tokenizer_name(backend: Any) -> str | None:
 
 
 def _cuts(value: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The steps of a pre-tokenizer's JSON, reduced to what decides where text is cut."""
+    """The steps of a pre-tokenizer's JSON, reduced to the settings in `CUTTING`."""
     steps = (value or {}).get("pretokenizers", [value] if value else [])
     return [{key: step[key] for key in CUTTING if key in step} for step in steps]
 

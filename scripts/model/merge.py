@@ -1,7 +1,19 @@
-"""Merges an adapter into its 16-bit base, block of rows by block of rows: memory does not grow with the model.
+"""Merges a LoRA adapter into its 16-bit base out of core: memory does not grow with the model.
 
-Weights are read with plain reads, the scaled product is added in float32, and the sum is rounded once to
-the base's own type. Every tensor of the base is accounted for in merge.json.
+Idea. A merged weight depends only on the same rows of the base's weight and on the adapter's small factors. So the
+merge never loads a model. It plans every tensor from names and shapes (`merge_plan`), cuts each tensor into blocks of
+rows, computes the blocks in a few threads (`blocks`), and writes them in order behind a safetensors header whose size
+is known beforehand. The account (merge.json) lists what became of every tensor of the base.
+
+Memory: two blocks of 2^17 numbers a thread, plus the factors of one LoRA pair in float32.
+
+Formula, for a weight W [out, in], A [r, in] and B [out, r], computed in float32 and rounded once to the base's type:
+
+    LoRA    W + alpha / r * B A              arXiv:2106.09685
+    rsLoRA  W + alpha / sqrt(r) * B A        arXiv:2312.03732
+    DoRA    m * V / |V|, V = W + s * B A     arXiv:2402.09353, eq. 5; m [out], |V| the length of each output feature
+
+Example, r = 1, alpha = 2: W = [[1, 2], [3, 4]], A = [[1, 0]], B = [[0.5], [0]] give s = 2 and [[2, 2], [3, 4]].
 """
 
 from __future__ import annotations
@@ -26,10 +38,10 @@ from scripts.lib.files import read_json, write_json
 from scripts.lib.options.strict import Options
 from scripts.model.blocks import merged_blocks
 from scripts.model.hub import AROUND
-from scripts.model.lora import Adapter, load_adapter
+from scripts.model.lora import load_adapter
 from scripts.model.merge_plan import Planned, plan
 from scripts.model.publish import publish, staging
-from scripts.model.tensors import INDEX, SINGLE, Tensor, header_bytes, read_model
+from scripts.model.tensors import INDEX, SINGLE, header_bytes, read_model
 from scripts.model.weights import CARD, quantization_of, verify_base
 
 ACCOUNT = "merge.json"
@@ -62,38 +74,53 @@ def merge(base: Path, adapter: Path, out: Path, shards: int = 1) -> dict[str, An
     """Merges ``adapter`` into ``base`` and writes the whole model to ``out``; returns the account.
 
     Raises:
-        UserError: base or adapter is missing, damaged, quantised, or they do not fit each other.
-        OSError: the disk is full, among others; nothing half-written stays.
+        UserError: base or adapter is missing, damaged, quantised, they do not fit each other, or the disk is too small.
+        OSError: the disk is full, among others; no half-written file stays.
     """
-    check_base(base)
+    refuse_unmergeable(base)
     config = read_json(base / "config.json")
     tensors, loaded = read_model(base), load_adapter(adapter)
     rows, untied = plan(tensors, loaded, config)
     groups = partition(rows, shards)
     require_space(out, sum(row.size for row in rows))
+    changed: set[str] = set()
     with staging(out) as work:
-        written = write_shards(groups, work)
+        written = write_shards(groups, work, changed)
         copy_around(base, work, config, untied)
-        account = account_for(tensors, rows, loaded, written, work, untied)
+        merged = read_model(work)
+        kept = {(name, tensor.shape, tensor.dtype) for name, tensor in merged.items()}
+        lost = [name for name, tensor in tensors.items() if (name, tensor.shape, tensor.dtype) not in kept]
+        if lost or len(merged) != len(rows):
+            raise UserError(f"{work}: merging lost {', '.join(lost[:3]) or 'tensors'}; please report this fault.")
+        account = {
+            "tensors": len(merged),
+            "changed": len(changed & tensors.keys()),
+            "unchanged": len(tensors.keys() - changed),
+            "added": sorted(merged.keys() - tensors.keys()),
+            "untied_embeddings": untied,
+            "pairs": len(loaded.pairs),
+            "replaced": len(loaded.replacements),
+            "adapter_tensors": {"used": len(loaded.used), "unused": len(loaded.tensors) - len(loaded.used)},
+            "targets_unchanged": sorted(row.name for row in rows if row.update is not None and row.name not in changed),
+            "shards": written,
+        }
         write_json(work / ACCOUNT, account)
         publish(work, out, last=ACCOUNT)
     return account
 
 
-def check_base(base: Path) -> None:
-    """Refuses a base that is not whole, or is quantised.
+def refuse_unmergeable(base: Path) -> None:
+    """Refuses a base that is incomplete or quantised.
 
     Raises:
-        UserError: in the latter case it names the 16-bit parent, where the card does.
+        UserError: for a quantised base with the name of its 16-bit parent, where the card has it.
     """
     card = verify_base(base) if (base / CARD).is_file() else {}
     kind = quantization_of(base)
     if kind:
         parent = card.get("merge_onto")
         onto = f"its 16-bit parent {parent!r} (merge_onto)" if parent else "the 16-bit model it was made from"
-        raise UserError(
-            f"{base}: its weights are {kind}, and merging into them would lose the adapter; merge onto {onto}."
-        )
+        raise UserError(f"{base}: its weights are {kind}; merging into them loses the adapter, so merge onto {onto}.")
 
 
 def partition(rows: list[Planned], shards: int) -> list[list[Planned]]:
@@ -104,13 +131,15 @@ def partition(rows: list[Planned], shards: int) -> list[list[Planned]]:
     """
     if shards > len(rows):
         raise UserError(f"shards: {shards} files for {len(rows)} tensors; use at most {len(rows)}.")
-    total, done, groups = sum(row.size for row in rows), 0, [[] for _ in range(shards)]
+    total = sum(row.size for row in rows)
+    groups: list[list[Planned]] = [[] for _ in range(shards)]
+    current, done = -1, 0
     for index, row in enumerate(rows):
         by_size = min(shards - 1, done * shards // max(1, total))
-        # No group may stay empty: leave a tensor for each of those to come, and step on by one at most.
-        current = next((number for number in reversed(range(shards)) if groups[number]), -1)
+        # No group may stay empty: advance by one group at most, and leave one tensor for each group that follows.
         least = shards - (len(rows) - index)
-        groups[max(least, min(by_size, current + 1), max(current, 0))].append(row)
+        current = max(least, min(by_size, current + 1), current, 0)
+        groups[current].append(row)
         done += row.size
     return groups
 
@@ -119,10 +148,10 @@ def require_space(out: Path, needed: int) -> None:
     """Stops before the first write where the disk cannot hold the result.
 
     Raises:
-        UserError: gives both figures.
+        UserError: with the bytes needed and the bytes free.
     """
-    place = next(folder for folder in [out, *out.absolute().parents] if folder.is_dir())
-    free = shutil.disk_usage(place).free
+    nearest = next(folder for folder in [out, *out.absolute().parents] if folder.is_dir())
+    free = shutil.disk_usage(nearest).free
     if free < needed:
         raise UserError(
             f"{out}: the merged model takes {needed / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB free; free some "
@@ -130,36 +159,33 @@ def require_space(out: Path, needed: int) -> None:
         )
 
 
-def shard_names(count: int) -> list[str]:
-    """File names of the merged weights."""
-    return [SINGLE] if count == 1 else [f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)]
-
-
-def write_shards(groups: list[list[Planned]], work: Path) -> list[dict[str, Any]]:
-    """Writes every group to its file and, for several, the index.
+def write_shards(groups: list[list[Planned]], work: Path, changed: set[str]) -> list[dict[str, Any]]:
+    """Writes every group to its file and, for several groups, the index.
 
     Returns:
-        Of each file: name, bytes, crc32 and the set of tensors changed.
+        Name, bytes and crc32 of each file. The names of tensors that differ from the base are added to ``changed``.
     """
-    names, written, weight_map = shard_names(len(groups)), [], {}
+    count = len(groups)
+    names = [SINGLE] if count == 1 else [f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)]
     total = sum(row.size for group in groups for row in group)
     with tqdm(total=total, unit="B", unit_scale=True, desc="merge") as bar:
-        for name, group in zip(names, groups, strict=True):
-            written.append(write_shard(group, work / name, bar.update))
-            weight_map |= {row.name: name for row in group}
-            if len(groups) > 1:
-                write_json(work / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
+        written = [
+            write_shard(group, work / name, changed, bar.update) for name, group in zip(names, groups, strict=True)
+        ]
+    if count > 1:
+        weight_map = {row.name: name for name, group in zip(names, groups, strict=True) for row in group}
+        write_json(work / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
     return written
 
 
-def write_shard(group: list[Planned], path: Path, progress: Callable[[int], Any]) -> dict[str, Any]:
-    """Writes one safetensors file: header, then the tensors' blocks as they are ready, in order.
+def write_shard(group: list[Planned], path: Path, changed: set[str], progress: Callable[[int], Any]) -> dict[str, Any]:
+    """Writes one safetensors file: the header, then the tensors' blocks in order.
 
     Raises:
         OSError: with the file's name; the disk is full, among others.
     """
     header = header_bytes([(row.name, row.dtype, row.shape, row.size) for row in group])
-    checksum, changed = zlib.crc32(header), set()
+    checksum = zlib.crc32(header)
     try:
         with path.open("wb", buffering=0) as stream:
             write_all(stream, header)
@@ -170,7 +196,7 @@ def write_shard(group: list[Planned], path: Path, progress: Callable[[int], Any]
         size = path.stat().st_size
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(error.filename or path)) from error
-    return {"name": path.name, "bytes": size, "crc32": f"{checksum:08x}", "changed": changed}
+    return {"name": path.name, "bytes": size, "crc32": f"{checksum:08x}"}
 
 
 def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
@@ -181,53 +207,15 @@ def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
 
 
 def copy_around(base: Path, work: Path, config: dict[str, Any], untied: bool) -> None:
-    """Copies config and tokenizer as they are; only untied embeddings change the config, which must then say so."""
+    """Copies config and tokenizer unchanged; only untied embeddings change ``tie_word_embeddings`` in the config."""
     for name in AROUND:
         if (base / name).is_file():
             shutil.copyfile(base / name, work / name)
     if untied:
-        for part in (config, config.get("text_config") or {}):
-            if part is config or "tie_word_embeddings" in part:
-                part["tie_word_embeddings"] = False
+        config["tie_word_embeddings"] = False
+        if "tie_word_embeddings" in (config.get("text_config") or {}):
+            config["text_config"]["tie_word_embeddings"] = False
         write_json(work / "config.json", config)
-
-
-def account_for(
-    base: dict[str, Tensor],
-    rows: list[Planned],
-    adapter: Adapter,
-    written: list[dict[str, Any]],
-    work: Path,
-    untied: bool,
-) -> dict[str, Any]:
-    """Reads the written headers again and accounts for every tensor of the base.
-
-    Raises:
-        UserError: a tensor of the base is missing, or has another shape or type.
-    """
-    found = read_model(work)
-    lost = [
-        name
-        for name, tensor in base.items()
-        if name not in found or (found[name].shape, found[name].dtype) != (tensor.shape, tensor.dtype)
-    ]
-    if lost or len(found) != len(rows):
-        raise UserError(
-            f"{work}: merging lost {', '.join(lost[:3]) or 'tensors'}; this is a fault of merge, report it."
-        )
-    changed = set().union(*(shard["changed"] for shard in written))
-    return {
-        "tensors": len(found),
-        "changed": len(changed & base.keys()),
-        "unchanged": len(base.keys() - changed),
-        "added": sorted(found.keys() - base.keys()),
-        "untied_embeddings": untied,
-        "pairs": len(adapter.pairs),
-        "replaced": len(adapter.replacements),
-        "adapter_tensors": {"used": len(adapter.used), "unused": len(adapter.tensors) - len(adapter.used)},
-        "targets_unchanged": sorted(row.name for row in rows if row.update is not None and row.name not in changed),
-        "shards": [{key: shard[key] for key in ("name", "bytes", "crc32")} for shard in written],
-    }
 
 
 if __name__ == "__main__":

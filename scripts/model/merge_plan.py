@@ -1,4 +1,11 @@
-"""The plan of a merge: what becomes of every tensor of the base, from names and shapes, before any weight is read."""
+"""The plan of a merge: the source and update of every merged tensor, from names and shapes, before weights are read.
+
+Example: a tied Llama with a LoRA pair on one projection. ``plan`` gives one `Planned` a base tensor, in the base's
+order; ``q_proj.weight`` has an update, and every other tensor is copied:
+
+    model.embed_tokens.weight                 source: base   update: None
+    model.layers.0.self_attn.q_proj.weight    source: base   update: B [out, r], A [r, in], scaling alpha / r
+"""
 
 from __future__ import annotations
 
@@ -17,7 +24,7 @@ CONV1D_MODELS = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer"}
 
 @dataclass(frozen=True)
 class Planned:
-    """One tensor of the merged model: where its values come from and what is added to them."""
+    """One tensor of the merged model: the tensor that its values come from, and the update that is added to them."""
 
     name: str
     dtype: str
@@ -32,13 +39,16 @@ class Planned:
 
 
 def plan(base: dict[str, Tensor], adapter: Adapter, model_config: dict[str, Any]) -> tuple[list[Planned], bool]:
-    """What becomes of every tensor of the base, in the base's order, plus tensors added at the end.
+    """Plans every tensor of the merged model: the base's tensors in the base's order, added tensors at the end.
+
+    An output head that shares the embedding's weight is planned as a tensor of its own, and dropped again where both
+    get the same update.
 
     Returns:
-        The planned tensors, and whether embeddings that were tied must be untied.
+        The planned tensors, and whether tied embeddings must be untied.
 
     Raises:
-        UserError: an adapter tensor finds no place, or does not fit it.
+        UserError: an adapter tensor has no counterpart in the base, or does not fit it.
     """
     rows = {name: Planned(name, tensor.dtype, tensor.shape, tensor) for name, tensor in base.items()}
     tied = tied_pair(base, model_config)
@@ -46,18 +56,22 @@ def plan(base: dict[str, Tensor], adapter: Adapter, model_config: dict[str, Any]
         head, embedding = tied
         rows[head] = replace(rows[embedding], name=head)
     for name, tensor in adapter.base_layers.items():
-        target = place(name, rows, adapter)
+        target = find_target(name, rows, adapter)
         for shared in tied if tied and target in tied else (target,):
             rows[shared] = replaced(rows[shared], tensor, adapter)
     for name, tensor in adapter.replacements.items():
-        target = place(name, rows, adapter)
+        target = find_target(name, rows, adapter)
         rows[target] = replaced(rows[target], tensor, adapter)
     for module, parts in adapter.pairs.items():
-        target = place(module + ".weight", rows, adapter)
+        target = find_target(module + ".weight", rows, adapter)
         rows[target] = replace(rows[target], update=build_update(module, parts, rows[target], adapter, model_config))
-    refuse_unused(adapter)
-    untied = bool(tied) and not same_values(rows[head], rows[embedding])
-    if tied and not untied:
+    unused = sorted(tensor.name for tensor in adapter.tensors if tensor.name not in adapter.used)
+    if unused:
+        raise UserError(f"{adapter.folder / WEIGHTS}: {len(unused)} tensors are unused: {', '.join(unused[:3])}.")
+    if not tied:
+        return list(rows.values()), False
+    untied = not same_values(rows[head], rows[embedding])
+    if not untied:
         rows[head] = replace(rows[embedding], name=head)
         if head not in base:
             del rows[head]
@@ -74,17 +88,21 @@ def tied_pair(base: dict[str, Tensor], model_config: dict[str, Any]) -> tuple[st
     return (heads or HEADS)[0], embeddings[0]
 
 
-def place(name: str, rows: dict[str, Planned], adapter: Adapter) -> str:
-    """The model's tensor that an adapter's name means: the same, or the only one that differs by an outer prefix.
+def find_target(name: str, rows: dict[str, Planned], adapter: Adapter) -> str:
+    """The model's tensor for an adapter's name: the same name, or the only one that differs by an outer prefix.
 
-    Models that see are published with shorter names than their modules have: ``model.layers`` and ``visual.blocks`` are
-    ``model.language_model.layers`` and ``model.visual.blocks`` in transformers.
+    Vision-language models are published with shorter names than their modules have: ``model.layers`` and
+    ``visual.blocks`` are ``model.language_model.layers`` and ``model.visual.blocks`` in transformers.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: no tensor fits, or several do.
     """
     if name in rows:
         return name
+
+    def bare(name: str) -> str:
+        return name.removeprefix("model.").removeprefix("language_model.")
+
     near = [known for known in rows if known.endswith("." + name) or name.endswith("." + known)]
     near = near or [known for known in rows if bare(known) == bare(name)]
     if len(near) != 1:
@@ -95,16 +113,11 @@ def place(name: str, rows: dict[str, Planned], adapter: Adapter) -> str:
     return near[0]
 
 
-def bare(name: str) -> str:
-    """A tensor's name without the modules that hold text and vision together."""
-    return name.removeprefix("model.").removeprefix("language_model.")
-
-
 def replaced(row: Planned, tensor: Tensor, adapter: Adapter) -> Planned:
-    """A tensor whose values come from the adapter's whole copy instead of the base.
+    """A tensor whose values come from the adapter's copy of the whole tensor instead of the base.
 
     Raises:
-        UserError: its shape or type is another.
+        UserError: the copy has another shape, or one of the two is not stored as floats of 16 or 32 bits.
     """
     if tensor.shape != row.shape:
         raise UserError(
@@ -113,9 +126,7 @@ def replaced(row: Planned, tensor: Tensor, adapter: Adapter) -> Planned:
         )
     require_float(row, adapter)
     if tensor.dtype not in DTYPE_NAMES:
-        raise UserError(
-            f"{adapter.folder / WEIGHTS}: {tensor.name} is {tensor.dtype}; only 16 and 32 bits can be merged."
-        )
+        raise UserError(f"{tensor.file}: {tensor.name} is {tensor.dtype}; only BF16, F16 and F32 can be merged.")
     adapter.used.add(tensor.name)
     return replace(row, source=tensor)
 
@@ -123,10 +134,10 @@ def replaced(row: Planned, tensor: Tensor, adapter: Adapter) -> Planned:
 def build_update(
     module: str, parts: dict[str, Tensor], row: Planned, adapter: Adapter, model_config: dict[str, Any]
 ) -> Update:
-    """Checks a pair against the weight it changes and finds the weight's orientation.
+    """Checks a LoRA pair, A [r, in] and B [out, r], against its weight, stored as [out, in] or (Conv1D) [in, out].
 
     Raises:
-        UserError: half a pair, a convolution's, a rank that the config does not give, or shapes that do not fit.
+        UserError: half a pair, a convolution's pair, a rank other than the config's, or shapes that do not fit.
     """
     where = f"{adapter.folder / WEIGHTS}: the pair for {module}"
     embedding = "embedding_A" in parts
@@ -134,56 +145,37 @@ def build_update(
     if down is None or up is None:
         raise UserError(f"{where} lacks its other half; the adapter is damaged, train or fetch it again.")
     if len(row.shape) != 2 or len(down.shape) != 2 or len(up.shape) != 2:
-        raise UserError(
-            f"{where} changes a weight of shape {row.shape}; only matrices (Linear, Conv1D, embeddings) can be merged."
-        )
+        raise UserError(f"{where} changes a weight of shape {row.shape}; only matrices can be merged.")
     require_float(row, adapter)
     rank, scaling = scaling_of(module, adapter.config)
     if down.shape[0] != rank or up.shape[1] != rank:
-        raise UserError(
-            f"{where} has rank {down.shape[0]}, its config says {rank}; the two files are not of one adapter."
-        )
+        raise UserError(f"{where} has rank {down.shape[0]}, its config says {rank}; they are of two adapters.")
     linear = (up.shape[0], down.shape[1]) == row.shape
-    turned = (down.shape[1], up.shape[0]) == row.shape
-    if linear and turned:
+    transposed = (down.shape[1], up.shape[0]) == row.shape
+    if linear and transposed:
         fans = adapter.config.get("fan_in_fan_out") or model_config.get("model_type") in CONV1D_MODELS
         linear = not (embedding or fans)
-    elif not linear and not turned:
+    elif not linear and not transposed:
         raise UserError(
             f"{where} makes {up.shape[0]} x {down.shape[1]}, the base has {row.shape}; use the base it was trained on."
         )
     magnitude = parts.get("magnitude_vector")
     if magnitude is not None and math.prod(magnitude.shape) != up.shape[0]:
-        raise UserError(
-            f"{where} has {up.shape[0]} outputs and a magnitude of {magnitude.shape}; train or fetch it again."
-        )
+        raise UserError(f"{where} has {up.shape[0]} outputs and a magnitude of {magnitude.shape}; train it again.")
     adapter.used.update(tensor.name for tensor in parts.values())
     return Update(down, up, scaling, magnitude, by_row=linear)
 
 
 def require_float(row: Planned, adapter: Adapter) -> None:
-    """Refuses a base tensor that is not kept in 16 or 32 bits.
+    """Refuses a base tensor that is not stored as floats of 16 or 32 bits.
 
     Raises:
-        UserError: names the tensor.
+        UserError: with the tensor's name.
     """
     if row.dtype not in DTYPE_NAMES:
         raise UserError(
             f"{row.source.file}: {row.name} is stored as {row.dtype}, and adapters are merged onto 16 bits; "
             f"merge {adapter.folder} onto the 16-bit model this one was made from."
-        )
-
-
-def refuse_unused(adapter: Adapter) -> None:
-    """Every tensor of the adapter must have found its place.
-
-    Raises:
-        UserError: names those that did not.
-    """
-    unused = sorted(tensor.name for tensor in adapter.tensors if tensor.name not in adapter.used)
-    if unused:
-        raise UserError(
-            f"{adapter.folder / WEIGHTS}: {len(unused)} tensors found no use, {', '.join(unused[:3])} first."
         )
 
 

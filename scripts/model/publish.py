@@ -1,4 +1,4 @@
-"""Publishing a model's folder: made beside its place, moved when whole, the file that vouches for it last."""
+"""Publishing a model's folder: it is written beside its place and moved when complete, its card or account last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out``, gone at the end whatever happens, a full disk included."""
+    """A temporary folder beside ``out``, removed at the end also after an error such as a full disk."""
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     try:
@@ -21,9 +21,9 @@ def staging(out: Path) -> Iterator[Path]:
 
 
 def publish(work: Path, out: Path, *, last: str) -> None:
-    """Moves the files of a whole model into ``out``; the old ``last`` goes first and the new one comes last.
+    """Moves the files of a complete model into ``out``; removes the old ``last`` first and moves the new one last.
 
-    Weights of an earlier model there (other shards) are removed; other files are left alone.
+    Weights of an earlier model in ``out`` (other shards) are removed; other files stay.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / last).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Quantises a GGUF file of 16-bit floats to a smaller type.
 
-A `llama-quantize` named in the parameters or found on PATH does it, else llama.cpp's own function inside cyllama.
+The program is a `llama-quantize` named in the parameters or found on PATH, else llama.cpp's own function in cyllama.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scripts.model.gguf_file import GgufFile
 
 PROGRAM = "llama-quantize"
 FLOATS = ("F32", "F16", "BF16")
-_LOGGING = threading.Lock()  # llama.cpp logs to one callback a process; one thread must not free another's
+_LOGGING = threading.Lock()  # llama.cpp has one log callback a process; a thread must not free another's
 ALIASES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M"}  # llama-quantize's own
 
 
@@ -46,14 +46,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Runs the stage."""
+    """Quantises one file and says how many tensors of each type it holds."""
     options = QuantizeOptions.parse(load_params(args.params))
     name = type_name(args.type)
     quantize(args.model, args.out, name, options)
-    result = GgufFile(args.out)
-    kinds = Counter(tensor.type for tensor in result.tensors.values())
-    told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    say(f"{args.out}: {name}, {args.out.stat().st_size / 1e6:,.1f} MB, {len(result.tensors)} tensors ({told})")
+    tensors = GgufFile(args.out).tensors
+    counts = Counter(tensor.type for tensor in tensors.values())
+    types = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    say(f"{args.out}: {name}, {args.out.stat().st_size / 1e6:,.1f} MB, {len(tensors)} tensors ({types})")
 
 
 def file_types() -> dict[str, int]:
@@ -82,76 +82,58 @@ def type_name(given: str) -> str:
 
 
 def quantize(model: Path, out: Path, name: str, options: QuantizeOptions) -> None:
-    """Writes ``out`` atomically, after checking that it is whole and of the type asked for.
+    """Writes ``out`` atomically, after checking that it is complete and of the type asked for.
 
     Raises:
-        UserError: the source is not a whole f16 GGUF, the program is missing or fails, or its result is not whole.
+        UserError: the source is not a complete f16 GGUF, the program is missing or fails, or its result is incomplete.
     """
-    source = GgufFile(model)
-    if source.file_type not in {file_types()[kind] for kind in FLOATS}:
+    source, types = GgufFile(model), file_types()
+    if source.file_type not in {types[kind] for kind in FLOATS}:
         raise UserError(f"{model}: is quantised already; quantise from the f16 file, or quality is lost twice.")
-    program = find_program(options.llama_quantize)
+    program = shutil.which(options.llama_quantize or PROGRAM)
+    if options.llama_quantize and not program:
+        raise UserError(f"export.llama_quantize: {options.llama_quantize} is not a program; correct or remove the key.")
     threads = options.threads or job_threads()
     with atomic_path(out) as part:
-        if program is not None:
-            _with_program(program, model, part, name, threads)
+        if program:
+            command = [program, str(model), str(part), name, str(threads)]
+            process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            if process.returncode != 0:
+                raise _failure(model, name, program, process.stdout.decode("utf-8", "replace").splitlines())
         else:
-            _with_cyllama(model, part, name, threads)
-        _check(GgufFile(part), source, out, name)
+            _quantize_with_cyllama(model, part, name, types[name], threads)
+        result = GgufFile(part)
+        if result.file_type != types[name] or result.tensors.keys() != source.tensors.keys():
+            raise UserError(
+                f"{out}: the quantised file is not a {name} of the same {len(source.tensors)} tensors; "
+                "the program that wrote it does not fit, leave export.llama_quantize out to use cyllama."
+            )
 
 
-def find_program(named: str | None) -> Path | None:
-    """The llama-quantize to use, None for cyllama.
-
-    Raises:
-        UserError: one is named, and it is not there or is not a program.
-    """
-    found = shutil.which(named or PROGRAM)
-    if named and not found:
-        raise UserError(f"export.llama_quantize: {named} is not a program; correct the path, or leave the key out.")
-    return Path(found) if found else None
-
-
-def _with_program(program: Path, model: Path, part: Path, name: str, threads: int) -> None:
-    command = [str(program), str(model), str(part), name, str(threads)]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if result.returncode != 0:
-        raise _failed(model, name, str(program), result.stdout.decode("utf-8", "replace").splitlines())
-
-
-def _with_cyllama(model: Path, part: Path, name: str, threads: int) -> None:
+def _quantize_with_cyllama(model: Path, part: Path, name: str, file_type: int, threads: int) -> None:
     from cyllama.llama import llama_cpp
 
-    said: list[str] = []
+    lines: list[str] = []
     params = llama_cpp.LlamaModelQuantizeParams()
-    params.ftype = file_types()[name]
+    params.ftype = file_type
     params.nthread = threads
     with _LOGGING:
-        llama_cpp.set_log_callback(lambda level, text: said.append(text))
+        llama_cpp.set_log_callback(lambda level, text: lines.append(text))
         try:
             llama_cpp.model_quantize(str(model), str(part), params)
         except RuntimeError as error:
-            raise _failed(model, name, "cyllama", [*said, str(error)]) from error
+            raise _failure(model, name, "cyllama", [*lines, str(error)]) from error
         finally:
             llama_cpp.disable_logging()
 
 
-def _failed(model: Path, name: str, program: str, lines: list[str]) -> UserError:
-    telling = [" ".join(line.split()) for line in lines if "fail" in line.lower() or "error" in line.lower()]
-    why = (telling or [line.strip() for line in lines if line.strip()] or ["it said nothing"])[0][:300].rstrip(".")
+def _failure(model: Path, name: str, program: str, output: list[str]) -> UserError:
+    lines = [" ".join(line.split()) for line in output if line.strip()] or ["it said nothing"]
+    reason = next((line for line in lines if "fail" in line.lower() or "error" in line.lower()), lines[0])
     hint = "choose another type, such as Q4_K_M"
     if any("importance matrix" in line.lower() for line in lines):
         hint = "this type needs an importance matrix; choose a K-quant, such as Q3_K_M, instead"
-    return UserError(f"{model}: {program} could not quantise it to {name} ({why}); {hint}.")
-
-
-def _check(result: GgufFile, source: GgufFile, out: Path, name: str) -> None:
-    """Raises a `UserError` unless the result is of the type asked for and holds the source's tensors."""
-    if result.file_type != file_types()[name] or result.tensors.keys() != source.tensors.keys():
-        raise UserError(
-            f"{out}: the quantised file is not a {name} of the same {len(source.tensors)} tensors; "
-            "the program that wrote it does not fit, leave export.llama_quantize out to use cyllama."
-        )
+    return UserError(f"{model}: {program} could not quantise it to {name} ({reason[:300].rstrip('.')}); {hint}.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Base models made here instead of fetched. A recipe is a module with ``make(steps)``.
+"""Base models that are made here instead of downloaded. A recipe is a module with ``make(steps)``.
 
-The modules are imported by name: which base is made decides which code it depends on, so that a change in one recipe
-leaves all other bases as they are.
+Recipe modules are imported by name, so that a base depends on the code of its own recipe only: a change in one recipe
+rebuilds no other base.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from scripts.lib.cli import UserError
 
 
 class Recipe(NamedTuple):
-    """Where a recipe is, and whether it is trained, for as many steps as its reference says."""
+    """The module of a recipe, and whether its model is trained for the number of steps in its reference."""
 
     module: str
     trained: bool
@@ -27,7 +27,7 @@ RECIPES = {
 
 
 class Made(NamedTuple):
-    """A model in float32, its tokenizer, and the settings of its image processor where it has one."""
+    """A model in float32, its tokenizer, and the settings of its image processor (None for a language model)."""
 
     model: Any
     tokenizer: Any
@@ -35,14 +35,14 @@ class Made(NamedTuple):
 
 
 def recipe_of(reference: str) -> tuple[Recipe, int]:
-    """The recipe behind ``tiny-llama`` or ``sketch-vl@300``, and its steps.
+    """The recipe of a reference such as ``tiny-llama`` or ``sketch-vl@300``, and its number of training steps.
 
     Raises:
-        UserError: there is no such recipe, or the steps are no number.
+        UserError: there is no such recipe, or the steps are not a number.
     """
     name, _, steps = reference.partition("@")
     if name not in RECIPES:
-        known = ", ".join(f"{name}@<steps>" if one.trained else name for name, one in sorted(RECIPES.items()))
+        known = ", ".join(f"{key}@<steps>" if recipe.trained else key for key, recipe in sorted(RECIPES.items()))
         raise UserError(f"recipe:{reference}: no such recipe; known: {known}.")
     recipe = RECIPES[name]
     if recipe.trained != steps.isdigit():
@@ -52,6 +52,6 @@ def recipe_of(reference: str) -> tuple[Recipe, int]:
 
 
 def make(reference: str) -> Made:
-    """What a recipe makes; the same bytes every time."""
+    """Runs the recipe of a reference; the same reference gives the same bytes."""
     recipe, steps = recipe_of(reference)
     return Made(*importlib.import_module(recipe.module).make(steps))

@@ -1,16 +1,17 @@
 """Safetensors files without torch: headers checked against the file's size, plain reads, bfloat16 as bits.
 
 Format: 8 bytes little-endian length n, n bytes of JSON {name: {dtype, shape, data_offsets}}, then the data
-(https://github.com/huggingface/safetensors, "Format"). Reads are `pread`s: pages of a memory map count as memory.
+(https://github.com/huggingface/safetensors, "Format"). Files are read, not mapped, because the pages of a memory map
+count as memory of the process.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ MAX_HEADER = 100_000_000  # bytes, the format's own limit
 
 @dataclass(frozen=True)
 class Tensor:
-    """Where a tensor lies: ``size`` bytes from ``start`` of ``file``, row after row."""
+    """The place of a tensor: ``size`` bytes from byte ``start`` of ``file``, row after row."""
 
     name: str
     dtype: str
@@ -65,14 +66,14 @@ def read_header(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: no such file; fetch or build this model again.") from None
     if not raw:
         raise UserError(f"{path}: cut short, or not a safetensors file ({size} bytes); fetch or build it again.")
+    data = 8 + length
     try:
-        tensors = [
-            _entry(path, 8 + length, name, row) for name, row in json.loads(raw).items() if name != "__metadata__"
-        ]
+        entries = [(name, entry) for name, entry in json.loads(raw).items() if name != "__metadata__"]
+        tensors = [_tensor(path, data, name, entry) for name, entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: its safetensors header is damaged ({error}); fetch or build it again.") from error
     tensors.sort(key=lambda tensor: (tensor.start, tensor.name))
-    promised = max((tensor.start + tensor.size for tensor in tensors), default=8 + length)
+    promised = max((tensor.start + tensor.size for tensor in tensors), default=data)
     if size != promised:
         raise UserError(
             f"{path}: truncated or damaged, its header promises {promised:,} bytes and the file has {size:,}; "
@@ -81,17 +82,17 @@ def read_header(path: Path) -> dict[str, Tensor]:
     return {tensor.name: tensor for tensor in tensors}
 
 
-def _entry(path: Path, data: int, name: str, row: dict[str, Any]) -> Tensor:
-    shape = tuple(int(side) for side in row["shape"])
-    start, end = (int(offset) for offset in row["data_offsets"])
-    expected = math.prod(shape) * ITEM_BYTES[row["dtype"]]
+def _tensor(path: Path, data: int, name: str, entry: dict[str, Any]) -> Tensor:
+    shape = tuple(int(side) for side in entry["shape"])
+    start, end = (int(offset) for offset in entry["data_offsets"])
+    expected = math.prod(shape) * ITEM_BYTES[entry["dtype"]]
     if start < 0 or min(shape, default=0) < 0 or end - start != expected:
         raise ValueError(f"tensor {name} of shape {shape} does not fit its offsets {start} to {end}")
-    return Tensor(name, row["dtype"], shape, path, data + start, expected)
+    return Tensor(name, entry["dtype"], shape, path, data + start, expected)
 
 
 def weight_files(folder: Path) -> list[str]:
-    """Names of the folder's weight files: the single one, or the shards its index names.
+    """Names of the folder's weight files: the single one, or the shards in its index.
 
     Raises:
         UserError: the folder holds neither, or the index is damaged.
@@ -99,13 +100,12 @@ def weight_files(folder: Path) -> list[str]:
     if (folder / SINGLE).is_file():
         return [SINGLE]
     if not (folder / INDEX).is_file():
-        what = "no such folder" if not folder.is_dir() else f"neither {SINGLE} nor {INDEX} in it"
-        raise UserError(f"{folder}: {what}; fetch or build this model first, or check the path.")
-    names = index_map(folder).values()
-    return sorted(set(names))
+        reason = "no such folder" if not folder.is_dir() else f"neither {SINGLE} nor {INDEX} in it"
+        raise UserError(f"{folder}: {reason}; fetch or build this model first, or check the path.")
+    return sorted(set(_index_map(folder).values()))
 
 
-def index_map(folder: Path) -> dict[str, str]:
+def _index_map(folder: Path) -> dict[str, str]:
     """Tensor name to shard name, of a sharded model."""
     index = read_json(folder / INDEX)
     weights = index.get("weight_map") if isinstance(index, dict) else None
@@ -123,81 +123,64 @@ def read_model(folder: Path) -> dict[str, Tensor]:
         UserError: a shard is missing or cut short, or the index and the shards disagree.
     """
     names = weight_files(folder)
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name in names:
-        found |= read_header(folder / name)
+        tensors |= read_header(folder / name)
     if names != [SINGLE]:
-        wanted = index_map(folder)
-        missing = sorted(
-            tensor for tensor, shard in wanted.items() if tensor not in found or found[tensor].file.name != shard
-        )
-        extra = sorted(found.keys() - wanted.keys())
-        if missing or extra:
+        shards = _index_map(folder)
+        actual = {name: tensor.file.name for name, tensor in tensors.items()}
+        wrong = sorted({name for name, _ in shards.items() ^ actual.items()})
+        if wrong:
             raise UserError(
-                f"{folder / INDEX}: disagrees with its shards about {', '.join((missing + extra)[:3])}; "
+                f"{folder / INDEX}: disagrees with its shards about {', '.join(wrong[:3])}; "
                 "fetch or build this model again."
             )
-    return found
+    return tensors
 
 
-def pread_into(descriptor: int, buffer: memoryview, offset: int, path: Path) -> None:
-    """Fills ``buffer`` from ``offset`` of an open file.
+def read_raw(tensor: Tensor, first: int = 0, count: int | None = None) -> bytearray:
+    """The bytes of ``count`` rows from row ``first``; all further rows where ``count`` is None.
 
     Raises:
         UserError: the file ends before that.
     """
-    done = 0
-    while done < len(buffer):
-        got = (
-            os.preadv(descriptor, [buffer[done:]], offset + done)
-            if hasattr(os, "preadv")
-            else _seek_read(descriptor, buffer[done:], offset + done)
-        )
-        if not got:
-            raise UserError(f"{path}: ends at byte {offset + done:,}, before its data does; fetch or build it again.")
-        done += got
-
-
-def _seek_read(descriptor: int, buffer: memoryview, offset: int) -> int:
-    """`preadv` where the system has none (Windows); one thread a descriptor only."""
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    block = os.read(descriptor, len(buffer))
-    buffer[: len(block)] = block
-    return len(block)
-
-
-def read_raw(tensor: Tensor, first: int = 0, count: int | None = None) -> bytearray:
-    """The bytes of ``count`` rows from row ``first``."""
     count = tensor.rows - first if count is None else count
     raw = bytearray(count * tensor.row_bytes)
-    descriptor = os.open(tensor.file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    try:
-        pread_into(descriptor, memoryview(raw), tensor.start + first * tensor.row_bytes, tensor.file)
-    finally:
-        os.close(descriptor)
+    with tensor.file.open("rb", buffering=0) as stream:
+        stream.seek(tensor.start + first * tensor.row_bytes)
+        buffer = memoryview(raw)
+        while buffer:
+            size = stream.readinto(buffer)
+            if not size:
+                end = stream.tell()
+                raise UserError(f"{tensor.file}: ends at byte {end:,}, before its data does; fetch or build it again.")
+            buffer = buffer[size:]
     return raw
 
 
+def raw_blocks(tensor: Tensor, size: int = 1 << 20) -> Iterator[bytearray]:
+    """The bytes of a tensor in order, in blocks of whole rows of about ``size`` bytes."""
+    step = max(1, size // max(1, tensor.row_bytes))
+    for first in range(0, tensor.rows, step):
+        yield read_raw(tensor, first, min(step, tensor.rows - first))
+
+
 def read_float(tensor: Tensor) -> np.ndarray:
-    """A whole tensor in float32 (an adapter's are small).
+    """A whole tensor in float32 (the tensors of an adapter are small).
 
     Raises:
-        UserError: the tensor holds no 16- or 32-bit floating-point numbers.
+        UserError: the tensor does not hold 16- or 32-bit floating-point numbers.
     """
     if tensor.dtype not in DTYPE_NAMES:
         raise UserError(f"{tensor.file}: {tensor.name} is {tensor.dtype}; only BF16, F16 and F32 can be merged.")
-    return to_float32(np.frombuffer(read_raw(tensor), storage(tensor.dtype)), tensor.dtype).reshape(tensor.shape)
+    return to_float32(read_raw(tensor), tensor.dtype).reshape(tensor.shape)
 
 
-def same_content(one: Tensor, other: Tensor, step: int = 1 << 20) -> bool:
-    """Whether two tensors are equal in type, shape and every byte; compared in blocks of about ``step`` bytes."""
+def same_content(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal in type, shape and every byte; compared block by block."""
     if (one.dtype, one.shape) != (other.dtype, other.shape):
         return False
-    rows = max(1, step // max(1, one.row_bytes))
-    return all(
-        read_raw(one, first, min(rows, one.rows - first)) == read_raw(other, first, min(rows, one.rows - first))
-        for first in range(0, one.rows, rows)
-    )
+    return all(mine == theirs for mine, theirs in zip(raw_blocks(one), raw_blocks(other), strict=True))
 
 
 def storage(dtype: str) -> np.dtype:
@@ -205,11 +188,12 @@ def storage(dtype: str) -> np.dtype:
     return np.dtype({"BF16": "<u2", "F16": "<f2", "F32": "<f4"}[dtype])
 
 
-def to_float32(stored: np.ndarray, dtype: str) -> np.ndarray:
-    """Stored BF16 bits, F16 or F32 as a new float32 array of the same shape; exact."""
+def to_float32(stored: bytearray | np.ndarray, dtype: str) -> np.ndarray:
+    """Stored BF16, F16 or F32 as a new flat float32 array; exact."""
+    values = np.frombuffer(stored, storage(dtype))
     if dtype != "BF16":
-        return stored.astype(np.float32)
-    wide = stored.astype(np.uint32)
+        return values.astype(np.float32)
+    wide = values.astype(np.uint32)
     wide <<= 16
     return wide.view(np.float32)
 
@@ -217,9 +201,9 @@ def to_float32(stored: np.ndarray, dtype: str) -> np.ndarray:
 def round_from_float32(values: np.ndarray, dtype: str) -> np.ndarray:
     """float32 values as BF16 bits, F16 or F32, rounded to nearest, ties to even, as torch does.
 
-    BF16 is the upper half of a float32: adding 0x7fff plus the lowest kept bit carries into it exactly when the cut-off
-    half is above one half, or is one half and the kept part odd. Infinities survive that; NaN is refused by the caller.
-    ``values`` may be overwritten.
+    BF16 is the upper half of a float32. Adding 0x7fff plus the lowest kept bit carries into the upper half exactly
+    when the lower half is above one half, or is one half and the kept part is odd. Infinities stay infinities; the
+    caller refuses NaN. ``values`` may be overwritten.
     """
     if dtype != "BF16":
         return values.astype(storage(dtype), copy=False)
@@ -240,10 +224,10 @@ def finite(stored: np.ndarray, dtype: str) -> bool:
 
 
 def crc32_file(path: Path) -> str:
-    """The CRC-32 of a file as 8 hex digits, as merge.json holds it.
+    """The CRC-32 of a file as 8 hex digits, as in merge.json.
 
-    It finds a damaged or swapped file. SHA-256 of weights on their way takes longer than merging them, where the
-    processor has no instructions for it; the package that is shipped has SHA-256 sums.
+    It detects a damaged or swapped file. On a processor without SHA instructions, SHA-256 of the weights takes longer
+    than merging them; the shipped package has SHA-256 sums.
     """
     checksum = 0
     with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""A random Llama of two layers over single bytes: it knows nothing; every later stage can be tried on it."""
+"""An untrained Llama of two layers over single bytes, on which every later stage can be tested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHAT_TEMPLATE = (
 
 
 def make(steps: int) -> tuple[Any, Any, None]:
-    """Model (float32) and tokenizer; it is not trained, so that ``steps`` is 0."""
+    """Model (float32) and tokenizer; the model is not trained, so ``steps`` is 0."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

@@ -1,17 +1,16 @@
-"""One line of a certificate, and how a check that cannot run becomes a failed one."""
+"""One line of a certificate. A check that cannot run counts as failed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from scripts.lib.cli import UserError
 
-DIGITS = 4  # significant digits: below them, values follow the number of threads
+DIGITS = 4  # significant digits: further digits depend on the number of threads
 REBUILD = "delete the file and build it again"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -19,13 +18,13 @@ class Check:
     """One line of a certificate.
 
     Attributes:
-        name: what was checked, with the quant after a colon where it is about one.
-        kind: "integrity" (a miss stops the run) or "quality" (measured for the gate to judge).
+        name: the property checked; for a quant "<property>:<quant>".
+        kind: "integrity" (a failure stops the run) or "quality" (measured for the gate).
         passed: None for a measured value without a limit.
-        value: what was found.
-        limit: the most that ``value`` may be; for a count of faults, 0.
-        detail: a clause for a person.
-        advice: what to do when it failed; not part of the certificate.
+        value: the measured value.
+        limit: the largest ``value`` that passes; for a count of faults, 0.
+        detail: a clause for the reader.
+        advice: what to do after a failure; not part of the certificate.
     """
 
     name: str
@@ -37,24 +36,17 @@ class Check:
     advice: str = REBUILD
 
     def to_json(self) -> dict[str, Any]:
-        """The line as the certificate holds it; a value that is not a number (NaN, inf) is null there."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "passed": self.passed,
-            "value": rounded(self.value),
-            "limit": self.limit,
-            "detail": self.detail,
-        }
+        """The line of the certificate; NaN and infinity become null."""
+        return {key: value for key, value in asdict(self).items() if key != "advice"} | {"value": rounded(self.value)}
 
     def sentence(self) -> str:
-        """What failed, by how much, and what to do."""
+        """The failure, the value and limit, and what to do."""
         measured = "" if self.value is None else f" (value {rounded(self.value)}, limit {self.limit})"
         return f"{self.name} failed: {self.detail.rstrip('.')}{measured}; {self.advice}."
 
 
 def faults(name: str, found: Sequence[str], detail: str, advice: str = REBUILD) -> Check:
-    """An integrity check that counts faults and allows none; the first three are named."""
+    """An integrity check that counts faults and passes with none; ``detail`` then describes what was checked."""
     named = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
     return Check(name, "integrity", not found, len(found), 0, named or detail, advice)
 
@@ -65,12 +57,12 @@ def below(name: str, value: float, limit: float, detail: str, advice: str = REBU
 
 
 def failed(name: str, detail: str, advice: str = REBUILD) -> Check:
-    """An integrity check that did not come to a value."""
+    """An integrity check without a value."""
     return Check(name, "integrity", False, None, None, detail, advice)
 
 
 def attempt(name: str, prove: Callable[..., Check | list[Check]], *args: Any) -> list[Check]:
-    """Runs checks; whatever keeps them from running is a failure, not a pass."""
+    """Runs checks; an error that keeps them from running becomes one failed check of this name."""
     try:
         result = prove(*args)
     except UserError as error:
@@ -81,13 +73,7 @@ def attempt(name: str, prove: Callable[..., Check | list[Check]], *args: Any) ->
 
 
 def rounded(value: float | int | None) -> float | int | None:
-    """``value`` to `DIGITS` significant digits; None for what JSON cannot hold."""
+    """``value`` to `DIGITS` significant digits; None for NaN and infinity, which JSON does not have."""
     if value is None or isinstance(value, int):
         return value
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-
-
-def evenly(items: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` of the items, spread evenly over them, the first one among them."""
-    count = min(count, len(items))
-    return [items[index * len(items) // count] for index in range(count)]
