@@ -1,9 +1,9 @@
-"""Which value stands behind a slot such as ``{address}`` or ``{rom2}`` of a phrase."""
+"""The value that is drawn for a slot such as ``{address}`` or ``{rom2}`` of a phrase."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scripts.tools.generator import contents, values, words
 from scripts.tools.generator.values import Drawn
@@ -11,43 +11,42 @@ from scripts.tools.generator.values import Drawn
 Draw = Callable[[random.Random], Drawn]
 
 
-def word(choices: list[str] | tuple[str, ...]) -> Draw:
-    """A name that no call holds (a routine, a town), or a file among known ones."""
+def name(choices: Sequence[str]) -> Draw:
+    """A name that is not a parameter of any call, such as a routine or a city."""
 
-    def draw(rng: random.Random) -> Drawn:
+    def draw_name(rng: random.Random) -> Drawn:
         text = rng.choice(choices)
         return Drawn(text, text)
 
-    return draw
+    return draw_name
 
 
 def known_file(choices: list[str]) -> Draw:
-    """One of the known files, in quotes or not."""
+    """One of the known files, with or without quotes."""
     return lambda rng: contents.quoted(rng, rng.choice(choices))
 
 
+def hidden_count(low: int, high: int) -> Draw:
+    """A number that only a tool's result contains."""
+
+    def draw_count(rng: random.Random) -> Drawn:
+        number = rng.randint(low, high)
+        return Drawn(number, str(number))
+
+    return draw_count
+
+
 def checksum(rng: random.Random) -> Drawn:
-    """Complement and checksum as the header holds them: four bytes, both little-endian."""
+    """Complement and checksum as in the ROM header: four bytes, both little-endian."""
     total = rng.randrange(0x10000)
-    raw = (total ^ 0xFFFF).to_bytes(2, "little") + total.to_bytes(2, "little")
-    text = raw.hex(" ").upper()
+    text = ((total ^ 0xFFFF).to_bytes(2, "little") + total.to_bytes(2, "little")).hex(" ").upper()
     return Drawn(text, text)
 
 
 def pointer_bytes(rng: random.Random) -> Drawn:
-    """A ROM pointer as a table holds it: three bytes, low byte first."""
-    low = bytes((rng.randrange(256), rng.randrange(0x80, 256), rng.randrange(0x20))).hex(" ").upper()
-    return Drawn(low, low)
-
-
-def hidden_count(low: int, high: int) -> Draw:
-    """A number that only a tool's result tells."""
-
-    def draw(rng: random.Random) -> Drawn:
-        number = rng.randint(low, high)
-        return Drawn(number, str(number))
-
-    return draw
+    """A ROM pointer as in a table: three bytes, low byte first."""
+    text = bytes((rng.randrange(256), rng.randrange(0x80, 256), rng.randrange(0x20))).hex(" ").upper()
+    return Drawn(text, text)
 
 
 KINDS: dict[str, Draw] = {
@@ -56,7 +55,7 @@ KINDS: dict[str, Draw] = {
     "place": lambda rng: values.ram(rng, named=True),
     "code": values.rom_address,
     "target": lambda rng: rng.choice((values.rom_address, values.ram))(rng),
-    "routine": word(words.ROUTINES),
+    "routine": name(words.ROUTINES),
     "free": values.free_space,
     "handler": lambda rng: values.rom_address(rng, 0, 0),
     "stack": lambda rng: values.bus(rng, rng.randrange(0x0180, 0x0200)),
@@ -66,7 +65,7 @@ KINDS: dict[str, Draw] = {
     "block": lambda rng: values.length(rng, values.BLOCKS),
     "size": hidden_count(12, 600),
     "frames": values.frames,
-    "advance": values.few_frames,
+    "advance": lambda rng: values.amount(rng, rng.choice(values.FEW_FRAMES), "frame", False),
     "timer": hidden_count(9, 250),
     "count": values.instructions,
     "byte": contents.byte,
@@ -97,12 +96,12 @@ KINDS: dict[str, Draw] = {
     "text": lambda rng: contents.asset(rng, "message"),
     "roomfile": lambda rng: contents.asset(rng, "room"),
     "mapfile": lambda rng: contents.asset(rng, "map"),
-    "city": word(words.CITIES),
-    "theme": word(words.THEMES),
-    "othergame": word(words.OTHER_GAMES),
+    "city": name(words.CITIES),
+    "theme": name(words.THEMES),
+    "othergame": name(words.OTHER_GAMES),
 }
 
 
 def draw(rng: random.Random, slot: str) -> Drawn:
-    """A value for a slot; a digit at its end tells it from another slot of the same kind."""
+    """A value for a slot; a digit at the end of its name distinguishes slots of one kind."""
     return KINDS[slot.rstrip("0123456789")](rng)
