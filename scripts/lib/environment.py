@@ -1,4 +1,4 @@
-"""The environment that the workflow's jobs run in."""
+"""The environment variables of the workflow's jobs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def prepare_jobs() -> None:
-    """Sets what jobs inherit: this environment's programs first on PATH, the converter's folder.
+    """Sets the variables that jobs inherit: PATH, with this environment's programs first, and the converter's folder.
 
-    QUESTLINE_BIN names another folder for PATH: tests put a stand-in for ``python`` there.
+    QUESTLINE_BIN names another folder for PATH, in which tests put a fake ``python``.
     """
     programs = os.environ.get("QUESTLINE_BIN", str(Path(sys.executable).parent))
     os.environ["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", "")])

@@ -15,7 +15,6 @@ JSON without ``instruction``, ``tool_calls`` and ``messages`` is not an example 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -92,16 +91,11 @@ class Fault(NamedTuple):
         return {"file": self.source.file, "row": self.source.row, "kind": self.kind, "message": self.message}
 
 
-@dataclass
-class Reading:
+class Reading(NamedTuple):
     """All rows in the order read: examples, and faults of the rest."""
 
-    examples: list[Example] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-
-
-class NotAnExample(ValueError):
-    """A row that is JSON of another kind."""
+    examples: list[Example]
+    faults: list[Fault]
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -128,7 +122,7 @@ def row_limit(max_row_mb: float) -> int:
 
 def read_examples(files: Sequence[Path], max_row_mb: float) -> Reading:
     """Reads every row of the files; a second row with the same id is a fault."""
-    reading, register = Reading(), Register()
+    reading, register = Reading([], []), Register()
     for source, raw, size in rows(files, row_limit(max_row_mb)):
         row = parsed(source, raw, size)
         if isinstance(row, Example):
@@ -141,13 +135,31 @@ def read_examples(files: Sequence[Path], max_row_mb: float) -> Reading:
 
 
 def parsed(source: Source, raw: bytes, size: int) -> Example | Fault:
-    """A row as an example, or as a fault; the arguments are those of `parse_row`."""
+    """Parses one row.
+
+    Args:
+        source: the row's position.
+        raw: the row's bytes, or as many of them as the limit allows.
+        size: the row's length in bytes.
+
+    Returns:
+        The example, or a fault of kind `NO_EXAMPLE` (JSON of another kind) or ``unreadable`` (too large, not JSON, or
+        an example without a required part).
+    """
     try:
-        return parse_row(raw, size, source)
-    except NotAnExample as error:
-        return Fault(source, NO_EXAMPLE, str(error))
+        if size > len(raw):
+            limit = f"more than check.max_row_mb {len(raw) / 1e6:g}"
+            raise ValueError(f"{size / 1e6:.1f} MB, {limit}; split or shorten it.")
+        value = orjson.loads(raw)
+        if isinstance(value, dict) and "messages" in value:
+            return from_openai(value, source)
+        if isinstance(value, dict) and not {"tool_calls", "instruction"}.isdisjoint(value):
+            return from_raw(value, source)
+    except orjson.JSONDecodeError as error:
+        return Fault(source, "unreadable", f"not valid JSON ({error}).")
     except ValueError as error:
         return Fault(source, "unreadable", str(error))
+    return Fault(source, NO_EXAMPLE, "JSON without `tool_calls`, `instruction` or `messages`.")
 
 
 class Register:
@@ -197,32 +209,6 @@ def _lines(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes, int]]:
             end = stream.readline(limit)
             size += len(end)
         yield line, size
-
-
-def parse_row(raw: bytes, size: int, source: Source) -> Example:
-    """Parses one row.
-
-    Args:
-        raw: the row's bytes, or as many of them as the limit allows.
-        size: the row's length in bytes.
-        source: the row's position.
-
-    Raises:
-        NotAnExample: JSON of another kind.
-        ValueError: too large, not JSON, or an example without a required part.
-    """
-    if size > len(raw):
-        limit = f"more than check.max_row_mb {len(raw) / 1e6:g}"
-        raise ValueError(f"{size / 1e6:.1f} MB, {limit}; split or shorten it.")
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"not valid JSON ({error}).") from error
-    if isinstance(value, dict) and "messages" in value:
-        return from_openai(value, source)
-    if isinstance(value, dict) and not {"tool_calls", "instruction"}.isdisjoint(value):
-        return from_raw(value, source)
-    raise NotAnExample("JSON without `tool_calls`, `instruction` or `messages`.")
 
 
 def from_raw(value: dict[str, Any], source: Source) -> Example:

@@ -133,5 +133,6 @@ def difficulty(template: Template, calls: list[dict[str, Any]], values: Values) 
     """Simple: at most one call and one value to convert. Complex: three calls, or one that depends on a result."""
     if len(calls) > 2 or template.kind == "follow_up":
         return "complex"
-    converted = sum(values[slot].converted for slot in set(template.slots) if slot in values)
+    drawn = [values[slot] for slot in set(template.slots) if slot in values]
+    converted = sum(str(value.value) not in value.text for value in drawn)
     return "medium" if len(calls) == 2 or converted > 1 else "simple"

@@ -31,11 +31,6 @@ class Drawn:
     text: str
     label: str = ""
 
-    @property
-    def converted(self) -> bool:
-        """Whether the instruction spells the value differently from the call."""
-        return str(self.value) not in self.text
-
 
 def drawn(parse: Callable[[str], Any], value: Any, text: str, label: str = "") -> Drawn:
     """A `Drawn` whose text, parsed, gives the value.

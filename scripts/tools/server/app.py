@@ -8,17 +8,8 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from mcp import MCPError
+from mcp import MCPError, types
 from mcp.server.lowlevel import Server
-from mcp.types import (
-    INVALID_PARAMS,
-    CallToolRequestParams,
-    CallToolResult,
-    ListToolsResult,
-    TextContent,
-    Tool,
-    ToolAnnotations,
-)
 from pydantic import BaseModel, ValidationError
 
 from scripts.lib.cli import UserError, say
@@ -105,37 +96,37 @@ def make_server(service: Service) -> Server[Any]:
     tools.append(_tool(ROUTE, description, Routed, service))
     handlers = {name: partial(service.ask, name) for name in service.specialists} | {ROUTE: service.route}
 
-    async def on_list_tools(_context: Any, _params: Any) -> ListToolsResult:
-        return ListToolsResult(tools=tools)
+    async def on_list_tools(_context: Any, _params: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=tools)
 
-    async def on_call_tool(_context: Any, params: CallToolRequestParams) -> CallToolResult:
+    async def on_call_tool(_context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
         handler = handlers.get(params.name)
         if handler is None:
-            raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:100]}; known: {', '.join(handlers)}")
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}; known: {', '.join(handlers)}")
         try:
             request = Request.model_validate(params.arguments or {})
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part)[:100] for part in first["loc"]) or "arguments"
-            raise MCPError(INVALID_PARAMS, f"{where}: {first['msg']}") from error
+            raise MCPError(types.INVALID_PARAMS, f"{where}: {first['msg']}") from error
         try:
             value = await handler(request.instruction)
         except (UserError, OSError) as error:
             say(f"{params.name}: {error}")
-            return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
-        text = TextContent(type="text", text=value.model_dump_json(indent=2))
-        return CallToolResult(content=[text], structured_content=value.model_dump())
+            return types.CallToolResult(content=[types.TextContent(type="text", text=str(error))], is_error=True)
+        text = types.TextContent(type="text", text=value.model_dump_json(indent=2))
+        return types.CallToolResult(content=[text], structured_content=value.model_dump())
 
     return Server(NAME, on_list_tools=on_list_tools, on_call_tool=on_call_tool)
 
 
-def _tool(name: str, description: str, output: type[BaseModel], service: Service) -> Tool:
+def _tool(name: str, description: str, output: type[BaseModel], service: Service) -> types.Tool:
     if service.allowed is not None:
         description = f"{description} Calls of {', '.join(service.allowed)} are executed."
-    return Tool(
+    return types.Tool(
         name=name,
         description=description,
         input_schema=Request.model_json_schema(),
         output_schema=output.model_json_schema(),
-        annotations=ToolAnnotations(read_only_hint=service.allowed is None, open_world_hint=False),
+        annotations=types.ToolAnnotations(read_only_hint=service.allowed is None, open_world_hint=False),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,6 +26,7 @@ class Engines:
 
     def __init__(self) -> None:
         self._servers: dict[Path, Server] = {}
+        self._running = ExitStack()
         self._starting = Lock()
 
     def server(self, package: Package) -> Server:
@@ -38,13 +40,13 @@ class Engines:
                 say(f"{package.name}: loading {package.gguf}")
                 slots = max(1, len(package.adapters))
                 server = Server(package.gguf, slots=slots, context=package.context, adapters=package.adapters)
-                self._servers[package.gguf] = server.__enter__()
+                self._servers[package.gguf] = self._running.enter_context(server)
             return self._servers[package.gguf]
 
     def close(self) -> None:
         """Stops all servers."""
-        while self._servers:
-            self._servers.popitem()[1].__exit__()
+        self._servers.clear()
+        self._running.close()
 
 
 class Specialist:

@@ -80,13 +80,10 @@ def serve_http(server: Server[Any], port: int) -> None:
         app = server.streamable_http_app(
             streamable_http_path=PATH, transport_security=security, max_request_body_size=MAX_BODY, host=LOOPBACK
         )
+        app = refusing_odd_ids(app)
         # uvicorn's own logging would write requests to stdout.
         config = uvicorn.Config(
-            refusing_odd_ids(app),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=5,
+            app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=5
         )
         say(f"listening on {address(listening.getsockname()[1])}")
         uvicorn.Server(config).run(sockets=[listening])
