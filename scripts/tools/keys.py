@@ -39,7 +39,7 @@ def calls_of(example: Example) -> bytes:
 
 
 def _key(value: Any) -> bytes:
-    """16 bytes, equal for equal JSON values. The key is not stable between builds; `digest` is for what is written."""
+    """16 bytes, equal for equal JSON values; for comparisons within a build, while files contain `digest`."""
     try:
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:  # an integer above 64 bits

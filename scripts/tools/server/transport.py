@@ -72,7 +72,11 @@ def serve_http(server: Server[Any], port: int) -> None:
     """
     import uvicorn
 
-    with _bound(port) as listening:
+    try:
+        listening = socket.create_server((LOOPBACK, port))
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--http {port}: cannot listen there ({error}); choose another port, or 0 for any.") from error
+    with listening:
         security = TransportSecuritySettings(
             allowed_hosts=[form for host in HOSTS for form in (host, f"{host}:*")],
             allowed_origins=[form for host in HOSTS for form in (f"http://{host}", f"http://{host}:*")],
@@ -135,20 +139,3 @@ def has_odd_id(body: bytes) -> bool:
 def address(port: int) -> str:
     """The URL of the server."""
     return f"http://{LOOPBACK}:{port}{PATH}"
-
-
-def _bound(port: int) -> socket.socket:
-    """A listening socket on 127.0.0.1.
-
-    Raises:
-        UserError: the port is taken.
-    """
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((LOOPBACK, port))
-        listening.listen()
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise UserError(f"--http {port}: cannot listen there ({error}); choose another port, or 0 for any.") from error
-    return listening
