@@ -84,7 +84,7 @@ def newest(name: str) -> float | None:
 def recorded() -> Iterator[tuple[str, str, str, float]]:
     """Yields (output, input, the input's SHA-256, end time of the job) from Snakemake's records.
 
-    Source: snakemake/persistence.py; a record's file name is the base64 of the output's path.
+    Source: snakemake/persistence/file.py; a record's file name is the base64 of the output's path.
     """
     for file in sorted(RECORDS.rglob("*")):
         try:
