@@ -299,7 +299,7 @@ def _listed(value: Any, name: str) -> list[dict[str, Any]]:
     Raises:
         ValueError: it is of another type.
     """
-    if isinstance(value, list) and all(isinstance(row, dict) for row in value):
+    if isinstance(value, list) and set(map(type, value)) <= {dict}:
         return value
     raise ValueError(f"`{name}` is not a list of mappings.")
 

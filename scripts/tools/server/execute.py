@@ -143,35 +143,29 @@ def _value(key: str, given: Mapping[str, Any]) -> str:
 
 
 def _watch(process: subprocess.Popen[bytes], timeout: float) -> tuple[str, bool]:
-    """The first `OUTPUT_BYTES` of a program's output, and whether it was stopped at the timeout."""
+    """The first `OUTPUT_BYTES` of a program's output, and whether it was stopped at the timeout.
+
+    The rest of the output is read and dropped, so that the program never waits for a full pipe.
+    """
+    assert process.stdout is not None
     end = time.monotonic() + timeout
-    late = True
+    kept, block, late = b"", b" ", True
     try:
-        kept, late = _read(process, end)
-        process.wait(0.0 if late else max(0.1, end - time.monotonic()))
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while block and (left := end - time.monotonic()) > 0:
+                if selector.select(left):
+                    block = os.read(process.stdout.fileno(), 1 << 16)
+                    kept = (kept + block)[: OUTPUT_BYTES + 1]
+        process.wait(0.0 if block else max(0.1, end - time.monotonic()))
+        late = bool(block)
     except subprocess.TimeoutExpired:
-        late = True
+        pass
     finally:
         if late:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        process.stdout.close()  # type: ignore[union-attr]
+        process.stdout.close()
     text = kept[:OUTPUT_BYTES].decode("utf-8", "replace")
     return (f"{text}\n... (cut after {OUTPUT_BYTES} bytes)" if len(kept) > OUTPUT_BYTES else text), late
-
-
-def _read(process: subprocess.Popen[bytes], end: float) -> tuple[bytes, bool]:
-    """Up to `OUTPUT_BYTES` + 1 of the output (the rest is read and dropped), and whether the time ran out."""
-    assert process.stdout is not None
-    kept = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while (left := end - time.monotonic()) > 0:
-            if not selector.select(left):
-                continue
-            block = os.read(process.stdout.fileno(), 1 << 16)
-            if not block:
-                return kept, False
-            kept = (kept + block)[: OUTPUT_BYTES + 1]
-    return kept, True
