@@ -103,9 +103,7 @@ def through_server(args: argparse.Namespace, tokenizer: Any, cases: Sequence[Any
         return sum(
             one.tokens
             for group in groups
-            for one in server.complete_many(
-                [case.prompt for case in group], args.tokens, reuse=reuse, ignore_eos=True
-            )
+            for one in server.complete_many([case.prompt for case in group], args.tokens, reuse=reuse, ignore_eos=True)
         )
 
     with Server(args.gguf, slots=args.slots, context=context) as server:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from package_fixtures import CERTIFICATE, TRAINING, gate, score, write_gguf, write_json
+from scripts.tools.words import METRICS
 from tiny_models import make_model, make_tokenizer
 from tokenizers import AddedToken
 from transformers import AutoTokenizer
@@ -15,7 +16,7 @@ from scripts.lib.records import Record, write_records
 from scripts.model.weights import describe_base
 from scripts.tools import deploy, specialist
 from scripts.tools.curate import make_record
-from scripts.tools.examples import Source, parse_row
+from scripts.tools.examples import Source, parsed
 from scripts.tools.system import METRICS
 
 WINDOW = 2048
@@ -106,7 +107,7 @@ EXAMPLES = [
 def records(prompt: str = SYSTEM) -> list[Record]:
     """The examples as curation makes them into records."""
     lines = [json.dumps(example).encode() for example in EXAMPLES]
-    read = [parse_row(line, len(line), Source("examples.jsonl", number)) for number, line in enumerate(lines, 1)]
+    read = [parsed(Source("examples.jsonl", number), line, len(line)) for number, line in enumerate(lines, 1)]
     return [make_record(example, example.id, DEFINITIONS, prompt) for example in read]
 
 

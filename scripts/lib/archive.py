@@ -1,4 +1,4 @@
-"""Zip archives of unknown origin: only plain files come out, and only below the folder."""
+"""Unpacks zip archives of unknown origin: only regular files, and only into the given folder."""
 
 from __future__ import annotations
 
@@ -14,37 +14,45 @@ from scripts.lib.files import CHUNK, atomic_path, below, inside
 
 
 def unpack(archive: Path, folder: Path, suffixes: Collection[str], most_bytes: float) -> tuple[list[str], int]:
-    """Unpacks the files with some suffixes, given in small letters, under their own names.
+    """Unpacks the files with some suffixes (in lower case) under their own names.
 
     Returns:
-        Their names, sorted, relative to the folder, and how many other files were left inside.
+        The names relative to the folder, sorted, and the number of files that were not unpacked.
 
     Raises:
-        UserError: it is no zip archive or a damaged one, holds a name that leaves the folder, a link, a name twice, a
-            file with a password, or more than ``most_bytes`` unpacked.
+        UserError: not a zip archive, or a damaged one; a name that leaves the folder, a link, a duplicate name, a file
+            with a password, or more than ``most_bytes`` unpacked.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            files = [entry for entry in opened.infolist() if not entry.is_dir()]
+            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+            files = [(entry.filename.replace("\\", "/"), entry) for entry in entries]
             _refuse(archive, folder, files)
-            wanted = [entry for entry in files if Path(entry.filename).suffix.lower() in suffixes]
-            if sum(entry.file_size for entry in wanted) > most_bytes:
+            wanted = {name: entry for name, entry in files if Path(name).suffix.lower() in suffixes}
+            size = sum(entry.file_size for entry in wanted.values())
+            if size > most_bytes:
                 raise UserError(
-                    f"{archive}: holds {sum(entry.file_size for entry in wanted) / 1e9:.1f} GB, more than "
+                    f"{archive}: holds {size / 1e9:.1f} GB, more than "
                     f"max_unpacked_gb {most_bytes / 1e9:g} allows; raise it if that is right."
                 )
-            for entry in wanted:
-                _write(opened, entry, inside(folder, _name(entry)))
+            for name, entry in wanted.items():
+                path = inside(folder, name)
+                # zipfile itself stops at the size that the archive states.
+                with atomic_path(path) as part, opened.open(entry) as source, part.open("wb") as stream:
+                    shutil.copyfileobj(source, stream, CHUNK)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"{archive}: not a sound zip archive ({error}); download it again.") from error
-    return sorted(_name(entry) for entry in wanted), len(files) - len(wanted)
+    return sorted(wanted), len(files) - len(wanted)
 
 
-def _refuse(archive: Path, folder: Path, files: list[zipfile.ZipInfo]) -> None:
-    """Refuses archives with entries that no honest one has."""
+def _refuse(archive: Path, folder: Path, files: list[tuple[str, zipfile.ZipInfo]]) -> None:
+    """Rejects archives with entries that a regular archive does not have.
+
+    Raises:
+        UserError: such an entry.
+    """
     seen: set[str] = set()
-    for entry in files:
-        name = _name(entry)
+    for name, entry in files:
         try:
             below(folder, name)
         except UserError as error:
@@ -56,13 +64,3 @@ def _refuse(archive: Path, folder: Path, files: list[zipfile.ZipInfo]) -> None:
         if entry.flag_bits & 1:
             raise UserError(f"{archive}: {name} has a password; unpack it by hand.")
         seen.add(name.lower())
-
-
-def _name(entry: zipfile.ZipInfo) -> str:
-    return entry.filename.replace("\\", "/")
-
-
-def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
-    """Writes one file; zipfile itself stops at the size that the archive states."""
-    with atomic_path(path) as part, opened.open(entry) as source, part.open("wb") as stream:
-        shutil.copyfileobj(source, stream, CHUNK)

@@ -1,11 +1,12 @@
-"""The one function that renders a record into text, tokens and a loss mask.
+"""Renders a record into text, tokens and a loss mask, with the tokenizer's chat template.
 
-Training, prediction, certification and serving all call it, so that a model never sees at run time a
-prompt it was not trained on. The template is the tokenizer's own; `ensure_template` gives one to a model without.
+Training, prediction, certification and serving all call this module, so that prompts are equal in training and
+serving. `ensure_template` gives a template to a model that has none.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,14 @@ from scripts.lib.cli import UserError
 from scripts.lib.records import Message, Record
 from scripts.lib.tool_prompt import as_text, knows_tools
 
-# For models that carry no template (GPT-2, DialoGPT): a role line, the text, and the model's own end-of-text token,
-# which DialoGPT already learnt as its end of turn.
+# For models without a template (GPT-2, DialoGPT): a role line, the text, and the model's end-of-text token, with which
+# DialoGPT was trained to end a turn.
 FALLBACK_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] + ':\\n' + message['content'] + eos_token + '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant:\\n' }}{% endif %}"
 )
 
-PLACEHOLDER = "<|image_pad|>"  # of a picture, in the templates of the Qwen-VL family
+PLACEHOLDER = "<|image_pad|>"  # for an image, in the templates of the Qwen-VL family
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Rendered:
 
 
 def ensure_template(tokenizer: Any) -> bool:
-    """Gives a tokenizer without a chat template the documented fallback; returns whether it had to."""
+    """Gives a tokenizer without a chat template the fallback; returns whether it did."""
     if tokenizer.chat_template:
         return False
     tokenizer.chat_template = FALLBACK_TEMPLATE
@@ -52,26 +53,23 @@ def template_input(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
     """Messages and tools as a chat template takes them: content as one string, stripped at its ends.
 
-    The content of a message with pictures is a list of parts. Tools go to a template that knows them; for any other
-    they become text (`scripts.lib.tool_prompt`).
+    The content of a message with images is a list of parts. Tools are passed to a template that reads them; for any
+    other template they become text (`scripts.lib.tool_prompt`).
     """
     plain = []
     for message in messages:
-        row: dict[str, Any] = {"role": message.role, "content": content_of(message)}
+        row: dict[str, Any] = {"role": message.role, "content": message.text.strip()}
+        if any(part.type == "image" for part in message.content):
+            row["content"] = [
+                {"type": "image"} if part.type == "image" else {"type": "text", "text": (part.text or "").strip()}
+                for part in message.content
+            ]
         if message.tool_calls:
             row["tool_calls"] = message.tool_calls
         plain.append(row)
     if not tools:
         return plain, None
     return (plain, tools) if knows_tools(template) else (as_text(plain, tools), None)
-
-
-def content_of(message: Message) -> str | list[dict[str, str]]:
-    """A message's text, or its parts where one is a picture."""
-    if not any(part.type == "image" for part in message.content):
-        return message.text.strip()
-    parts = [{"type": part.type, "text": (part.text or "").strip()} for part in message.content]
-    return [part if part["type"] == "text" else {"type": "image"} for part in parts]
 
 
 def render_text(
@@ -85,7 +83,7 @@ def render_text(
     """Renders messages by the tokenizer's chat template; with ``prompt`` the header of the next answer is added.
 
     Args:
-        features: of each picture, in order, how many placeholders it takes; none given: one each, as llama.cpp wants.
+        features: number of placeholders of each image, in order; by default one each, the format of llama.cpp.
     """
     rows, native = template_input(tokenizer.chat_template, messages, tools)
     text = tokenizer.apply_chat_template(rows, tools=native, tokenize=False, add_generation_prompt=prompt)
@@ -93,28 +91,30 @@ def render_text(
 
 
 def expand(text: str, features: Sequence[int]) -> str:
-    """A rendered text with each picture's placeholder repeated as often as the picture has features.
+    """A rendered text with the placeholder of each image repeated as often as the image has features.
+
+    ``"a<|image_pad|>b"`` and ``[2]`` give ``"a<|image_pad|><|image_pad|>b"``.
 
     Raises:
-        UserError: the template shows more pictures than there are.
+        UserError: the text has more placeholders than there are images.
     """
-    pieces = text.split(PLACEHOLDER)
-    if len(pieces) - 1 > len(features):
+    shown = text.count(PLACEHOLDER)
+    if shown > len(features):
         raise UserError(
-            f"the chat template shows {len(pieces) - 1} pictures where there are {len(features)}; {PLACEHOLDER} must "
+            f"the chat template shows {shown} pictures where there are {len(features)}; {PLACEHOLDER} must "
             "not stand in a message's text."
         )
-    repeated = [PLACEHOLDER * count for count in features[: len(pieces) - 1]]
-    return "".join(part for pair in zip(pieces, [*repeated, ""], strict=True) for part in pair)
+    counts = iter(features)
+    return re.sub(re.escape(PLACEHOLDER), lambda _: PLACEHOLDER * next(counts), text)
 
 
 def prompt_text(tokenizer: Any, record: Record, answer: int, features: Sequence[int] = ()) -> str:
-    """The exact text a model is given to produce the assistant message at index ``answer``."""
+    """The exact prompt for the assistant message at index ``answer``."""
     return render_text(tokenizer, record.messages[:answer], record.tools, prompt=True, features=features)
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of rendered text: special tokens in it are recognised, none are added."""
+    """Token ids of a rendered text: special tokens in it are recognised, none are added."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -122,7 +122,7 @@ def answer_spans(tokenizer: Any, record: Record, features: Sequence[int] = ()) -
     """The rendered conversation and the character spans [start, end) of its answers, end-of-turn token included.
 
     Raises:
-        UserError: the template renders a beginning of the conversation differently once more is said.
+        UserError: the template renders the start of a conversation differently if more messages follow.
     """
     text = render_text(tokenizer, record.messages, record.tools, prompt=False, features=features)
     spans = []
@@ -134,7 +134,7 @@ def answer_spans(tokenizer: Any, record: Record, features: Sequence[int] = ()) -
                 f"record {record.id}: the chat template does not render message {index} as a continuation of its "
                 "prompt, so training and serving would differ; use a template whose past does not change."
             )
-        # A template's newline after the end-of-turn token is never generated: it is no part of the answer.
+        # A newline after the end-of-turn token is never generated, so it does not belong to the answer.
         spans.append((len(head), len(through.rstrip("\n"))))
     return text, spans
 
@@ -143,7 +143,7 @@ def render(tokenizer: Any, record: Record, features: Sequence[int] = ()) -> Rend
     """Renders a record into text, token ids and the loss mask (answers only); ``features`` as in `render_text`.
 
     Raises:
-        UserError: a token straddles the border of an answer, so that training and serving would see other tokens.
+        UserError: a token crosses the border of an answer, so that the tokens of training and serving would differ.
     """
     text, spans = answer_spans(tokenizer, record, features)
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
@@ -161,5 +161,5 @@ def render(tokenizer: Any, record: Record, features: Sequence[int] = ()) -> Rend
 
 
 def supervised_share(rendered: Rendered) -> float:
-    """The share of tokens that carry loss, 0 to 1."""
+    """The fraction of tokens with a loss, 0 to 1."""
     return sum(rendered.mask) / max(1, len(rendered.mask))

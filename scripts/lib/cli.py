@@ -1,4 +1,4 @@
-"""The shell of a stage: arguments, a log file, and errors a person can act on.
+"""The command line of a stage: arguments, a log file, and errors that say what to do.
 
 A stage module defines ``parser()`` and ``main(args)`` and ends with ``run(parser, main)``.
 Bad input raises `UserError`, which becomes one sentence on stderr and exit code 2.
@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 
 class UserError(Exception):
-    """What was wrong, in which file and row or key, and what to do next, in one sentence."""
+    """Bad input, in one sentence: what is wrong, in which file and row or key, and what to do."""
 
 
 class StageParser(argparse.ArgumentParser):
@@ -26,13 +26,13 @@ class StageParser(argparse.ArgumentParser):
     def __init__(self, description: str | None, *, params: bool = True) -> None:
         summary = (description or "").strip().split("\n\n")[0]
         super().__init__(description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        self.add_argument("--log", type=Path, help="also write everything said to this file")
+        self.add_argument("--log", type=Path, help="also write all messages to this file")
         if params:
             self.add_argument("--params", default="{}", help="parameters as JSON, or @file.json")
 
 
 class Tee:
-    """A stream that also writes to a log; progress bars (lines that end in a carriage return) stay out of it."""
+    """A stream that also writes to a log, except progress bars (text with a carriage return)."""
 
     def __init__(self, stream: TextIO, log: TextIO) -> None:
         self.stream, self.log = stream, log
@@ -53,7 +53,7 @@ class Tee:
 
 
 def load_params(text: str) -> dict[str, Any]:
-    """Reads ``--params``: a JSON object, or ``@path`` of a file that holds one.
+    """Parses ``--params``: a JSON object, or ``@path`` of a file that contains one.
 
     Raises:
         UserError: the text is not a JSON object.
@@ -71,7 +71,7 @@ def load_params(text: str) -> dict[str, Any]:
 
 
 def say(message: str) -> None:
-    """One line for the person watching, on stderr (stdout is for results)."""
+    """Prints one line to stderr (stdout is for results)."""
     print(message, file=sys.stderr, flush=True)
 
 
@@ -91,7 +91,14 @@ def run(parser: Callable[[], argparse.ArgumentParser], main: Callable[[argparse.
     """Runs a stage as a command and exits: 0 on success, 2 on bad input, what ``main`` returns otherwise."""
     args = parser().parse_args()
     started = time.monotonic()
-    log = _open_log(getattr(args, "log", None))
+    log, path = None, getattr(args, "log", None)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = path.open("w", encoding="utf-8")
+        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        module = spec.name if spec else Path(sys.argv[0]).name
+        log.write(f"$ python -m {module} {' '.join(sys.argv[1:])}\n")
+        sys.stderr = Tee(sys.stderr, log)  # type: ignore[assignment]
     try:
         code = main(args) or 0
     except UserError as error:
@@ -107,18 +114,3 @@ def run(parser: Callable[[], argparse.ArgumentParser], main: Callable[[argparse.
         log.flush()
     sys.stdout.flush()
     sys.exit(code)
-
-
-def _open_log(path: Path | None) -> TextIO | None:
-    if path is None:
-        return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    log = path.open("w", encoding="utf-8")
-    log.write(f"$ python -m {_module_name()} {' '.join(sys.argv[1:])}\n")
-    sys.stderr = Tee(sys.stderr, log)  # type: ignore[assignment]
-    return log
-
-
-def _module_name() -> str:
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return spec.name if spec else Path(sys.argv[0]).name

@@ -1,4 +1,4 @@
-"""Where in the configuration's files a key stands, so that an error names file and line."""
+"""Finds the line of a key in the configuration files, for error messages."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import yaml
 
 
 def key_line(files: Sequence[Path], path: Sequence[str]) -> str:
-    """``my.yaml line 3`` for the last file that has the key, or as much of its path as any file has; ``""`` if none.
+    """``my.yaml line 3`` of the longest part of the key's path that a file has, in the last such file; else ``""``.
 
     >>> key_line([], ["dnd"])
     ''
     """
-    found = [
+    hits = [
         (depth, number, f"{file} line {line}") for number, file in enumerate(files) for depth, line in _hits(file, path)
     ]
-    return max(found)[2] if found else ""
+    return max(hits, default=(0, 0, ""))[2]
 
 
 def _hits(file: Path, path: Sequence[str]) -> list[tuple[int, int]]:
-    """(depth, line) of each part of the path that the file has."""
+    """(depth, line) of each part of the path that the file has, from the first part on."""
     node = yaml.compose(file.read_text(encoding="utf-8"))
     hits = []
     for depth, part in enumerate(path):

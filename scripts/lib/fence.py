@@ -1,4 +1,4 @@
-"""Code fences, in which models like to put what they were asked for."""
+"""Markdown code fences, which models often write around an answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ FENCED = re.compile(r"```\w*\n(.*?)\n?```", re.DOTALL)
 
 
 def unfenced(text: str) -> str:
-    """The content of a Markdown code fence that is the whole text, or the text; without blanks around it."""
+    """The content of a code fence that is the whole text, else the text; stripped."""
     match = FENCED.fullmatch(text.strip())
     return (match[1] if match else text).strip()

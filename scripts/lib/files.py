@@ -1,4 +1,4 @@
-"""Reading and writing files so that a kill at any moment leaves either the old content or the new."""
+"""Reads and writes files; a write that is killed leaves either the old content or the new."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from typing import Any
 
 from scripts.lib.cli import UserError
 
-CHUNK = 1 << 20
+CHUNK = 1 << 20  # bytes that are copied at a time
 
 
 def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes as 64 hex digits, read in blocks of 1 MiB."""
-    digest = hashlib.sha256()
+    """The SHA-256 of a file's bytes as 64 hex digits; the file may be larger than the memory."""
     with path.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def canonical_json(value: Any) -> str:
@@ -37,9 +34,9 @@ def digest(value: Any) -> str:
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside ``path``; it takes the name only if the block ends without an error.
+    """Yields a temporary path beside ``path``, which is renamed to ``path`` if the block ends without an error.
 
-    Whatever goes wrong inside, a full disk included, the half-written file is removed and ``path`` is untouched.
+    After an error, such as a full disk, the partial file is removed and ``path`` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -47,16 +44,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        part.chmod(0o666 & ~_umask())
+        mask = os.umask(0)  # Python cannot read the mask without setting it
+        os.umask(mask)
+        part.chmod(0o666 & ~mask)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,7 +59,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON value, indented and in the order given, with a final newline, atomically."""
+    """Writes a JSON value, indented, keys in the given order, with a final newline, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -85,7 +78,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
-    """Writes one JSON value a line, atomically; returns the number of lines."""
+    """Writes one JSON value per line, atomically; returns the number of lines."""
     count = 0
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
@@ -113,7 +106,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """``folder / name``, refused where it would leave the folder (an absolute path, or ``..``, or a link out).
+    """``folder / name``, resolved; it must stay inside the folder, also after following links.
 
     Raises:
         UserError: the path leaves the folder.
@@ -125,12 +118,12 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def below(folder: Path, name: str) -> Path:
-    """``folder / name``, refused where the name leads out of the folder; unlike `inside` a link is followed.
+    """``folder / name``; the name must stay inside the folder, but unlike in `inside` a link may lead out.
 
-    For data whose files DVC may keep as links into its cache.
+    For data whose files may be links into DVC's cache.
 
     Raises:
-        UserError: the name is absolute, or goes up.
+        UserError: the name is absolute, or contains ``..``.
     """
     path = Path(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:

@@ -1,4 +1,4 @@
-"""Folders that are published whole."""
+"""Publishes a folder in one step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that takes its place when the block ends without an error."""
+    """Yields a temporary folder beside ``out``, which replaces ``out`` if the block ends without an error."""
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     old = folder.with_suffix(".old")

@@ -1,4 +1,4 @@
-"""Folders whose files a command lists when it has written them all, so that its next run can clear them."""
+"""The list of the files that a command has written to a folder, with which its next run removes them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ FILES = "files.json"
 
 
 def clear_listed(folder: Path) -> None:
-    """Removes the files of an earlier run that ended; others stay.
+    """Removes the files of an earlier, completed run; other files stay.
 
     Raises:
-        UserError: the list is none that `write_list` wrote.
+        UserError: the list was not written by `write_list`.
     """
     if not (folder / FILES).is_file():
         return
@@ -28,5 +28,5 @@ def clear_listed(folder: Path) -> None:
 
 
 def write_list(folder: Path, seed: int, options: dict[str, Any], files: list[dict[str, Any]]) -> None:
-    """Writes ``files.json``, last of all: what the files were made with, and each one's name, size and hash."""
+    """Writes ``files.json`` as the last file: the seed, the options, and the name, size and hash of each file."""
     write_json(folder / FILES, {"seed": seed, "options": options, "files": files})

@@ -1,4 +1,4 @@
-"""Plain aligned text for a terminal."""
+"""Aligned text tables for a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length as lines, columns two blanks apart; the first row is the header, underlined."""
+    """Rows of equal length as lines, with two spaces between columns; the first row is the header, underlined."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rule = ["-" * width for width in widths]
     lines = (

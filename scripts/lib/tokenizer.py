@@ -1,8 +1,7 @@
-"""Chat templates and tokenizers without transformers, whose import takes longer than many a stage.
+"""Chat templates and tokenizers without transformers, whose import takes longer than many stages.
 
-The settings of the Jinja environment are those of transformers' own, and token ids come from the same tokenizer.json
-through the same library: prompts and ids have the same bytes in training and at serving. Tests compare them, and so
-does every certificate.
+The settings of the Jinja environment are those of transformers, and token ids come from the same tokenizer.json and the
+same library, so that prompts and ids are equal in training and serving. Tests and every certificate compare them.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from scripts.lib.files import read_json
 
 
 class TemplateTokenizer:
-    """Stands in for a tokenizer in `scripts.lib.chat`.
+    """A tokenizer that only renders; sufficient for `scripts.lib.chat`.
 
     Args:
-        template: the Jinja text of the chat template. It runs in a sandbox.
-        special: bos_token and eos_token, as far as the model has them.
+        template: the chat template in Jinja; it runs in a sandbox.
+        special: bos_token and eos_token, if the model has them.
 
     Raises:
-        UserError: the template is no Jinja.
+        UserError: the template is not valid Jinja.
     """
 
     def __init__(self, template: str, special: dict[str, str]) -> None:
@@ -51,7 +50,7 @@ class TemplateTokenizer:
         """Renders messages to text.
 
         Raises:
-            UserError: the template refuses them.
+            UserError: the template rejects them.
         """
         if tokenize:
             raise NotImplementedError("render to text, then encode it")
@@ -65,13 +64,13 @@ class TemplateTokenizer:
 
 
 class Tokenizer(TemplateTokenizer):
-    """What a model's folder says of its tokens: the part of transformers' tokenizers that rendering needs.
+    """The tokenizer of a model's folder: the part of transformers' tokenizers that rendering needs.
 
     Args:
         folder: with tokenizer.json, tokenizer_config.json and, if the model has one, chat_template.jinja.
 
     Raises:
-        UserError: there is no tokenizer in the folder, or it cannot be read.
+        UserError: the folder has no tokenizer, or it cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,36 +87,28 @@ class Tokenizer(TemplateTokenizer):
         config = read_json(folder / "tokenizer_config.json")
         self.backend.no_truncation()
         self.backend.no_padding()
-        special = {name: _token_text(config.get(name)) for name in SPECIAL_TOKENS}
-        super().__init__(
-            _template_of(folder, config) or FALLBACK_TEMPLATE, {key: text for key, text in special.items() if text}
-        )
-        self.bos_token, self.eos_token = special["bos_token"], special["eos_token"]
+        special = {}
+        for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+            value = config.get(name)
+            text = value.get("content") if isinstance(value, dict) else value  # older configurations use a mapping
+            if text:
+                special[name] = text
+        path = folder / "chat_template.jinja"
+        template = path.read_text(encoding="utf-8") if path.is_file() else config.get("chat_template")
+        super().__init__(template or FALLBACK_TEMPLATE, special)
+        self.bos_token, self.eos_token = special.get("bos_token"), special.get("eos_token")
 
     def __call__(
         self, text: str, *, add_special_tokens: bool = False, return_offsets_mapping: bool = False
     ) -> dict[str, list]:
         """``input_ids`` [n] of a text and, if asked, ``offset_mapping`` [n] of (start, end) characters."""
         encoded = self.backend.encode(text, add_special_tokens=add_special_tokens)
-        found: dict[str, list] = {"input_ids": encoded.ids}
-        return found | ({"offset_mapping": encoded.offsets} if return_offsets_mapping else {})
-
-
-SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
-
-
-def _token_text(value: Any) -> str | None:
-    """A special token, which older configurations wrap in a mapping."""
-    return value.get("content") if isinstance(value, dict) else value
-
-
-def _template_of(folder: Path, config: dict[str, Any]) -> str | None:
-    beside = folder / "chat_template.jinja"
-    return beside.read_text(encoding="utf-8") if beside.is_file() else config.get("chat_template")
+        result: dict[str, list] = {"input_ids": encoded.ids}
+        return result | ({"offset_mapping": encoded.offsets} if return_offsets_mapping else {})
 
 
 class _Generation(Extension):
-    """``{% generation %}``, which marks answers for a loss mask, leaves its content as it is."""
+    """``{% generation %}``, which marks answers for a loss mask; its content is rendered unchanged."""
 
     tags = {"generation"}
 
@@ -127,21 +118,16 @@ class _Generation(Extension):
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
+    """The environment of transformers/utils/chat_template_utils.py."""
+
+    def tojson(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
+        return json.dumps(value, ensure_ascii=ensure_ascii, **options)  # Jinja's own filter escapes it for HTML
+
+    def raise_exception(message: str) -> NoReturn:
+        raise jinja2.TemplateError(message)
+
     result = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols])
-    result.filters["tojson"] = _tojson
-    result.globals["raise_exception"] = _raise_exception
-    result.globals["strftime_now"] = _strftime_now
+    result.filters["tojson"] = tojson
+    result.globals["raise_exception"] = raise_exception
+    result.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     return result
-
-
-def _tojson(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
-    """JSON as it is; Jinja's own filter escapes it for HTML."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
-
-
-def _raise_exception(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)
-
-
-def _strftime_now(form: str) -> str:
-    return datetime.now().strftime(form)

@@ -1,6 +1,6 @@
-"""Tools for a chat template that knows none: definitions in the system turn, calls and results as tagged text.
+"""Tools for a chat template without tools: definitions in the system turn, calls and results as tagged text.
 
-The documented fallback, for models whose own template has no place for tools (SmolLM2-135M, GPT-2)::
+This is the fallback for models whose template does not read ``tools`` (SmolLM2-135M, GPT-2)::
 
     system     <the system prompt>
 
@@ -10,8 +10,8 @@ The documented fallback, for models whose own template has no place for tools (S
     assistant  <tool_call>{"name": "mesen2.run", "arguments": {"frames": 120}}</tool_call>
     user       <tool_response>ok</tool_response>
 
-The tags are those of the Hermes and Qwen templates, so that one parser reads every model's answers. Results stand in
-user turns, which every template takes.
+The tags are those of the Hermes and Qwen templates, so that one parser suffices for all models. Results are user turns,
+which every template accepts.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def knows_tools(template: str) -> bool:
 
 
 def call_text(name: str, arguments: dict[str, Any]) -> str:
-    """One call as tagged text; arguments are encoded once."""
+    """One call as tagged text; the arguments are a JSON object, not a string."""
     value = {"name": name, "arguments": arguments}
     return f"{CALL_OPEN}{json.dumps(value, ensure_ascii=False)}{CALL_CLOSE}"
 
 
 def as_text(rows: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Template messages in which tools, calls and results are text.
+    """Messages for a template, with tools, calls and results as text.
 
     Args:
         rows: messages with ``role``, ``content`` (a string) and, for a call, ``tool_calls`` in OpenAI's form.

@@ -1,1 +1,1 @@
-"""tools: tool-call examples to three specialists that call ROM-hacking tools exactly."""
+"""The tools system: trains three specialists that call ROM-hacking tools, from examples of tool calls."""

@@ -1,8 +1,8 @@
-"""A model's answer as calls: whatever its template's way of writing them.
+"""Parses a model's answer into tool calls, in each form that a chat template writes them.
 
-Read are ``<tool_call>{"name": ..., "arguments": {...}}</tool_call>`` (Hermes, Qwen, and our own fallback), and an
-answer that is nothing but such JSON (Llama), ``parameters`` in place of ``arguments``, a list and a code fence around
-it included.
+Two forms are parsed: ``<tool_call>{"name": ..., "arguments": {...}}</tool_call>`` (Hermes, Qwen, and the fallback of
+`scripts.lib.tool_prompt`), and an answer that is only such JSON (Llama). ``parameters`` may replace ``arguments``; the
+bare JSON may be a list, and may stand in a code fence.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ TAGGED = re.compile(rf"{CALL_OPEN}(.*?)(?:{CALL_CLOSE}|(?={CALL_OPEN})|\Z)", re.
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered.
+    """A parsed answer.
 
     Attributes:
-        calls: name and arguments, in order.
-        broken: calls that were begun and are no JSON of a call.
-        text: what stands beside the calls.
+        calls: name and arguments of each call, in order.
+        broken: number of calls that are not valid JSON of a call.
+        text: the text outside the calls.
     """
 
     calls: tuple[Call, ...]
@@ -36,40 +36,39 @@ class Answer:
 
     @property
     def declines(self) -> bool:
-        """Whether it calls nothing and tries to call nothing."""
+        """Whether the answer contains no call, valid or broken."""
         return not self.calls and not self.broken
 
 
 def parse(text: str) -> Answer:
-    """Calls, broken calls and the words beside them."""
-    pieces = TAGGED.findall(text)
-    if pieces:
-        found = [call for piece in pieces for call in _calls(piece)]
-        rest = TAGGED.sub("", text).strip()
-    elif (bare := unfenced(text)).startswith(("{", "[")):
-        found, rest = _calls(bare), ""
-    else:
-        found, rest = [], text.strip()
-    calls = tuple(call for call in found if call is not None)
-    return Answer(calls, len(found) - len(calls), rest)
+    """Splits an answer into calls, broken calls and text.
 
-
-def _calls(piece: str) -> list[Call | None]:
-    """The calls of one piece of JSON; None for each that is broken."""
-    try:
-        value = orjson.loads(piece.strip())
-    except orjson.JSONDecodeError:
-        return [None]
-    return [_call(row) for row in value] if isinstance(value, list) and value else [_call(value)]
+    ``'<tool_call>{"name": "mesen2.run", "arguments": {"frames": 9}}</tool_call>'`` gives the call
+    ``("mesen2.run", {"frames": 9})``, no broken call and an empty text.
+    """
+    pieces, rest = TAGGED.findall(text), TAGGED.sub("", text).strip()
+    if not pieces and (bare := unfenced(text)).startswith(("{", "[")):
+        pieces, rest = [bare], ""
+    calls: list[Call | None] = []
+    for piece in pieces:
+        value = _json_or_none(piece.strip())
+        calls += [_call(row) for row in value] if isinstance(value, list) and value else [_call(value)]
+    valid = tuple(call for call in calls if call is not None)
+    return Answer(valid, len(calls) - len(valid), rest)
 
 
 def _call(value: Any) -> Call | None:
+    """A call from its JSON value; None if it is broken. Some templates write the arguments as a JSON string."""
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return None
-    given = value.get("arguments", value.get("parameters", {}))
-    if isinstance(given, str):
-        try:
-            given = orjson.loads(given)
-        except orjson.JSONDecodeError:
-            return None
-    return (value["name"], given) if isinstance(given, dict) else None
+    arguments = value.get("arguments", value.get("parameters", {}))
+    if isinstance(arguments, str):
+        arguments = _json_or_none(arguments)
+    return (value["name"], arguments) if isinstance(arguments, dict) else None
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None

@@ -1,7 +1,7 @@
-"""Checks tool-call examples against a tool schema, as a summary or as one JSON line a row.
+"""Checks tool-call examples against a tool schema; prints a summary, or one JSON line per row.
 
-Exit code 0: every example keeps the schema (files that are no examples may lie among them). 1: some do not, each told
-with file, row and what to do. 2: there is nothing to check.
+Exit code 0: every example is valid under the schema (other JSON files may lie among them). 1: some are not; each is
+reported with file, row and what to do. 2: there is nothing to check.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from scripts.lib.cli import StageParser, load_params, run, say
-from scripts.tools.examples import NO_EXAMPLE, Fault, Reading, find_files, read_examples
+from scripts.tools.examples import NO_EXAMPLE, Fault, Reading, Source, find_files, read_examples
 from scripts.tools.options import ToolsCheckOptions
 from scripts.tools.schema import load_schema
 from scripts.tools.validate import faults_of
@@ -33,54 +34,48 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Checks all rows; 1 if any is wrong."""
+    """Checks all rows; returns 1 if any row has an error, else 0."""
     options = ToolsCheckOptions.parse(load_params(args.params))
     tools = load_schema(args.schema)
     reading = read_examples(find_files(args.paths), options.max_row_mb)
-    found = {example.id: faults_of(example, tools) for example in reading.examples}
+    invalid = {example.id: faults_of(example, tools) for example in reading.examples}
+    unreadable = [fault for fault in reading.faults if fault.kind != NO_EXAMPLE]
     if args.json:
-        for row in json_rows(reading, found):
+        for row in json_rows(reading, invalid):
             sys.stdout.write(orjson.dumps(row).decode() + "\n")
     else:
-        print_summary(reading, found)
-    wrong = [*_errors(reading), *(fault for faults in found.values() for fault in faults)]
-    for fault in wrong[: None if args.json else SHOWN]:
+        print_summary(reading)
+        print(f"{sum(map(bool, invalid.values())) + len(unreadable)} rows with errors")
+    errors = [*unreadable, *(fault for faults in invalid.values() for fault in faults)]
+    for fault in errors[: None if args.json else SHOWN]:
         say(f"error: {fault.source.file}, row {fault.source.row}: {fault.kind}: {fault.message}")
-    if len(wrong) > SHOWN and not args.json:
-        say(f"... and {len(wrong) - SHOWN} more; --json lists all.")
-    return int(bool(wrong))
+    if len(errors) > SHOWN and not args.json:
+        say(f"... and {len(errors) - SHOWN} more; --json lists all.")
+    return int(bool(errors))
 
 
-def _errors(reading: Reading) -> list[Fault]:
-    return [fault for fault in reading.faults if fault.kind != NO_EXAMPLE]
+def json_rows(reading: Reading, invalid: dict[str, list[Fault]]) -> list[dict[str, Any]]:
+    """One row per example, then one per row that is not an example.
+
+    Args:
+        reading: all rows, as read.
+        invalid: the schema errors of each example, by its id.
+    """
+    rows = []
+    for example in reading.examples:
+        calls = [{"tool": name, "parameters": arguments} for name, arguments in example.calls]
+        labels = {"id": example.id, "kind": example.kind, "difficulty": example.difficulty, "calls": calls}
+        rows.append(_json_row(example.source, labels, invalid[example.id]))
+    return rows + [_json_row(fault.source, {}, [fault]) for fault in reading.faults]
 
 
-def json_rows(reading: Reading, found: dict[str, list[Fault]]) -> list[dict[str, Any]]:
-    """A row for each example, then one for each row that is none."""
-    rows = [
-        {
-            "file": example.source.file,
-            "row": example.source.row,
-            "id": example.id,
-            "kind": example.kind,
-            "difficulty": example.difficulty,
-            "calls": [{"tool": name, "parameters": given} for name, given in example.calls],
-            "problems": [{"kind": fault.kind, "message": fault.message} for fault in found[example.id]],
-        }
-        for example in reading.examples
-    ]
-    return rows + [
-        {
-            "file": fault.source.file,
-            "row": fault.source.row,
-            "problems": [{"kind": fault.kind, "message": fault.message}],
-        }
-        for fault in reading.faults
-    ]
+def _json_row(source: Source, labels: dict[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
+    problems = [{"kind": fault.kind, "message": fault.message} for fault in faults]
+    return {"file": source.file, "row": source.row, **labels, "problems": problems}
 
 
-def print_summary(reading: Reading, found: dict[str, list[Fault]]) -> None:
-    """Counts by tool, by kind and by problem, and the files that are no examples."""
+def print_summary(reading: Reading) -> None:
+    """Prints counts by tool and by kind, and the files that are not examples."""
     calls = Counter(name for example in reading.examples for name, _ in example.calls)
     for name, count in sorted(calls.items()):
         print(f"{name:<32} {count:>6} calls")
@@ -89,8 +84,6 @@ def print_summary(reading: Reading, found: dict[str, list[Fault]]) -> None:
     others = [fault.source.file for fault in reading.faults if fault.kind == NO_EXAMPLE]
     if others:
         print(f"{len(others)} rows are no examples: {', '.join(others[:SHOWN])}{' ...' if len(others) > SHOWN else ''}")
-    bad = sum(bool(faults) for faults in found.values()) + len(_errors(reading))
-    print(f"{bad} rows with errors")
 
 
 if __name__ == "__main__":

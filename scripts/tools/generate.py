@@ -1,7 +1,6 @@
-"""Writes raw examples of requests and the tool calls that answer them, a JSON file each.
+"""Generates raw examples of requests and the tool calls that answer them, one JSON file each.
 
-Beside `<specialist>/<id>.json` it writes `statistics.json` and, last, `manifest.json`. The same seed gives the same
-bytes.
+It writes `<specialist>/<id>.json`, then `statistics.json` and last `manifest.json`. Equal seeds give equal bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from scripts.tools.schema import Tool, load_schema
 from scripts.tools.validate import call_problems
 
 STATISTICS, MANIFEST = "statistics.json", "manifest.json"
-OURS = re.compile(r"(veran|farore|nayru)/\1-(calls|follow_up|decline|ask)-\d{4,}\.json")
+OWN_FILE = re.compile(r"(veran|farore|nayru)/\1-(calls|follow_up|decline|ask)-\d{4,}\.json")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,10 +34,39 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def main(args: argparse.Namespace) -> None:
+    """Generates the examples and writes them; examples of an earlier run are removed, other files stay.
+
+    Raises:
+        UserError: the count is below 1 or too high, or the schema does not fit the generator.
+    """
+    if args.count < 1:
+        raise UserError(f"--count {args.count}: must be 1 or more.")
+    rows = examples(args.count, args.seed, functools.partial(fits, load_schema(args.schema)))
+    files = {f"{row['specialist']}/{row['id']}.json": row for row in rows}
+    (args.out / MANIFEST).unlink(missing_ok=True)
+    for path in args.out.glob("*/*.json"):
+        name = f"{path.parent.name}/{path.name}"
+        if OWN_FILE.fullmatch(name) and name not in files:
+            path.unlink()
+    for name, row in tqdm(files.items(), desc="write", unit="file", disable=None):
+        write_json(args.out / name, row)
+    counts = statistics(rows)
+    write_json(args.out / STATISTICS, counts)
+    hashes = manifest(args.out, [*files, STATISTICS])
+    write_json(args.out / MANIFEST, {"seed": args.seed, "count": len(rows), "files": hashes})
+    say(f"{args.out}: {len(rows)} examples of {counts['templates']} templates")
+
+
+def fits(tools: dict[str, Tool], name: str, parameters: dict[str, Any]) -> list[str]:
+    """The errors of a call, one sentence each."""
+    return [sentence for _, sentence in call_problems((name, parameters), tools)]
+
+
 def statistics(rows: list[Example]) -> dict[str, Any]:
     """Counts by specialist, kind, difficulty, tool, number of calls and template.
 
-    ``by_tool`` counts examples in which a tool is called, by difficulty: ``{"mesen2.run": {"simple": 20, ...}}``.
+    ``by_tool`` counts the examples that call a tool, by difficulty: ``{"mesen2.run": {"simple": 20, ...}}``.
     """
     tools: dict[str, Counter[str]] = {}
     for row in rows:
@@ -58,36 +86,6 @@ def statistics(rows: list[Example]) -> dict[str, Any]:
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items()))
-
-
-def clear(folder: Path, keep: set[str]) -> None:
-    """Removes examples of an earlier run that are not written again; files of other names stay."""
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for path in folder.glob("*/*.json"):
-        name = f"{path.parent.name}/{path.name}"
-        if OURS.fullmatch(name) and name not in keep:
-            path.unlink()
-
-
-def fits(tools: dict[str, Tool], name: str, parameters: dict[str, Any]) -> list[str]:
-    """What is wrong with a call, a sentence each."""
-    return [sentence for _, sentence in call_problems((name, parameters), tools)]
-
-
-def main(args: argparse.Namespace) -> None:
-    """Generates the examples and writes them."""
-    if args.count < 1:
-        raise UserError(f"--count {args.count}: must be 1 or more.")
-    rows = examples(args.count, args.seed, functools.partial(fits, load_schema(args.schema)))
-    names = [f"{row['specialist']}/{row['id']}.json" for row in rows]
-    clear(args.out, set(names))
-    for name, row in tqdm(zip(names, rows, strict=True), desc="write", unit="file", total=len(rows), disable=None):
-        write_json(args.out / name, row)
-    counts = statistics(rows)
-    write_json(args.out / STATISTICS, counts)
-    files = manifest(args.out, [*names, STATISTICS])
-    write_json(args.out / MANIFEST, {"seed": args.seed, "count": len(rows), "files": files})
-    say(f"{args.out}: {len(rows)} examples of {counts['templates']} templates")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 stdio unless ``--http`` is given. Calls are only reported; with ``--allow`` the tools listed there are executed.
 
-A client starts a stdio server whenever it starts itself and waits for its handshake, so there a model is loaded at its
-first use, and one that nobody asks costs no memory. Loading holds up the whole process, so a server on HTTP, where
-others may be waiting, loads all models before it listens.
+On stdio a model is loaded at its first use: a client starts the server whenever it starts itself and waits for the
+handshake, and a model that is never asked should cost no memory. On HTTP all models are loaded before the server
+listens, because loading blocks the whole process while other clients may be waiting.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from typing import Any
 import anyio
 
 from scripts.lib.cli import StageParser, UserError, run, say
-from scripts.tools.schema import Tool
 from scripts.tools.server.execute import read_allowed
-from scripts.tools.server.package import Package, read_packages
+from scripts.tools.server.package import read_packages
 from scripts.tools.server.specialist import Engines, Specialist
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -39,11 +38,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Reads the packages and the list, then serves until the client goes or somebody stops it."""
+    """Reads the packages and the allow-list, then serves until the client disconnects or a person stops the server.
+
+    Raises:
+        UserError: a package or the allow-list is invalid, or the port is taken.
+    """
     packages = read_packages(args.packages)
-    allowed = read_allowed(args.allow, all_tools(packages)) if args.allow else None
+    tools = {name: tool for package in packages for name, tool in package.tools.items()}
+    allowed = read_allowed(args.allow, tools) if args.allow else None
     if args.mcp_json:
-        print(json.dumps(snippet(args), indent=2))
+        print(json.dumps({"mcpServers": {"questline-tools": mcp_entry(args)}}, indent=2))
         return
     from scripts.tools.server.app import Service, make_server
     from scripts.tools.server.transport import serve_http, serve_stdio
@@ -64,29 +68,22 @@ def main(args: argparse.Namespace) -> None:
         service.close()
 
 
-def all_tools(packages: list[Package]) -> dict[str, Tool]:
-    """The tools of all packages by name."""
-    return {name: tool for package in packages for name, tool in package.tools.items()}
-
-
-def snippet(args: argparse.Namespace) -> dict[str, Any]:
-    """An mcp.json that starts this server, or finds the one listening.
+def mcp_entry(args: argparse.Namespace) -> dict[str, Any]:
+    """An entry of mcp.json that starts this server, or connects to the one that listens.
 
     Raises:
-        UserError: the port is left to chance.
+        UserError: the port is 0, so that its number is not known.
     """
     if args.http == 0:
         raise UserError("--mcp-json: --http 0 takes another port each time; name one.")
     if args.http is not None:
         from scripts.tools.server.transport import address
 
-        entry: dict[str, Any] = {"type": "http", "url": address(args.http)}
-    else:
-        words = ["-m", "scripts.tools.serve", *(str(folder.resolve()) for folder in args.packages)]
-        words += ["--allow", str(args.allow.resolve())] if args.allow else []
-        # The variable finds the project from whatever folder a client starts in.
-        entry = {"command": sys.executable, "args": words, "env": {"PYTHONPATH": str(PROJECT)}}
-    return {"mcpServers": {"questline-tools": entry}}
+        return {"type": "http", "url": address(args.http)}
+    arguments = ["-m", "scripts.tools.serve", *(str(folder.resolve()) for folder in args.packages)]
+    arguments += ["--allow", str(args.allow.resolve())] if args.allow else []
+    # With PYTHONPATH the command works from any folder that a client starts in.
+    return {"command": sys.executable, "args": arguments, "env": {"PYTHONPATH": str(PROJECT)}}
 
 
 if __name__ == "__main__":

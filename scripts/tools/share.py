@@ -1,7 +1,7 @@
-"""Makes one package of all specialists: a quantised base, and for each specialist a small adapter GGUF.
+"""Packages all specialists on one quantised base: the base's GGUF, and a small adapter GGUF for each specialist.
 
-llama.cpp loads the base once and takes the adapter that a request names. The package states its size beside that of
-the merged models it can stand for. The folder is written beside its place and takes it in one step.
+llama.cpp loads the base once and applies the adapter that a request names. The package states its size beside the size
+of the merged models that it replaces. The folder is written under a temporary name and published in one step.
 """
 
 from __future__ import annotations
@@ -41,90 +41,86 @@ def main(args: argparse.Namespace) -> None:
     """Builds and publishes the package.
 
     Raises:
-        UserError: a certificate did not pass or is about other files, or the files are not as many of each kind.
+        UserError: a certificate did not pass or is about other files, or the lists of files differ in length.
     """
-    configs, gates = ([read_json(path) for path in paths] for paths in (args.specialist, args.gate))
-    if len({len(given) for given in (configs, gates, args.adapter, args.certificate, args.merged)}) > 1:
+    if len({len(paths) for paths in (args.specialist, args.adapter, args.certificate, args.gate, args.merged)}) > 1:
         raise UserError(
             "--specialist, --adapter, --certificate, --gate, --merged: name one of each for every specialist."
         )
     for path, adapter in zip(args.certificate, args.adapter, strict=True):
-        found = integrity_check(read_json(path), {"adapter": adapter, "base": args.base})
-        if not found["passed"]:
-            raise UserError(f"{path}: {found['detail']}; nothing ships. Build and certify the adapter's GGUF again.")
-    names = [config["name"] for config in configs]
-    sizes = sizes_of(args.base, dict(zip(names, args.adapter, strict=True)), args.merged)
+        check = integrity_check(read_json(path), {"adapter": adapter, "base": args.base})
+        if not check["passed"]:
+            raise UserError(f"{path}: {check['detail']}; nothing ships. Build and certify the adapter's GGUF again.")
+    configs = {config["name"]: config for config in map(read_json, args.specialist)}
+    facts = package_facts(args, list(configs))
     with new_folder(args.out) as folder:
         shutil.copyfile(args.base, folder / args.base.name)
-        for name, config, adapter, certificate in zip(names, configs, args.adapter, args.certificate, strict=True):
+        for name, adapter, certificate in zip(configs, args.adapter, args.certificate, strict=True):
             shutil.copyfile(adapter, folder / f"adapter-{name}.gguf")
             shutil.copyfile(certificate, folder / f"certificate-{name}.json")
-            write_json(folder / f"specialist-{name}.json", config)
-        facts = {
-            "name": "tools/shared",
-            "default": args.base.name,
-            "context_length": read_facts(args.base).context_length,
-            "specialists": {
-                name: {"adapter": f"adapter-{name}.gguf", "config": f"specialist-{name}.json"} for name in names
-            },
-            "base": {key: read_json(args.base_json).get(key) for key in ("name", "source", "revision", "licence")},
-            "gate": {
-                name: {key: gate.get(key) for key in ("passed", "variant", "why")}
-                for name, gate in zip(names, gates, strict=True)
-            },
-            "bytes": sizes,
-        }
+            write_json(folder / f"specialist-{name}.json", configs[name])
         write_json(folder / "deployment_config.json", facts)
         write_json(folder / "mcp.json", mcp_snippet("tools/shared"))
         write_text(folder / "README.md", card(facts))
         write_sums(folder)
+    sizes = facts["bytes"]
     say(f"{args.out}: {sizes['shared'] / 1e6:,.1f} MB; the merged models take {sizes['merged'] / 1e6:,.1f} MB")
 
 
-def sizes_of(base: Path, adapters: dict[str, Path], merged: list[Path]) -> dict[str, Any]:
-    """Bytes of the base, of each adapter, of all of it, and of the merged models it can stand for."""
-    each = {name: path.stat().st_size for name, path in adapters.items()}
-    whole = base.stat().st_size
+def package_facts(args: argparse.Namespace, names: list[str]) -> dict[str, Any]:
+    """deployment_config.json of the package; ``bytes`` holds its sizes, and that of the merged models it replaces."""
+    base_size = args.base.stat().st_size
+    adapter_sizes = [path.stat().st_size for path in args.adapter]
+    gates = [{key: gate.get(key) for key in ("passed", "variant", "why")} for gate in map(read_json, args.gate)]
     return {
-        "base": whole,
-        "adapters": each,
-        "shared": whole + sum(each.values()),
-        "merged": sum(path.stat().st_size for path in merged),
+        "name": "tools/shared",
+        "default": args.base.name,
+        "context_length": read_facts(args.base).context_length,
+        "specialists": {
+            name: {"adapter": f"adapter-{name}.gguf", "config": f"specialist-{name}.json"} for name in names
+        },
+        "base": {key: read_json(args.base_json).get(key) for key in ("name", "source", "revision", "licence")},
+        "gate": dict(zip(names, gates, strict=True)),
+        "bytes": {
+            "base": base_size,
+            "adapters": dict(zip(names, adapter_sizes, strict=True)),
+            "shared": base_size + sum(adapter_sizes),
+            "merged": sum(path.stat().st_size for path in args.merged),
+        },
     }
 
 
 def card(facts: dict[str, Any]) -> str:
     """README.md of the package."""
     sizes = facts["bytes"]
-    verdicts = [
+    adapters = "\n".join(f"| adapter-{name}.gguf | {size / 1e6:,.1f} MB |" for name, size in sizes["adapters"].items())
+    verdicts = "\n".join(
         f"- {name}: {'kept' if gate['passed'] else 'missed'} by its merged {gate['variant']}"
         + ("" if gate["passed"] else f" ({gate['why']})")
         for name, gate in facts["gate"].items()
-    ]
-    rows = [f"| adapter-{name}.gguf | {size / 1e6:,.1f} MB |" for name, size in sizes["adapters"].items()]
-    lines = [
-        "# One base, several specialists",
-        "",
-        f"{facts['default']} is the base model ({facts['base']['source']}, {facts['base']['licence']});",
-        "each specialist is an adapter that llama.cpp adds while it answers. A request must name every adapter's scale",
-        "(1 for the one that answers, 0 for the others). `certificate-<name>.json` shows that they answer as the",
-        "trained model does.",
-        "",
-        "| file | size |",
-        "|---|---|",
-        f"| {facts['default']} | {sizes['base'] / 1e6:,.1f} MB |",
-        *rows,
-        f"| together | {sizes['shared'] / 1e6:,.1f} MB |",
-        f"| (merged models of the same specialists) | {sizes['merged'] / 1e6:,.1f} MB |",
-        "",
-        "The quality limits were tried on the merged models; base and adapter together are certified, not scored:",
-        "",
-        *verdicts,
-        "",
-        "    python -m scripts.tools.serve dist/tools/shared",
-        "    python -m scripts.tools.serve dist/tools/shared --mcp-json   # what to paste into a client",
-    ]
-    return "\n".join(lines) + "\n"
+    )
+    return f"""\
+# One base, several specialists
+
+{facts["default"]} is the base model ({facts["base"]["source"]}, {facts["base"]["licence"]});
+each specialist is an adapter that llama.cpp adds while it answers. A request must name every adapter's scale
+(1 for the one that answers, 0 for the others). `certificate-<name>.json` shows that they answer as the
+trained model does.
+
+| file | size |
+|---|---|
+| {facts["default"]} | {sizes["base"] / 1e6:,.1f} MB |
+{adapters}
+| together | {sizes["shared"] / 1e6:,.1f} MB |
+| (merged models of the same specialists) | {sizes["merged"] / 1e6:,.1f} MB |
+
+The quality limits were tried on the merged models; base and adapter together are certified, not scored:
+
+{verdicts}
+
+    python -m scripts.tools.serve dist/tools/shared
+    python -m scripts.tools.serve dist/tools/shared --mcp-json   # what to paste into a client
+"""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether an example's calls keep the schema; and its calls in the one way of writing."""
+"""Validates an example's calls against the schema, and writes them in canonical form."""
 
 from __future__ import annotations
 
@@ -6,67 +6,71 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from scripts.tools.examples import Example, Fault, Step
+from scripts.tools.examples import Example, Fault
 from scripts.tools.schema import Tool
 from scripts.tools.values import normalise, plain_test, problem_of
 
 Call = tuple[str, dict[str, Any]]
+# By tool: its required parameters, and for each parameter its position in the schema and its `plain_test`.
 PlainTests = dict[str, tuple[frozenset[str], dict[str, tuple[int, Callable[[Any], bool]]]]]
 MAX_CALLS = 5  # in one answer
 
 
 def call_problems(call: Call, tools: Mapping[str, Tool]) -> Iterator[tuple[str, str]]:
-    """(kind, sentence) of everything that is wrong with a call: tool, required and unknown parameters, values."""
-    name, given = call
+    """Yields (kind, sentence) of every error of a call: unknown tool, missing or unknown parameter, invalid value."""
+    name, arguments = call
     tool = tools.get(name)
     if tool is None:
         yield "unknown_tool", f"no tool {name!r} in the schema; {_nearest(name, list(tools))}"
         return
     for key in tool.required:
-        if key not in given:
+        if key not in arguments:
             yield "missing_parameter", f"{name} lacks the required parameter {key!r}; add it."
-    for key, value in given.items():
+    for key, value in arguments.items():
         rule = tool.parameters.get(key)
         if rule is None:
             yield "unknown_parameter", f"{name} has no parameter {key!r}; {_nearest(key, list(tool.parameters))}"
-        elif wrong := problem_of(value, rule):
-            yield "bad_value", f"{name}: {key} {wrong}."
+        elif problem := problem_of(value, rule):
+            yield "bad_value", f"{name}: {key} {problem}."
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {found[0]!r}?" if found else f"known: {', '.join(sorted(known)) or 'none'}."
-
-
-def too_many(example: Example) -> list[Fault]:
-    """A fault where an answer has more calls at once than the server lets a model write."""
-    most = max((len(step.calls) for step in example.steps), default=0)
-    if most <= MAX_CALLS:
-        return []
-    message = f"{example.id}: {most} calls in one answer, more than {MAX_CALLS}; split it into steps with results."
-    return [Fault(example.source, "too_many_calls", message)]
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {matches[0]!r}?" if matches else f"known: {', '.join(sorted(known)) or 'none'}."
 
 
 def faults_of(example: Example, tools: Mapping[str, Tool]) -> list[Fault]:
-    """Everything that keeps an example out."""
-    return too_many(example) + [
-        Fault(example.source, kind, f"{example.id}, call {number}: {message}")
-        for number, call in enumerate(example.calls, 1)
-        for kind, message in call_problems(call, tools)
-    ]
+    """All reasons to reject an example: more than `MAX_CALLS` calls in one answer, and every error of its calls.
+
+    The server's grammar allows the model at most `MAX_CALLS` calls in one answer.
+    """
+    faults = []
+    most = max((len(step.calls) for step in example.steps), default=0)
+    if most > MAX_CALLS:
+        message = f"{most} calls in one answer, more than {MAX_CALLS}; split it into steps with results."
+        faults.append(Fault(example.source, "too_many_calls", f"{example.id}: {message}"))
+    for number, call in enumerate(example.calls, 1):
+        for kind, message in call_problems(call, tools):
+            faults.append(Fault(example.source, kind, f"{example.id}, call {number}: {message}"))
+    return faults
 
 
 def canonical_call(call: Call, tools: Mapping[str, Tool]) -> Call:
-    """The call with normalised values, parameters in the schema's order, then those it does not know."""
-    name, given = call
-    tool = tools.get(name)
-    rules = tool.parameters if tool else {}
-    known = {key: normalise(given[key], rule) for key, rule in rules.items() if key in given}
-    return name, known | {key: normalise(given[key], None) for key in sorted(given.keys() - rules.keys())}
+    """The call with normalised values: the schema's parameters in its order, then unknown ones sorted by name."""
+    name, arguments = call
+    rules = tools[name].parameters if name in tools else {}
+    known = {key: normalise(arguments[key], rule) for key, rule in rules.items() if key in arguments}
+    return name, known | {key: normalise(arguments[key], None) for key in sorted(arguments.keys() - rules.keys())}
+
+
+def canonical(example: Example, tools: Mapping[str, Tool]) -> Example:
+    """The example with canonical calls."""
+    steps = [step._replace(calls=tuple(canonical_call(call, tools) for call in step.calls)) for step in example.steps]
+    return example._replace(steps=tuple(steps))
 
 
 def plain_tests(tools: Mapping[str, Tool]) -> PlainTests:
-    """For each tool its required parameters, and for each parameter its place and a quick test of plain values."""
+    """What `is_plain` compares calls with."""
     return {
         name: (
             frozenset(tool.required),
@@ -77,7 +81,7 @@ def plain_tests(tools: Mapping[str, Tool]) -> PlainTests:
 
 
 def is_plain(example: Example, tests: PlainTests) -> bool:
-    """Whether an example's calls keep the schema and are canonical, as far as a quick test can say."""
+    """A fast check that an example's calls are valid and canonical; True is certain, False is not."""
     return all(
         len(step.calls) <= MAX_CALLS and all(_is_plain_call(call, tests) for call in step.calls)
         for step in example.steps
@@ -86,23 +90,14 @@ def is_plain(example: Example, tests: PlainTests) -> bool:
 
 
 def _is_plain_call(call: Call, tests: PlainTests) -> bool:
-    name, given = call
+    name, arguments = call
     if name not in tests:
         return False
     required, parameters = tests[name]
     last = -1
-    for key, value in given.items():
+    for key, value in arguments.items():
         place, test = parameters.get(key, (-1, None))
         if place <= last or test is None or not test(value):
             return False
         last = place
-    return required <= given.keys()
-
-
-def canonical(example: Example, tools: Mapping[str, Tool]) -> Example:
-    """The example with canonical calls."""
-    steps = [
-        Step(step.role, step.text, tuple([canonical_call(call, tools) for call in step.calls])) if step.calls else step
-        for step in example.steps
-    ]
-    return example._replace(steps=tuple(steps))
+    return required <= arguments.keys()

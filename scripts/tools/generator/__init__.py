@@ -1,1 +1,1 @@
-"""What `scripts.tools.generate` is made of: values and their spellings, phrases, and how an example is put together."""
+"""Parts of `scripts.tools.generate`: values and their spellings, phrases, and the assembly of examples."""

@@ -1,4 +1,4 @@
-"""Draws what is written: bytes, code, conditions, and the names of files."""
+"""Draws bytes, code, conditions and file names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def byte(rng: random.Random) -> Drawn:
 
 
 def data(rng: random.Random) -> Drawn:
-    """Some bytes, or a word or pointer the other way round."""
+    """Some bytes, or a word or pointer whose bytes are in reverse order."""
     raw = rng.randbytes(rng.choice((2, 2, 3, 3, 4, 4, 5, 6, 8)))
     each = [f"{value:02X}" for value in raw]
     forms = [" ".join(each), " ".join(f"${value}" for value in each), ", ".join(f"0x{value}" for value in each)]
@@ -29,14 +29,14 @@ def data(rng: random.Random) -> Drawn:
     return drawn(normalise.hex_bytes, raw.hex(" ").upper(), rng.choice(forms))
 
 
-def filler(rng: random.Random, what: tuple[str, ...] = ("zero bytes", "zero bytes", "FF bytes")) -> Drawn:
-    """The same byte several times."""
-    text = f"{WORD_OF[rng.randint(2, 8)]} {rng.choice(what)}"
+def filler(rng: random.Random, names: tuple[str, ...] = ("zero bytes", "zero bytes", "FF bytes")) -> Drawn:
+    """One byte repeated, such as ``three zero bytes``."""
+    text = f"{WORD_OF[rng.randint(2, 8)]} {rng.choice(names)}"
     return drawn(normalise.hex_bytes, normalise.hex_bytes(text), text)
 
 
 def snippet(rng: random.Random) -> Drawn:
-    """A few instructions, in one of the ways of writing several on a line."""
+    """A few 65816 instructions, with one of the usual separators."""
     value = rng.choice(words.SNIPPETS)
     joint = rng.choice((" : ", " : ", "; ", " / ", "\n"))
     text = value.replace(" : ", joint)
@@ -45,12 +45,12 @@ def snippet(rng: random.Random) -> Drawn:
 
 
 def code_size(code: str) -> int:
-    """How many bytes canonical 65816 code takes: one for each opcode, one for every two digits of its operand."""
+    """The size of canonical 65816 code in bytes: one per opcode, and one per two hex digits of its operand."""
     return sum(1 + sum(map(len, re.findall(r"\$([0-9A-F]+)", line))) // 2 for line in code.split(" : "))
 
 
 def condition(rng: random.Random) -> Drawn:
-    """A register and the value it must hold."""
+    """A condition on a register, such as ``A == 0x05``."""
     value, register = rng.randrange(1, 0x80), rng.choice("AXY")
     name = rng.choice((register, register, "the accumulator")) if register == "A" else register
     written = rng.choice((f"0x{value:02X}", f"${value:02X}", f"0x{value:02x}"))
@@ -59,19 +59,19 @@ def condition(rng: random.Random) -> Drawn:
 
 
 def quoted(rng: random.Random, path: str) -> Drawn:
-    """A path as it is, in backticks or in quotes."""
+    """A path, sometimes in backticks or quotes."""
     mark = rng.choice(("", "", "", "`", '"'))
     return drawn(normalise.file_name, path, f"{mark}{path}{mark}")
 
 
 def new_file(rng: random.Random, names: list[str], ending: str) -> Drawn:
-    """A file to write: folder, name, sometimes a number."""
+    """The path of an output file: folder, name, sometimes a number."""
     number = rng.choice(("", "", "_2", "_b", "_07", "_new"))
     return quoted(rng, f"{rng.choice(words.FOLDERS)}{rng.choice(names)}{number}{ending}")
 
 
 def asset(rng: random.Random, kind: str) -> Drawn:
-    """A file to import, of a kind."""
+    """The path of a file to import, such as graphics."""
     names, endings = words.ASSETS[kind]
     folder = rng.choice(("", "assets/", f"{kind}/", "in/", "art/" if kind in ("graphics", "palette") else "data/"))
     number = rng.choice(("", "", "_v2", "_final", "_03"))

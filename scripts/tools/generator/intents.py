@@ -1,9 +1,9 @@
-"""Intents and their phrases, as the modules of phrases write them.
+"""Parses the intents and phrases of the modules in ``phrases``.
 
-A block opens with ``# name | part | part`` and holds one phrase a line. For calls each part is ``tool parameter ...``,
-where a parameter is ``length`` (from the slot of that name), ``path:rom`` (from another slot), ``mode=over`` (implied
-by the wording) or ``address^target`` (known only from an earlier call's result). For a decline or a question the
-parts are possible answers.
+A block starts with ``# name | part | part``, followed by one phrase per line. For calls each part is
+``tool parameter ...``, where a parameter is ``length`` (from the slot of that name), ``path:rom`` (from another slot),
+``mode=over`` (implied by the wording) or ``address^target`` (from an earlier call's result). For a decline or a
+question the parts are the possible answers.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 SLOT = re.compile(r"\{([a-z]+\d?)(?::([a-z0-9]+))?\}")
 SPECIALISTS = ("veran", "farore", "nayru")
 
 
-@dataclass(frozen=True)
-class Argument:
-    """One parameter of a planned call: from a slot, or a constant."""
+class Argument(NamedTuple):
+    """One parameter of a planned call: from a slot, or a constant.
+
+    Attributes:
+        hidden: the value comes from an earlier call's result, not from the phrase.
+        form: the format of the value, see `render.formed`; "" is the value itself.
+    """
 
     name: str
     slot: str = ""
@@ -28,9 +32,8 @@ class Argument:
     form: str = ""
 
 
-@dataclass(frozen=True)
-class Step:
-    """A planned call, and what its tool may return (only where a later call depends on it)."""
+class Step(NamedTuple):
+    """A planned call, and two variants of its result (only if a later call depends on the result)."""
 
     tool: str
     arguments: tuple[Argument, ...]
@@ -39,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Template:
-    """A sentence skeleton of one intent; ``id`` is what must not be split between train and test."""
+    """One phrase of an intent; all examples with the same ``id`` belong to one split."""
 
     id: str
     kind: str
@@ -54,9 +57,8 @@ class Template:
         return [match[1] for match in SLOT.finditer(self.phrase)]
 
 
-@dataclass(frozen=True)
-class Block:
-    """A heading's name and parts, and the phrases under it."""
+class Block(NamedTuple):
+    """A heading's name and parts, and the phrases below it."""
 
     name: str
     parts: tuple[str, ...]
@@ -64,7 +66,7 @@ class Block:
 
 
 def read_blocks(text: str) -> list[Block]:
-    """Reads blocks of phrases; ``\\n`` in a phrase is a line break."""
+    """Parses blocks of phrases; ``\\n`` in a phrase is a line break."""
     blocks = []
     for chunk in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
         head, *lines = chunk.splitlines()
@@ -75,10 +77,13 @@ def read_blocks(text: str) -> list[Block]:
 
 
 def read_argument(text: str) -> Argument:
-    """``length``, ``path:rom``, ``mode=over``, ``address^target`` or ``data^target:le3``."""
+    """Parses ``length``, ``path:rom``, ``mode=over``, ``address^target`` or ``data^target:le3``."""
     if "=" in text:
         name, constant = text.split("=", 1)
-        return Argument(name, constant=_constant(constant))
+        try:
+            return Argument(name, constant=json.loads(constant))
+        except json.JSONDecodeError:
+            return Argument(name, constant=constant)
     if "^" in text:
         name, hidden = text.split("^")
         slot, _, form = hidden.partition(":")
@@ -87,35 +92,28 @@ def read_argument(text: str) -> Argument:
     return Argument(name, slot or name)
 
 
-def _constant(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
 def read_step(text: str, results: tuple[str, ...] = ()) -> Step:
-    """``yaze_debugger.read_memory address length=3``."""
+    """Parses a step such as ``yaze_debugger.read_memory address length=3``."""
     tool, *arguments = text.split()
     return Step(tool, tuple(read_argument(argument) for argument in arguments), results)
 
 
 def call_templates(specialist: str, text: str) -> list[Template]:
     """Templates of a specialist's calls: one call is kind ``single``, several are kind ``plan``."""
-    result = []
+    templates = []
     for block in read_blocks(text):
         steps = tuple(read_step(part) for part in block.parts)
         kind = "single" if len(steps) == 1 else "plan"
         for index, phrase in enumerate(block.phrases, 1):
-            name = f"{specialist}.{block.name}.{index:02d}"
-            result.append(Template(name, kind, specialist, phrase, steps))
-    return result
+            templates.append(Template(f"{specialist}.{block.name}.{index:02d}", kind, specialist, phrase, steps))
+    return templates
 
 
 def answer_templates(kind: str, specialist: str, text: str) -> list[Template]:
-    """Templates of declines and questions; an empty specialist means any of the three."""
+    """Templates of declines and questions; an empty specialist means any specialist."""
+    owner = specialist or "any"
     return [
-        Template(f"{specialist or 'any'}.{kind}_{block.name}.{index:02d}", kind, specialist, phrase, (), block.parts)
+        Template(f"{owner}.{kind}_{block.name}.{index:02d}", kind, specialist, phrase, answers=block.parts)
         for block in read_blocks(text)
         for index, phrase in enumerate(block.phrases, 1)
     ]

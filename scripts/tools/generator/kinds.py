@@ -1,62 +1,39 @@
-"""Which value stands behind a slot such as ``{address}`` or ``{rom2}`` of a phrase."""
+"""The value that is drawn for a slot such as ``{address}`` or ``{rom2}`` of a phrase."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from scripts.tools.generator import contents, values, words
 from scripts.tools.generator.values import Drawn
 
-Draw = Callable[[random.Random], Drawn]
 
-
-def word(choices: list[str] | tuple[str, ...]) -> Draw:
-    """A name that no call holds (a routine, a town), or a file among known ones."""
-
-    def draw(rng: random.Random) -> Drawn:
-        text = rng.choice(choices)
-        return Drawn(text, text)
-
-    return draw
-
-
-def known_file(choices: list[str]) -> Draw:
-    """One of the known files, in quotes or not."""
-    return lambda rng: contents.quoted(rng, rng.choice(choices))
+def unchanged(value: Any) -> Drawn:
+    """A value whose spelling in the instruction or in a tool's result is that of the call."""
+    return Drawn(value, str(value))
 
 
 def checksum(rng: random.Random) -> Drawn:
-    """Complement and checksum as the header holds them: four bytes, both little-endian."""
+    """Complement and checksum as in the ROM header: four bytes, both little-endian."""
     total = rng.randrange(0x10000)
-    raw = (total ^ 0xFFFF).to_bytes(2, "little") + total.to_bytes(2, "little")
-    text = raw.hex(" ").upper()
-    return Drawn(text, text)
+    return unchanged(((total ^ 0xFFFF).to_bytes(2, "little") + total.to_bytes(2, "little")).hex(" ").upper())
 
 
 def pointer_bytes(rng: random.Random) -> Drawn:
-    """A ROM pointer as a table holds it: three bytes, low byte first."""
-    low = bytes((rng.randrange(256), rng.randrange(0x80, 256), rng.randrange(0x20))).hex(" ").upper()
-    return Drawn(low, low)
+    """A ROM pointer as in a table: three bytes, low byte first."""
+    address = bytes((rng.randrange(256), rng.randrange(0x80, 256), rng.randrange(0x20)))
+    return unchanged(address.hex(" ").upper())
 
 
-def hidden_count(low: int, high: int) -> Draw:
-    """A number that only a tool's result tells."""
-
-    def draw(rng: random.Random) -> Drawn:
-        number = rng.randint(low, high)
-        return Drawn(number, str(number))
-
-    return draw
-
-
-KINDS: dict[str, Draw] = {
+KINDS: dict[str, Callable[[random.Random], Drawn]] = {
     "address": values.ram,
     "spot": lambda rng: values.bus(rng, 0x7E0000 + rng.randrange(0x40, 0x2000)),
     "place": lambda rng: values.ram(rng, named=True),
     "code": values.rom_address,
     "target": lambda rng: rng.choice((values.rom_address, values.ram))(rng),
-    "routine": word(words.ROUTINES),
+    "routine": lambda rng: unchanged(rng.choice(words.ROUTINES)),
     "free": values.free_space,
     "handler": lambda rng: values.rom_address(rng, 0, 0),
     "stack": lambda rng: values.bus(rng, rng.randrange(0x0180, 0x0200)),
@@ -64,10 +41,10 @@ KINDS: dict[str, Draw] = {
     "length": values.length,
     "short": lambda rng: values.length(rng, (2, 4, 6, 8, 10, 12, 16, 20, 24)),
     "block": lambda rng: values.length(rng, values.BLOCKS),
-    "size": hidden_count(12, 600),
+    "size": lambda rng: unchanged(rng.randint(12, 600)),
     "frames": values.frames,
-    "advance": values.few_frames,
-    "timer": hidden_count(9, 250),
+    "advance": lambda rng: values.amount(rng, rng.choice(values.FEW_FRAMES), "frame", False),
+    "timer": lambda rng: unchanged(rng.randint(9, 250)),
     "count": values.instructions,
     "byte": contents.byte,
     "data": contents.data,
@@ -88,8 +65,8 @@ KINDS: dict[str, Draw] = {
     "roomslot": lambda rng: values.slot(rng, 295),
     "mapslot": lambda rng: values.slot(rng, 159),
     "scale": values.scale,
-    "rom": known_file(words.ROMS),
-    "patch": known_file(words.PATCHES),
+    "rom": lambda rng: contents.quoted(rng, rng.choice(words.ROMS)),
+    "patch": lambda rng: contents.quoted(rng, rng.choice(words.PATCHES)),
     "shot": lambda rng: contents.new_file(rng, words.SHOTS, ".png"),
     "out": lambda rng: contents.new_file(rng, words.DUMPS, ".bin"),
     "gfx": lambda rng: contents.asset(rng, "graphics"),
@@ -97,12 +74,12 @@ KINDS: dict[str, Draw] = {
     "text": lambda rng: contents.asset(rng, "message"),
     "roomfile": lambda rng: contents.asset(rng, "room"),
     "mapfile": lambda rng: contents.asset(rng, "map"),
-    "city": word(words.CITIES),
-    "theme": word(words.THEMES),
-    "othergame": word(words.OTHER_GAMES),
+    "city": lambda rng: unchanged(rng.choice(words.CITIES)),
+    "theme": lambda rng: unchanged(rng.choice(words.THEMES)),
+    "othergame": lambda rng: unchanged(rng.choice(words.OTHER_GAMES)),
 }
 
 
 def draw(rng: random.Random, slot: str) -> Drawn:
-    """A value for a slot; a digit at its end tells it from another slot of the same kind."""
+    """A value for a slot; a digit at the end of its name distinguishes slots of one kind."""
     return KINDS[slot.rstrip("0123456789")](rng)

@@ -1,7 +1,7 @@
-"""From how a person writes a value to how a call holds it.
+"""Parses a person's spelling of a value into the form of a call.
 
-Every spelling the generator draws is read back by these functions, so a call holds nothing the instruction does not.
-All raise `ValueError` where the text is no such value.
+The generator parses every spelling that it draws, so that a call contains only values that the instruction gives.
+All functions raise `ValueError` if the text is not such a value.
 """
 
 from __future__ import annotations
@@ -20,20 +20,9 @@ NUMBER_WORDS = {word: value for value, word in enumerate(ONES)}
 NUMBER_WORDS |= {word: 10 * value for value, word in enumerate(TENS, 2)}
 NUMBER_WORDS |= {f"{ten}-{one}": 10 * i + j for i, ten in enumerate(TENS, 2) for j, one in enumerate(ONES[1:10], 1)}
 NUMBER_WORDS |= {"a": 1, "an": 1, "a single": 1, "a dozen": 12}
-# How many bytes, frames or instructions a unit stands for; the SNES (NTSC) draws 60 frames a second.
-UNITS = {
-    "byte": 1,
-    "word": 2,
-    "16-bit word": 2,
-    "24-bit pointer": 3,
-    "KB": 1024,
-    "kilobyte": 1024,
-    "frame": 1,
-    "second": 60,
-    "s": 60,
-    "minute": 3600,
-    "instruction": 1,
-}
+# The bytes, frames or instructions in a unit; the SNES (NTSC) draws 60 frames per second.
+UNITS = {"byte": 1, "word": 2, "16-bit word": 2, "24-bit pointer": 3, "KB": 1024, "kilobyte": 1024}
+UNITS |= {"frame": 1, "second": 60, "s": 60, "minute": 3600, "instruction": 1}
 NOP = "EA"
 
 
@@ -79,7 +68,7 @@ def entry(text: str) -> str:
 
 
 def hex_bytes(text: str) -> str:
-    """Bytes in memory order, two digits each, blanks between: ``$63, $00`` is ``63 00``, ``three NOPs`` ``EA EA EA``.
+    """Bytes in memory order, as two digits each with spaces: ``$63, $00`` is ``63 00``, ``three NOPs`` ``EA EA EA``.
 
     ``the word 0x0190 (low byte first)`` is ``90 01``, ``99 (decimal)`` is ``63``, ``four zero bytes`` ``00 00 00 00``.
     """
@@ -95,7 +84,7 @@ def hex_bytes(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Assembly as ``LDA #$01 : STA $7EF359``: upper case, whatever stood between the instructions."""
+    """Assembly as ``LDA #$01 : STA $7EF359``: upper case, with one separator."""
     parts = re.split(r"\s*(?:\n|:|/|;)\s*", text.strip("` \n"))
     return " : ".join(" ".join(part.upper().split()) for part in parts if part)
 

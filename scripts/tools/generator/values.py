@@ -1,4 +1,4 @@
-"""Draws an address, an amount or a number, and one of the ways a person writes it."""
+"""Draws addresses, amounts and numbers, each with one of the spellings that people use."""
 
 from __future__ import annotations
 
@@ -10,36 +10,7 @@ from typing import Any
 from scripts.tools.generator import normalise, words
 
 WORD_OF = {value: word for word, value in normalise.NUMBER_WORDS.items() if not word.startswith("a")}
-LENGTHS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    10,
-    12,
-    14,
-    16,
-    18,
-    20,
-    24,
-    28,
-    32,
-    40,
-    48,
-    64,
-    80,
-    96,
-    128,
-    192,
-    256,
-    512,
-    1024,
-    2048,
-)
+LENGTHS = (*range(1, 9), 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 192, 256, 512, 1024, 2048)
 BLOCKS = (32, 64, 96, 128, 160, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192, 16384, 32768)
 TIMES = words.items(
     "half a second;one second;two seconds;three seconds;5 seconds;ten seconds;15 s;20 seconds;30 s;1.5 seconds;"
@@ -47,32 +18,25 @@ TIMES = words.items(
     ";",
 )
 FRAMES = (15, 20, 30, 45, 60, 90, 100, 120, 150, 200, 240, 300, 400, 600, 900)
+FEW_FRAMES = (*range(1, 13), 15, 16, 20, 24, 30, 32)  # of a frame advance
 ROOMS, SHEETS = 296, 223
-LABEL_SHARE = 0.3
+LABEL_RATE = 0.3
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A value as the call holds it, as the instruction spells it, and the name of what lies there, if it has one."""
+    """A value as in the call, its spelling in the instruction, and the name of the address, if it has one."""
 
     value: Any
     text: str
     label: str = ""
 
-    @property
-    def converted(self) -> bool:
-        """Whether the instruction spells it otherwise than the call does."""
-        return str(self.value) not in self.text
 
-
-Parse = Callable[[str], Any]
-
-
-def drawn(parse: Parse, value: Any, text: str, label: str = "") -> Drawn:
-    """A `Drawn` that is certain to be derivable: reading the text gives the value.
+def drawn(parse: Callable[[str], Any], value: Any, text: str, label: str = "") -> Drawn:
+    """A `Drawn` whose text, parsed, gives the value.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it gives another value.
     """
     if parse(text) != value:
         raise ValueError(f"{text!r} reads as {parse(text)!r}, not {value!r}")
@@ -80,7 +44,7 @@ def drawn(parse: Parse, value: Any, text: str, label: str = "") -> Drawn:
 
 
 def bus(rng: random.Random, where: int, label: str = "") -> Drawn:
-    """A SNES bus address, with its bank apart or not."""
+    """A SNES bus address, in one of the usual notations."""
     bank, low = divmod(where, 0x10000)
     forms = [f"0x{where:06X}", f"0x{where:06x}", f"${where:06X}", f"${where:06x}", f"{bank:02X}:{low:04X}"]
     forms += [f"${bank:02X}:{low:04X}", f"${where:06X}", f"{where:06X}h", f"bank ${bank:02X}, address ${low:04X}"]
@@ -88,7 +52,7 @@ def bus(rng: random.Random, where: int, label: str = "") -> Drawn:
 
 
 def ram(rng: random.Random, *, named: bool = False) -> Drawn:
-    """A place in work RAM (banks 7E and 7F), most often one that has a name; always one where ``named``."""
+    """An address in work RAM (banks 7E and 7F): in 70 percent of draws, or always if ``named``, one with a name."""
     if named or rng.random() < 0.7:
         where, label = rng.choice(list(words.RAM.items()))
         return bus(rng, where, label)
@@ -96,17 +60,17 @@ def ram(rng: random.Random, *, named: bool = False) -> Drawn:
 
 
 def rom_address(rng: random.Random, first: int = 0x00, last: int = 0x1F) -> Drawn:
-    """A LoROM address: upper half of one of the banks."""
+    """A LoROM address: the upper half of a bank between the first and the last."""
     return bus(rng, rng.randint(first, last) * 0x10000 + rng.randrange(0x8000, 0xFFA0))
 
 
 def free_space(rng: random.Random) -> Drawn:
-    """A round address in the banks that an expanded ROM adds."""
+    """A multiple of 0x40 in the banks that an expanded ROM adds."""
     return bus(rng, rng.randint(0x20, 0x3F) * 0x10000 + rng.randrange(0x8000, 0x10000, 0x40))
 
 
 def pc(rng: random.Random) -> Drawn:
-    """A PC offset, with its leading zeros or without."""
+    """An offset in the ROM file (a "PC" offset), with or without leading zeros."""
     where = rng.randrange(0x0200, 0x200000, rng.choice((1, 2, 0x10, 0x100)))
     forms = [f"0x{where:06X}", f"0x{where:06x}", f"0x{where:X}", f"0x{where:x}", f"${where:06X}", f"0x{where:05X}"]
     return drawn(normalise.address, f"0x{where:06X}", rng.choice(forms))
@@ -124,7 +88,7 @@ def amount(rng: random.Random, value: int, unit: str, hexadecimal: bool = True) 
 
 
 def length(rng: random.Random, choices: tuple[int, ...] = LENGTHS) -> Drawn:
-    """A number of bytes to read; the small and the round ones have names of their own."""
+    """A number of bytes to read; some numbers also have a name, such as ``a word``."""
     value = rng.choice(choices)
     special = {1: ("a single byte", "one byte"), 2: ("a word", "a 16-bit word"), 3: ("a 24-bit pointer",)}
     special |= {8: ("four words",), 512: ("half a kilobyte", "half a KB")}
@@ -142,16 +106,10 @@ def frames(rng: random.Random) -> Drawn:
     return drawn(normalise.count, normalise.count(text), text)
 
 
-def few_frames(rng: random.Random) -> Drawn:
-    """The frames of a frame advance."""
-    return amount(rng, rng.choice((*range(1, 13), 15, 16, 20, 24, 30, 32)), "frame", False)
-
-
 def instructions(rng: random.Random) -> Drawn:
-    """How many instructions to step."""
-    return amount(
-        rng, rng.choice((*range(2, 21), 24, 32, 40, 50, 64, 100, 128, 200)), "instruction", rng.random() < 0.3
-    )
+    """A number of instructions to step."""
+    steps = rng.choice((*range(2, 21), 24, 32, 40, 50, 64, 100, 128, 200))
+    return amount(rng, steps, "instruction", rng.random() < 0.3)
 
 
 def entry(rng: random.Random, last: int = ROOMS - 1) -> Drawn:
@@ -168,6 +126,6 @@ def slot(rng: random.Random, last: int = SHEETS - 1) -> Drawn:
 
 
 def scale(rng: random.Random) -> Drawn:
-    """An enlargement of a screenshot."""
+    """The scale factor of a screenshot."""
     value = rng.choice((2, 3, 4))
     return drawn(normalise.slot, value, rng.choice((str(value), WORD_OF[value])))

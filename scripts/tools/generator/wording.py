@@ -1,8 +1,8 @@
-"""What an example says about each of its calls, besides the call."""
+"""Rationales, expected outputs and success criteria of the generated examples."""
 
 from __future__ import annotations
 
-# Tool: why it is called, and what it should give.
+# By tool: the rationale of a call, and its expected output.
 WORDING = {
     "mesen2.load_rom": ("The game must be in the emulator.", "The ROM is loaded."),
     "mesen2.run": ("The game has to go on.", "The emulator runs."),

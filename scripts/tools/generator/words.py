@@ -1,14 +1,14 @@
-"""Names that values are drawn from: memory of the game, routines, files, assembly, and what people say besides."""
+"""Lists that values are drawn from: memory of the game, routines, files, assembly, and remarks around a request."""
 
 from __future__ import annotations
 
 
 def items(text: str, mark: str | None = None) -> list[str]:
-    """The parts of a text between blanks, or between marks."""
+    """The parts of a text, split at white space or at a mark."""
     return text.split(mark)
 
 
-# Work RAM and the save file's mirror in it, as the game's hackers know them.
+# Work RAM and the save file's mirror in it, with the names that the game's hackers use.
 RAM = {
     0x7E0010: "the game mode",
     0x7E0011: "the submodule",

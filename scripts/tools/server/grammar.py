@@ -1,11 +1,17 @@
-"""A specialist's tools as a GBNF grammar, by which llama.cpp lets a model write valid calls or plain text only.
+"""A GBNF grammar of a specialist's tools, with which llama.cpp restricts the output to valid calls or plain text.
 
-Calls are written exactly as training shows them: JSON with a blank after ``:`` and ``,``, parameters in the schema's
-order, one call after the other, with or without the line breaks that Qwen's template has inside the tags.
+GBNF is llama.cpp's grammar format: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md. A tool ``run``
+with an integer ``n`` from 1 to 36 gives the rules::
 
-A text may be as long as the answer has tokens: a limit of the grammar's own would close it early, and a value that is
-cut would look whole (no float has more than 17 digits that count). What a grammar cannot say in a few rules (the bounds
-of a decimal number, a pattern) is checked after the parse.
+    tool0 ::= "{\"name\": \"run\", \"arguments\": {" (tool0-0) "}}"
+    tool0-0 ::= "\"n\": " ([1-9] | ([1-2] [0-9]{1} | "3" [0-6]))
+
+Calls are written exactly as in the training data: JSON with a space after ``:`` and ``,``, parameters in the schema's
+order, one call after the other, with or without the line breaks that Qwen's template writes inside the tags.
+
+Strings have no maximum length: the grammar would close a long string early, and the cut value would look complete (a
+float has at most 17 significant digits). A grammar cannot express the bounds of a decimal number or a pattern in a few
+rules; those are checked after parsing.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from scripts.tools.schema import Tool
 from scripts.tools.validate import MAX_CALLS
 from scripts.tools.values import BYTES_FORMAT, hex_digits
 
-# Characters are listed by range: control characters, surrogates and whatever else JSON cannot hold stay out.
+# Characters as ranges, without control characters, surrogates and others that JSON does not allow.
 ABOVE_ASCII = r"\u00A0-\uD7FF\uE000-\U0010FFFF"
 SHARED = {
     "nl": r'"\n"?',
@@ -34,8 +40,8 @@ SHARED = {
     "list": '"[" (value (", " value)*)? "]"',
     "object": '"{" (string ": " value (", " string ": " value)*)? "}"',
     "value": 'object | list | string | number | boolean | "null"',
-    # A text never holds "<t", and so no call that the rules of calls have not seen; nor does it begin as JSON or as a
-    # code fence would.
+    # A text never contains "<t", so that every call is written by the rules of calls; nor does it start like JSON or
+    # like a code fence.
     "text": "first (other | lt)*",
     "first": rf"[\x21-\x3B\x3D-\x5A\x5C-\x5F\x61-\x7A\x7C-\x7E{ABOVE_ASCII}]",
     "other": rf"[\t\n\x20-\x3B\x3D-\x7E{ABOVE_ASCII}]",
@@ -44,7 +50,7 @@ SHARED = {
 
 
 def grammar(tools: Mapping[str, Tool]) -> str:
-    """The GBNF text for 1 to `MAX_CALLS` calls of these tools, or a text that calls nothing."""
+    """The GBNF text for 1 to `MAX_CALLS` calls of these tools, or a text without calls."""
     return written(rules(tools))
 
 
@@ -54,37 +60,34 @@ def written(named: Mapping[str, str]) -> str:
 
 
 def rules(tools: Mapping[str, Tool]) -> dict[str, str]:
-    """The grammar's rules by name, ``root`` first."""
-    names = [f"tool{index}" for index in range(len(tools))]
-    found = {
-        "root": "calls | text" if tools else "text",
-        "calls": f"call (nl call){{0,{MAX_CALLS - 1}}}",
-        "call": f"{literal(CALL_OPEN)} nl ({' | '.join(names)}) nl {literal(CALL_CLOSE)}",
-        **SHARED,
-    }
-    if not tools:
-        del found["calls"], found["call"]
-    for name, tool in zip(names, tools.values(), strict=True):
-        found |= _tool_rules(name, tool)
-    return found
-
-
-def _tool_rules(prefix: str, tool: Tool) -> dict[str, str]:
-    """One rule for the call, one for each parameter with its key."""
-    opening = f'{{"name": {_dumps(tool.name)}, "arguments": {{'
-    result = {prefix: f"{literal(opening)} {_arguments(prefix, tool)} {literal('}}')}"}
-    for index, (key, rule) in enumerate(tool.parameters.items()):
-        result[f"{prefix}-{index}"] = f"{literal(_dumps(key) + ': ')} {value_rule(rule)}"
+    """The grammar's rules by name, ``root`` first: one rule per tool, and one per parameter with its key."""
+    result = {"root": "text", **SHARED}
+    if tools:
+        names = " | ".join(f"tool{index}" for index in range(len(tools)))
+        call = f"{literal(CALL_OPEN)} nl ({names}) nl {literal(CALL_CLOSE)}"
+        calls = f"call (nl call){{0,{MAX_CALLS - 1}}}"
+        result = {"root": "calls | text", "calls": calls, "call": call, **SHARED}
+    for number, tool in enumerate(tools.values()):
+        opening = f'{{"name": {_dumps(tool.name)}, "arguments": {{'
+        result[f"tool{number}"] = f"{literal(opening)} {_arguments(f'tool{number}', tool)} {literal('}}')}"
+        for index, (key, rule) in enumerate(tool.parameters.items()):
+            result[f"tool{number}-{index}"] = f"{literal(_dumps(key) + ': ')} {value_rule(rule)}"
     return result
 
 
 def _arguments(prefix: str, tool: Tool) -> str:
-    """Parameters in order, as alternatives by which of them comes first: only optional ones may be passed over."""
+    """The parameters in order, as alternatives by the first one that is present: only optional ones may be absent.
+
+    An optional parameter 0 and a required parameter 1 give ``(tool0-0 ", " tool0-1 | tool0-1)``.
+    """
     keys = list(tool.parameters)
+    later = [
+        f'", " {prefix}-{index}' if key in tool.required else f'(", " {prefix}-{index})?'
+        for index, key in enumerate(keys)
+    ]
     alternatives = []
     for index, key in enumerate(keys):
-        rest = "".join(f" {_later(f'{prefix}-{n}', keys[n] in tool.required)}" for n in range(index + 1, len(keys)))
-        alternatives.append(f"{prefix}-{index}{rest}")
+        alternatives.append(" ".join([f"{prefix}-{index}", *later[index + 1 :]]))
         if key in tool.required:
             break
     if not tool.required:
@@ -92,17 +95,11 @@ def _arguments(prefix: str, tool: Tool) -> str:
     return f"({' | '.join(alternatives)})"
 
 
-def _later(name: str, required: bool) -> str:
-    return f'", " {name}' if required else f'(", " {name})?'
-
-
 def value_rule(rule: dict[str, Any]) -> str:
-    """What a value under a parameter's rule may look like, as the right side of a GBNF rule."""
+    """The values that a parameter's rule allows, as the right side of a GBNF rule."""
     if "enum" in rule:
         return f"({' | '.join(literal(_dumps(choice)) for choice in rule['enum'])})"
-    kind = rule["type"]
-    if kind == "string":
-        return _string(rule)
+    kind, digits = rule["type"], hex_digits(rule)
     if kind == "integer":
         return _integer(rule)
     if kind == "number":
@@ -110,23 +107,17 @@ def value_rule(rule: dict[str, Any]) -> str:
     if kind == "array" and isinstance(rule.get("items"), dict) and "type" in rule["items"]:
         item = value_rule(rule["items"])
         return f'"[" ({item} (", " {item})*)? "]"'
-    return {"array": "list", "object": "object", "boolean": "boolean"}[kind]
-
-
-def _string(rule: dict[str, Any]) -> str:
-    form = str(rule.get("format", ""))
-    if form == BYTES_FORMAT:
+    if kind == "string" and rule.get("format") == BYTES_FORMAT:
         return "bytes"
-    digits = hex_digits(rule)
-    if not digits:
-        return "string"
-    # Offsets in a ROM file end at 0x3FFFFF.
-    first, others = ("[0-3]", digits - 1) if rule.get("address_space") == "pc" and digits == 6 else ("", digits)
-    return rf'"\"0x" {first} hex{{{others}}} "\""'
+    if kind == "string" and digits == 6 and rule.get("address_space") == "pc":
+        return r'"\"0x" [0-3] hex{5} "\""'  # offsets in a ROM file end at 0x3FFFFF
+    if kind == "string" and digits:
+        return rf'"\"0x" hex{{{digits}}} "\""'
+    return "list" if kind == "array" else kind
 
 
 def _integer(rule: dict[str, Any]) -> str:
-    """Whole numbers from one bound to the other, both included, without leading zeros."""
+    """Integers between the bounds, both included, without leading zeros."""
     low, high = _whole(rule.get("minimum"), math.ceil), _whole(rule.get("maximum"), math.floor)
     forms = _span(max(low or 0, 0), high) if high is None or high >= 0 else []
     if low is None or low < 0:
@@ -136,7 +127,7 @@ def _integer(rule: dict[str, Any]) -> str:
 
 
 def _span(low: int, high: int | None) -> list[str]:
-    """Alternatives for the whole numbers from ``low`` (0 or more) to ``high``; None: without end."""
+    """Alternatives for the integers from ``low`` (0 or more) to ``high`` (None: unbounded), by number of digits."""
     forms = ['"0"'] if low == 0 else []
     first, last = str(max(low, 1)), None if high is None else str(high)
     if last is None:
@@ -149,18 +140,20 @@ def _span(low: int, high: int | None) -> list[str]:
 
 
 def _alike(low: str, high: str) -> str:
-    """The numbers between two of as many digits."""
+    """The numbers from ``low`` to ``high``, which have equally many digits.
+
+    Splits off the first digit: ``19`` to ``36`` gives ``("1" [9-9] | [2-2] [0-9]{1} | "3" [0-6])``.
+    """
     if len(low) == 1:
         return f"[{low}-{high}]"
     zeros, nines = "0" * (len(low) - 1), "9" * (len(low) - 1)
     first, last = int(low[0]), int(high[0])
     if first == last:
         return f'"{first}" {_alike(low[1:], high[1:])}'
-    forms = []
+    forms, top = [], []
     if low[1:] != zeros:
         forms.append(f'"{first}" {_alike(low[1:], nines)}')
         first += 1
-    top = []
     if high[1:] != nines:
         top.append(f'"{last}" {_alike(zeros, high[1:])}')
         last -= 1
@@ -170,7 +163,7 @@ def _alike(low: str, high: str) -> str:
 
 
 def _number(rule: dict[str, Any]) -> str:
-    """Decimal numbers with no more digits before the point than the bounds have."""
+    """Decimal numbers with at most as many digits before the point as the bounds have."""
     low, high = _whole(rule.get("minimum"), math.floor), _whole(rule.get("maximum"), math.ceil)
     sign = '"-"? ' if low is None or low < 0 else ""
     more = "*" if low is None or high is None else f"{{0,{max(len(str(abs(low))), len(str(abs(high)))) - 1}}}"

@@ -1,14 +1,14 @@
-"""A specialist's package on disk.
+"""Reads a specialist's package from disk.
 
-It holds a GGUF, ``deployment_config.json`` (its key ``default`` names the GGUF) and ``specialist_config.json``. A
-shared package holds several specialists: ``default`` is their base, and ``specialists`` names for each an adapter GGUF
-and a configuration.
+A package holds a GGUF, ``deployment_config.json`` (its key ``default`` names the GGUF) and ``specialist_config.json``.
+A shared package holds several specialists: ``default`` is their base, and ``specialists`` names an adapter GGUF and a
+configuration for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from scripts.tools.schema import Tool, load_schema
 
 DEPLOYMENT, SPECIALIST = "deployment_config.json", "specialist_config.json"
 ROUTE = "route"
-LONGEST_CONTEXT = 8192  # tokens; a longest instruction and an answer fit, and the cache stays small
+LONGEST_CONTEXT = 8192  # tokens; the longest instruction and its answer fit, and the KV cache stays small
 SHORTEST_CONTEXT = 512
 
 
 class SpecialistConfig(BaseModel):
-    """specialist_config.json; keys of other readers (``adapter``) are passed over."""
+    """specialist_config.json; other keys, such as ``adapter``, are ignored."""
 
     model_config = ConfigDict(frozen=True)
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
@@ -43,14 +43,14 @@ class SpecialistConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Package:
-    """A package that was read.
+    """One specialist of a package.
 
     Attributes:
-        source: the file that ``config`` was read from.
-        context: tokens of prompt and answer.
-        adapters: the adapter GGUFs of the whole package; empty where the model is merged.
-        adapter: which of them is this specialist's.
+        context: size of the context in tokens, for prompt and answer.
         tools: the definitions of ``config.tools`` by name, for the grammar and for validation.
+        source: the file of ``config``.
+        adapters: the adapter GGUFs of the whole package; empty if the model is merged.
+        adapter: the index of this specialist's adapter.
     """
 
     folder: Path
@@ -69,66 +69,35 @@ class Package:
 
     @property
     def phrases(self) -> list[str]:
-        """What the router learns from: training instructions, and what the package says of itself and its tools."""
+        """The router's training data: training instructions, and the descriptions of the specialist and its tools."""
         focus = [self.tools[name] for name in self.config.focus if name in self.tools]
         return [*self.config.phrases, self.config.description, *(tool.description for tool in focus)]
 
 
 def read_packages(folders: Sequence[Path]) -> list[Package]:
-    """All packages, in order.
+    """Reads all packages, in order.
 
     Raises:
-        UserError: one is no package, or two specialists have one name.
+        UserError: a folder is not a package, or two specialists have the same name.
     """
     packages: dict[str, Package] = {}
-    for package in [one for folder in folders for one in read_folder(folder)]:
-        folder = package.folder
-        if package.name in packages:
-            first = packages[package.name].folder
-            raise UserError(f"{first} and {folder} both hold a specialist named {package.name!r}; leave one out.")
-        packages[package.name] = package
+    for folder in folders:
+        for package in read_folder(folder):
+            if package.name in packages:
+                first = packages[package.name].folder
+                raise UserError(f"{first} and {folder} both hold a specialist named {package.name!r}; leave one out.")
+            packages[package.name] = package
     return list(packages.values())
 
 
 def read_folder(folder: Path) -> list[Package]:
-    """The specialists of one package; models are looked at, not loaded.
+    """The specialists of one package; of each GGUF file only the first bytes are checked.
 
     Raises:
-        UserError: a file is missing or damaged, or says what cannot be.
+        UserError: a file is missing, damaged or invalid.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name a package such as dist/tools/<run>, or build it first.")
-    gguf, context = _model(folder)
-    shared = read_json(folder / DEPLOYMENT).get("specialists")
-    if shared is None:
-        return [_package(folder, folder / SPECIALIST, gguf, context)]
-    try:
-        adapters = tuple(inside(folder, row["adapter"]) for row in shared.values())
-        sources = [inside(folder, row["config"]) for row in shared.values()]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / DEPLOYMENT}: `specialists` is damaged; build the package again.") from error
-    for path in adapters:
-        must_be_gguf(path)
-    return [
-        replace(_package(folder, source, gguf, context), adapters=adapters, adapter=index)
-        for index, source in enumerate(sources)
-    ]
-
-
-def _package(folder: Path, path: Path, gguf: Path, context: int) -> Package:
-    try:
-        config = SpecialistConfig.model_validate(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"{path}: {where}: {first['msg']}; build the package again.") from error
-    if config.name == ROUTE:
-        raise UserError(f"{path}: a specialist cannot be named {ROUTE!r}, which is the router's name; rename it.")
-    return Package(folder, gguf, context, config, load_schema(path), path)
-
-
-def _model(folder: Path) -> tuple[Path, int]:
-    """The GGUF that deployment_config.json names, and how many tokens to make room for."""
     path = folder / DEPLOYMENT
     facts = read_json(path)
     name = facts.get("default") if isinstance(facts, dict) else None
@@ -137,5 +106,32 @@ def _model(folder: Path) -> tuple[Path, int]:
     gguf = inside(folder, name)
     must_be_gguf(gguf)
     length = facts.get("context_length")
-    context = length if isinstance(length, int) and length > 0 else LONGEST_CONTEXT
-    return gguf, max(SHORTEST_CONTEXT, min(context, LONGEST_CONTEXT))
+    length = length if isinstance(length, int) and length > 0 else LONGEST_CONTEXT
+    context = max(SHORTEST_CONTEXT, min(length, LONGEST_CONTEXT))
+    shared = facts.get("specialists")
+    if shared is None:
+        config, tools = _read_config(folder / SPECIALIST)
+        return [Package(folder, gguf, context, config, tools, folder / SPECIALIST)]
+    try:
+        adapters = tuple(inside(folder, row["adapter"]) for row in shared.values())
+        sources = [inside(folder, row["config"]) for row in shared.values()]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: `specialists` is damaged; build the package again.") from error
+    for adapter in adapters:
+        must_be_gguf(adapter)
+    return [
+        Package(folder, gguf, context, *_read_config(source), source, adapters, index)
+        for index, source in enumerate(sources)
+    ]
+
+
+def _read_config(path: Path) -> tuple[SpecialistConfig, dict[str, Tool]]:
+    try:
+        config = SpecialistConfig.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UserError(f"{path}: {where}: {first['msg']}; build the package again.") from error
+    if config.name == ROUTE:
+        raise UserError(f"{path}: a specialist cannot be named {ROUTE!r}, which is the router's name; rename it.")
+    return config, load_schema(path)

@@ -1,4 +1,4 @@
-"""What the server's tools take and give: pydantic models, whose JSON schemas clients see."""
+"""Inputs and outputs of the server's tools: pydantic models, whose JSON schemas clients get."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ class Request(BaseModel):
 
 
 class Call(BaseModel):
-    """A call whose tool, parameters and values keep the schema."""
+    """A call that is valid under the schema."""
 
     name: str
     arguments: dict[str, Any]
 
 
 class Result(BaseModel):
-    """What became of a call where execution is allowed.
+    """The result of executing a call.
 
-    ``ran`` tells whether a program was started; ``reason`` why not, or how it ended where that was not by itself.
+    Attributes:
+        ran: whether a program was started.
+        exit_code: None if no program was started, or if it was stopped.
+        reason: why no program was started, or why it was stopped.
     """
 
     name: str
@@ -42,7 +45,7 @@ class Result(BaseModel):
 
 
 class Reply(BaseModel):
-    """A specialist's answer: calls, or a decline or question with its own words as the reason."""
+    """A specialist's answer: calls, or a decline or question whose text is the reason."""
 
     specialist: str
     calls: list[Call] = []

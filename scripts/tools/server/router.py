@@ -1,8 +1,13 @@
-"""Which specialist an instruction is for, from the instructions each was trained on: no model, a millisecond.
+"""Classifies an instruction by specialist, from the training instructions of each, in about a millisecond.
 
-A multinomial naive Bayes over words and pairs of neighbouring words, every specialist equally likely beforehand. Naive
-Bayes counts words that always come together as separate proof and so is far too sure of itself; a temperature,
-fitted on held-out parts of the same phrases, takes that back.
+The classifier is a multinomial naive Bayes over words and word pairs with a uniform prior (Manning, Raghavan and
+Schuetze 2008, Introduction to Information Retrieval, chapter 13). For specialist c and an instruction's features f::
+
+    score(c) = sum over f of log((count(c, f) + SMOOTHING) / sum over g of (count(c, g) + SMOOTHING))
+    share(c) = softmax(score / temperature)(c)
+
+Naive Bayes counts correlated words as independent evidence and is overconfident; the temperature, fitted on held-out
+phrases, corrects this (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import numpy as np
 SMOOTHING = 0.5
 FOLDS = 5
 TEMPERATURES = np.geomspace(0.5, 100, 60)
-# What differs from one instruction to the next without telling anything: file names, addresses, numbers.
+# Parts of an instruction that do not depend on the specialist: file names, addresses, numbers.
 KINDS = (
     (re.compile(r"[\w./\\~-]*\w\.[a-z][a-z0-9]{1,4}\b"), " filename "),
     (re.compile(r"(?:0x|\$)[0-9a-f:]+"), " address "),
@@ -30,12 +35,13 @@ WORD = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True)
 class Choice:
-    """The router's opinion of one instruction.
+    """The classification of one instruction.
 
     Attributes:
         name: the likeliest specialist.
-        shares: likelihood by specialist, summing to 1.
-        known: how much of the instruction the phrases ever mentioned, 0 to 1; rare words weigh more.
+        shares: probability by specialist; they sum to 1.
+        known: the fraction of the instruction's words that occur in the phrases, 0 to 1, weighted by inverse document
+            frequency.
     """
 
     name: str
@@ -44,12 +50,12 @@ class Choice:
 
     @property
     def confidence(self) -> float:
-        """0 to 1; low where specialists tie and where the words are strange to all of them."""
+        """0 to 1; low if specialists are equally likely, and if no specialist was trained on the words."""
         return self.shares[self.name] * self.known
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words; file names, addresses and numbers as one word each."""
+    """Lower-case words; a file name, address or number becomes the word for its kind."""
     text = text.lower()
     for pattern, word in KINDS:
         text = pattern.sub(word, text)
@@ -59,11 +65,11 @@ def words_of(text: str) -> list[str]:
 def features_of(text: str) -> set[str]:
     """Words and pairs of neighbouring words."""
     words = words_of(text)
-    return {*words, *(f"{one} {two}" for one, two in pairwise(words))}
+    return {*words, *map(" ".join, pairwise(words))}
 
 
 class Router:
-    """Learns from phrases by specialist; a specialist without phrases is never preferred."""
+    """The classifier, fitted on phrases by specialist; a specialist without phrases is never preferred."""
 
     def __init__(self, phrases: Mapping[str, Sequence[str]]) -> None:
         self.names = list(phrases)
@@ -78,22 +84,19 @@ class Router:
         shares = _softmax(self._table.scores(features_of(instruction)) / self.temperature)
         best = int(shares.argmax())
         named = {name: float(share) for name, share in zip(self.names, shares, strict=True)}
-        return Choice(self.names[best], named, self._known(instruction))
-
-    def _known(self, instruction: str) -> float:
         words = set(words_of(instruction))
         weights = {word: math.log((self._rows + 2) / (self._document_counts[word] + 1)) for word in words}
-        total = sum(weights.values())
-        return sum(weights[word] for word in words if self._document_counts[word]) / total if total else 0.0
-
-
-def accuracy(router: Router, cases: Sequence[tuple[str, str]]) -> float:
-    """The share of (instruction, specialist) pairs that the router gets right; 0 where there are none."""
-    return sum(router.choose(text).name == name for text, name in cases) / max(1, len(cases))
+        known = sum(weights[word] for word in words if self._document_counts[word])
+        return Choice(self.names[best], named, known / sum(weights.values()) if weights else 0.0)
 
 
 class _Table:
-    """Log-likelihoods [specialists, features]."""
+    """Log-probabilities [specialists, features] of features that occur in the phrases.
+
+    Args:
+        rows: (features, index of the specialist) of each phrase.
+        classes: number of specialists.
+    """
 
     def __init__(self, rows: Sequence[tuple[set[str], int]], classes: int) -> None:
         self.columns = {feature: at for at, feature in enumerate(sorted(set().union(*(row for row, _ in rows))))}
@@ -103,25 +106,27 @@ class _Table:
         self.logs = np.log(counts / counts.sum(axis=1, keepdims=True)) if self.columns else counts
 
     def scores(self, features: set[str]) -> np.ndarray:
-        """[specialists]: summed logs of the features seen before; zeros where there are none."""
+        """Summed log-probabilities of the known features, [specialists]; zeros if no feature is known."""
         known = [self.columns[feature] for feature in features if feature in self.columns]
         return self.logs[:, known].sum(axis=1)
 
 
 def _fit_temperature(rows: Sequence[tuple[set[str], int]], classes: int) -> float:
-    """The temperature under which held-out phrases are likeliest."""
-    held: list[tuple[np.ndarray, int]] = []
+    """The temperature with the lowest negative log-likelihood of held-out phrases (`FOLDS`-fold cross-validation)."""
+    if not rows:
+        return 1.0
+    scores, labels = [], []
     for fold in range(FOLDS):
         table = _Table([row for at, row in enumerate(rows) if at % FOLDS != fold], classes)
-        held += [(table.scores(features), index) for features, index in rows[fold::FOLDS]]
-    if not held:
-        return 1.0
-    scores, right = np.stack([score for score, _ in held]), np.array([index for _, index in held])
-    losses = [-np.log(_softmax(scores / t)[np.arange(len(right)), right]).mean() for t in TEMPERATURES]
+        for features, label in rows[fold::FOLDS]:
+            scores.append(table.scores(features))
+            labels.append(label)
+    each = np.arange(len(labels))
+    losses = [-np.log(_softmax(np.stack(scores) / t)[each, labels]).mean() for t in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(losses))])
 
 
 def _softmax(values: np.ndarray) -> np.ndarray:
-    """Shares along the last axis, none of them zero."""
+    """The softmax along the last axis, without zeros."""
     powers = np.exp(np.maximum(values - values.max(axis=-1, keepdims=True), -700))
     return powers / powers.sum(axis=-1, keepdims=True)

@@ -1,8 +1,9 @@
-"""The model of a package, answering instructions."""
+"""Answers instructions with the model of a package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -21,14 +22,15 @@ from scripts.tools.validate import call_problems, canonical_call
 
 
 class Engines:
-    """llama.cpp's servers by model, so that specialists with one base share it; each adapter has a slot of its own."""
+    """llama.cpp's servers by model file: specialists on one base share a server, with a slot for each adapter."""
 
     def __init__(self) -> None:
         self._servers: dict[Path, Server] = {}
+        self._running = ExitStack()
         self._starting = Lock()
 
     def server(self, package: Package) -> Server:
-        """The package's server, started where it is not running.
+        """The package's server, started if it is not running.
 
         Raises:
             UserError: llama.cpp cannot load a file.
@@ -38,23 +40,26 @@ class Engines:
                 say(f"{package.name}: loading {package.gguf}")
                 slots = max(1, len(package.adapters))
                 server = Server(package.gguf, slots=slots, context=package.context, adapters=package.adapters)
-                self._servers[package.gguf] = server.__enter__()
+                self._servers[package.gguf] = self._running.enter_context(server)
             return self._servers[package.gguf]
 
     def close(self) -> None:
-        """Ends llama.cpp's threads."""
-        while self._servers:
-            self._servers.popitem()[1].__exit__()
+        """Stops all servers."""
+        self._servers.clear()
+        self._running.close()
 
 
 class Specialist:
-    """A package that answers, one instruction at a time; the caller keeps threads apart.
+    """A specialist that answers one instruction at a time; the caller must not call it from two threads at once.
 
-    The model is loaded by `load`, else at the first instruction.
+    The model is loaded by `load`, or at the first instruction.
 
     Args:
-        package: what was read of it.
-        engines: shared with other specialists; none given: its own.
+        package: its package.
+        engines: servers shared with other specialists; by default its own.
+
+    Raises:
+        UserError: the chat template is invalid.
     """
 
     def __init__(self, package: Package, engines: Engines | None = None) -> None:
@@ -62,10 +67,9 @@ class Specialist:
         self._engines = engines or Engines()
         config = package.config
         special = {"bos_token": config.bos_token, "eos_token": config.eos_token}
+        special = {key: text for key, text in special.items() if text is not None}
         try:
-            self._tokenizer = TemplateTokenizer(
-                config.chat_template, {key: text for key, text in special.items() if text is not None}
-            )
+            self._tokenizer = TemplateTokenizer(config.chat_template, special)
         except UserError as error:
             raise UserError(f"{package.source}: {error}") from error
         self._grammar = grammar(package.tools)
@@ -74,22 +78,22 @@ class Specialist:
         """The rendered prompt, the same bytes as in training.
 
         Raises:
-            UserError: the template refuses it.
+            UserError: the template rejects it.
         """
         config = self.package.config
-        # As curation does it: no system turn where there is no prompt, for which a template may have words of its own.
+        # As in curation: without a system prompt there is no system turn, because a template may have a default one.
         system = [text_message("system", config.system_prompt)] if config.system_prompt else []
         messages = [*system, text_message("user", instruction)]
         record = Record(id=self.name, group=self.name, messages=messages, tools=config.tools)
         return prompt_text(self._tokenizer, record, len(messages))
 
     def complete(self, instruction: str, **sampling: Any) -> Completion:
-        """What the model says under the grammar; greedy where no sampling is given.
+        """The model's output under the grammar; greedy unless sampling parameters are given.
 
         Raises:
             UserError: the model cannot be loaded, or the prompt does not fit into its context.
         """
-        # Every prompt begins with the same system turn and tools, which are read once.
+        # All prompts share the system turn and the tools, so that their KV cache is reused.
         settings = {"grammar": self._grammar, "reuse": True, **sampling}
         server = self.load()
         if self.package.adapter is not None:
@@ -97,7 +101,7 @@ class Specialist:
         return server.complete(self.prompt(instruction), self.package.config.max_new_tokens, **settings)
 
     def answer(self, instruction: str) -> Reply:
-        """Validated calls, or a decline with its reason.
+        """Valid calls, or a decline with its reason.
 
         Raises:
             UserError: as `complete`.
@@ -105,7 +109,7 @@ class Specialist:
         return judge(self.name, self.complete(instruction), self.package.tools)
 
     def load(self) -> Server:
-        """llama.cpp's server for the model, started where it is not running.
+        """llama.cpp's server for the model, started if it is not running.
 
         Raises:
             UserError: llama.cpp cannot load the file.
@@ -113,30 +117,27 @@ class Specialist:
         return self._engines.server(self.package)
 
     def close(self) -> None:
-        """Ends llama.cpp's threads, of all that share them."""
+        """Stops the servers, also for the specialists that share them."""
         self._engines.close()
 
 
 def judge(name: str, said: Completion, tools: Mapping[str, Tool]) -> Reply:
-    """The answer of specialist ``name`` in what its model said: every call is valid, or none is given."""
+    """The reply of specialist ``name`` from its model's output: all calls if each is valid, else a decline."""
     answer = parse(said.text)
     calls = [canonical_call(call, tools) for call in answer.calls]
-    # As they were written, and as they leave: the canonical way of writing may be one that an enum does not have.
-    wrong = [problem for call in (*answer.calls, *calls) for _, problem in call_problems(call, tools)]
+    # Both forms are checked: the canonical form of a value may not be in its enum.
+    problems = [problem for call in (*answer.calls, *calls) for _, problem in call_problems(call, tools)]
     cut = said.finish == "length"
     if answer.declines:
-        words = answer.text or "The model said nothing."
-        return Reply(specialist=name, declined=True, reason=f"{words} ..." if cut else words)
-    if cut:
+        text = answer.text or "The model said nothing."
+        reason = f"{text} ..." if cut else text
+    elif cut:
         reason = f"The answer was cut off after {said.tokens} tokens; ask for less at a time."
     elif answer.broken:
         reason = "The model wrote a call that is no JSON of a call; say it in other words."
-    elif wrong:
-        reason = f"The model's call does not keep the schema: {' '.join(dict.fromkeys(wrong))}"
+    elif problems:
+        reason = f"The model's call does not keep the schema: {' '.join(dict.fromkeys(problems))}"
     else:
-        return Reply(specialist=name, declined=False, reason=answer.text, calls=[_as_call(*call) for call in calls])
+        named = [Call(name=tool, arguments=arguments) for tool, arguments in calls]
+        return Reply(specialist=name, declined=False, reason=answer.text, calls=named)
     return Reply(specialist=name, declined=True, reason=reason)
-
-
-def _as_call(name: str, arguments: dict[str, Any]) -> Call:
-    return Call(name=name, arguments=arguments)

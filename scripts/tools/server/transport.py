@@ -1,15 +1,18 @@
-"""The two ways in: stdio, and streamable HTTP on the loopback interface."""
+"""The two transports: stdio, and streamable HTTP on the loopback interface.
+
+Source: https://modelcontextprotocol.io/specification/2025-06-18/basic/transports.
+"""
 
 from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.abc import ObjectReceiveStream
 from mcp import stdio_server
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
@@ -26,50 +29,54 @@ MAX_BODY = 1 << 20  # bytes of one HTTP request; the longest instruction takes 2
 
 
 async def serve_stdio(server: Server[Any]) -> None:
-    """Serves this process's stdin and stdout until stdin ends; the SDK sends stray prints to stderr meanwhile."""
-    async with stdio_server() as (incoming, outgoing), _answering_garbage(incoming, outgoing) as sound:
-        await server.run(sound, outgoing, server.create_initialization_options())
+    """Serves on this process's stdin and stdout until stdin ends; the SDK redirects other prints to stderr."""
+    async with stdio_server() as (incoming, outgoing), _answering_garbage(incoming, outgoing) as messages:
+        await server.run(messages, outgoing, server.create_initialization_options())
 
 
 @asynccontextmanager
 async def _answering_garbage(incoming: Any, outgoing: Any) -> AsyncIterator[ObjectReceiveStream[SessionMessage]]:
-    """The stream without what is no JSON-RPC, which the SDK would drop silently: it gets an error instead."""
+    """The stream of valid messages; an invalid one, which the SDK would drop silently, is answered with an error."""
     send, receive = anyio.create_memory_object_stream[SessionMessage](0)
+
+    async def relay() -> None:
+        async with send:
+            async for item in incoming:
+                if error := _error_of(item):
+                    await outgoing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
+                else:
+                    await send.send(item)
+
     async with anyio.create_task_group() as tasks, receive:
-        tasks.start_soon(_relay, incoming, send, outgoing)
+        tasks.start_soon(relay)
         yield receive
         tasks.cancel_scope.cancel()
 
 
-async def _relay(incoming: Any, send: ObjectSendStream[SessionMessage], outgoing: Any) -> None:
-    async with send:
-        async for item in incoming:
-            if error := _error_of(item):
-                await outgoing.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=None, error=error)))
-            else:
-                await send.send(item)
-
-
 def _error_of(item: SessionMessage | Exception) -> ErrorData | None:
-    """What is wrong with a line, if it is anything that no answer could be given an id for."""
+    """The error of a line that is not JSON-RPC, or of a request without a valid id; None for a valid message."""
     if isinstance(item, Exception):
         return ErrorData(code=PARSE_ERROR, message="Parse error: this line is no JSON-RPC message")
     message = item.message
-    # To the SDK a request whose id is neither text nor an integer is a notification, which nobody answers.
+    # The SDK treats a request whose id is neither a string nor an integer as a notification, which gets no answer.
     if isinstance(message, JSONRPCNotification) and not message.method.startswith("notifications/"):
         return NO_ID
     return None
 
 
 def serve_http(server: Server[Any], port: int) -> None:
-    """Serves streamable HTTP on 127.0.0.1 and on no other interface; port 0 takes a free one.
+    """Serves streamable HTTP on 127.0.0.1 and on no other interface; port 0 takes a free port.
 
     Raises:
         UserError: the port is taken.
     """
     import uvicorn
 
-    with _bound(port) as listening:
+    try:
+        listening = socket.create_server((LOOPBACK, port))
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--http {port}: cannot listen there ({error}); choose another port, or 0 for any.") from error
+    with listening:
         security = TransportSecuritySettings(
             allowed_hosts=[form for host in HOSTS for form in (host, f"{host}:*")],
             allowed_origins=[form for host in HOSTS for form in (f"http://{host}", f"http://{host}:*")],
@@ -87,12 +94,12 @@ def serve_http(server: Server[Any], port: int) -> None:
 
 
 def refusing_odd_ids(app: Any) -> Any:
-    """The ASGI application behind a door: requests whose id is neither text nor a whole number get an error.
+    """ASGI middleware: a request whose id is neither a string nor an integer gets an error.
 
-    The SDK takes them for notifications, which nobody answers: their sender would wait for ever.
+    The SDK treats such a request as a notification, so that its sender would wait for an answer forever.
     """
 
-    async def door(scope: Any, receive: Any, send: Any) -> None:
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await app(scope, receive, send)
             return
@@ -103,25 +110,25 @@ def refusing_odd_ids(app: Any) -> Any:
             if not held[-1].get("more_body"):
                 break
         if has_odd_id(body):
-            await _refuse(send)
+            answer = JSONRPCError(jsonrpc="2.0", id=None, error=NO_ID).model_dump_json(exclude_unset=True).encode()
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+            await send({"type": "http.response.start", "status": 400, "headers": headers})
+            await send({"type": "http.response.body", "body": answer})
             return
-        waiting = iter(held)
-        await app(scope, lambda: _next(waiting, receive), send)
 
-    return door
+        async def replay() -> Any:
+            return held.pop(0) if held else await receive()
 
+        await app(scope, replay, send)
 
-async def _next(waiting: Iterator[Any], receive: Any) -> Any:
-    """What was read already, then what comes."""
-    message = next(waiting, None)
-    return await receive() if message is None else message
+    return middleware
 
 
 def has_odd_id(body: bytes) -> bool:
-    """Whether a body is a request, and none that could be answered: a call with no id of a kind that JSON-RPC knows."""
+    """Whether a body is a JSON-RPC call, not a notification, whose id is neither a string nor an integer."""
     try:
         value = json.loads(body)
-    except (ValueError, RecursionError):  # the SDK says so itself
+    except (ValueError, RecursionError):  # the SDK answers these itself
         return False
     if not isinstance(value, dict) or not isinstance(value.get("method"), str):
         return False
@@ -129,25 +136,6 @@ def has_odd_id(body: bytes) -> bool:
     return not known and not value["method"].startswith("notifications/")
 
 
-async def _refuse(send: Any) -> None:
-    answer = JSONRPCError(jsonrpc="2.0", id=None, error=NO_ID).model_dump_json(exclude_unset=True).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": answer})
-
-
 def address(port: int) -> str:
-    """Where clients find the server."""
+    """The URL of the server."""
     return f"http://{LOOPBACK}:{port}{PATH}"
-
-
-def _bound(port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((LOOPBACK, port))
-        listening.listen()
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise UserError(f"--http {port}: cannot listen there ({error}); choose another port, or 0 for any.") from error
-    return listening
