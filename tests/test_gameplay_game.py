@@ -15,7 +15,7 @@ import pytest
 
 from scripts.gameplay import generate
 from scripts.gameplay.game.arena import Arena
-from scripts.gameplay.game.catalogue import KINDS, goal_of
+from scripts.gameplay.game.catalogue import BY_NAME, KINDS, goal_of
 from scripts.gameplay.game.episode import Outcome, episodes, play
 from scripts.gameplay.game.maps import map_of, seen
 from scripts.gameplay.game.plan import CELL, SOLID
@@ -86,7 +86,7 @@ def scripted() -> list[tuple[Outcome, list[Held]]]:
 
 def test_goals_are_read_from_their_text() -> None:
     assert goal_of("Pick up the medkit").pickup
-    assert goal_of("Go to the blue torch").text == "Go to the blue torch"
+    assert goal_of("Go to the blue torch") == (BY_NAME["blue torch"], False)
     for text, said in [
         ("Find the orb", "is no goal"),
         ("Go to the sofa", "no known object"),
