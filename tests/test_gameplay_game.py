@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from gameplay_fixtures import read_frames
 
 from scripts.gameplay import generate
 from scripts.gameplay.game.arena import Arena
@@ -22,7 +23,7 @@ from scripts.gameplay.game.plan import CELL, SOLID
 from scripts.gameplay.game.player import ScriptedPlayer, bearing
 from scripts.gameplay.keys import KEYS, Held, word_of
 from scripts.gameplay.options import GOALS, GameOptions, GamePlayerOptions
-from scripts.gameplay.raw import Frame, read_frames
+from scripts.gameplay.raw import Frame
 from scripts.lib.cli import UserError
 from scripts.lib.files import sha256_file
 

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from tqdm import tqdm
 
 from scripts.gameplay.options import GameplayCheckOptions
 from scripts.gameplay.raw import UNLABELED
-from scripts.gameplay.readers.recording import RecordingError
 from scripts.gameplay.readers.sources import find_recordings
-from scripts.gameplay.reading import Reading, read, summary
+from scripts.gameplay.reading import read, summary
 from scripts.lib.cli import StageParser, load_params, run, say
 
 SHOWN = 20
@@ -40,7 +38,8 @@ def main(args: argparse.Namespace) -> int:
     problems = 0
     for source in find_recordings(args.paths):
         reading = read(source, options)
-        frames = count_frames(reading, args.no_pictures)
+        shots = range(len(reading.recording.shots)) if reading.recording else ()
+        frames = len(shots) if args.no_pictures else len(reading.take(dict.fromkeys(shots), None))
         # Before segments are cut, a goal counts once for each frame that names it.
         goals = Counter(reading.recording.goals if reading.recording else ())
         goals.pop(UNLABELED, None)
@@ -56,21 +55,6 @@ def main(args: argparse.Namespace) -> int:
         else:
             print_row(row)
     return int(problems > 0)
-
-
-def count_frames(reading: Reading, unread: bool) -> int:
-    """How many frames can be used; the faults of the others go to ``reading.faults``."""
-    if reading.recording is None:
-        return 0
-    shots = range(len(reading.recording.shots))
-    if unread:
-        return len(shots)
-    try:
-        good = reading.take(dict.fromkeys(shots), None)
-        return sum(1 for _ in tqdm(good, desc=reading.source.name, total=len(shots), unit="frame", disable=None))
-    except RecordingError as error:
-        reading.refuse(error)
-        return 0
 
 
 def print_row(row: dict[str, Any]) -> None:

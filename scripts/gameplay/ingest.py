@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from scripts.gameplay.options import GameplayCheckOptions, GameplayIngestOptions
 from scripts.gameplay.pictures import PictureForm
 from scripts.gameplay.raw import UNLABELED
-from scripts.gameplay.readers.recording import RecordingError
 from scripts.gameplay.readers.sources import recording_at
 from scripts.gameplay.reading import Reading, read, summary
 from scripts.gameplay.segments import Segment, pictures_of, segments_of
@@ -49,7 +45,13 @@ def main(args: argparse.Namespace) -> None:
 def write_recording(out: Path, reading: Reading, options: GameplayIngestOptions, check: GameplayCheckOptions) -> Row:
     """Writes all outputs of a recording; returns the manifest, which is written last."""
     segments, dropped = segments_of(reading.timeline, options)
-    good, bad = write_frames(out, reading, segments, options)
+    wanted: dict[int, Path | None] = {}
+    if reading.recording is not None:
+        (out / "frames").mkdir(parents=True, exist_ok=True)
+        shots = [shot for segment in segments for shot in pictures_of(segment, options)]
+        wanted = {shot: out / "frames" / f"{reading.recording.shots[shot]}.jpg" for shot in shots}
+    good = reading.take(wanted, PictureForm(*options.frame_size, options.jpeg_quality))
+    bad = wanted.keys() - good
     rows = [row for segment in segments if (row := row_of(reading, segment, good, options))]
     faults = [fault._asdict() for fault in reading.faults]
     write_jsonl(out / "segments.jsonl", rows)
@@ -78,24 +80,6 @@ def write_recording(out: Path, reading: Reading, options: GameplayIngestOptions,
     counts = f"{value['gaps']} gaps, {len(rows)} segments, {value['samples']} samples"
     say(f"{out}: {value['seconds']:.1f} s, {counts}{aside}")
     return value
-
-
-def write_frames(
-    out: Path, reading: Reading, segments: Sequence[Segment], options: GameplayIngestOptions
-) -> tuple[set[int], set[int]]:
-    """Writes the pictures that segments need; returns the numbers of the good and of the bad ones."""
-    if reading.recording is None:
-        return set(), set()
-    shots = [shot for segment in segments for shot in pictures_of(segment, options)]
-    wanted = {shot: out / "frames" / f"{reading.recording.shots[shot]}.jpg" for shot in shots}
-    (out / "frames").mkdir(parents=True, exist_ok=True)
-    try:
-        taken = reading.take(wanted, PictureForm(*options.frame_size, options.jpeg_quality))
-        good = set(tqdm(taken, desc=reading.source.name, total=len(wanted), unit="frame", disable=None))
-    except RecordingError as error:
-        reading.refuse(error)
-        return set(), set()
-    return good, wanted.keys() - good
 
 
 def row_of(reading: Reading, segment: Segment, good: set[int], options: GameplayIngestOptions) -> Row | None:

@@ -38,12 +38,16 @@ class Fault(NamedTuple):
     message: str
 
 
-class FrameError(ValueError):
-    """Why a frame cannot be used: a sentence, and ``kind``, a word for the reason."""
+class KindError(ValueError):
+    """An error with a sentence, and with ``kind``, a word for the reason that a `Fault` can take."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class FrameError(KindError):
+    """Why a frame cannot be used."""
 
 
 class Frame(NamedTuple):
@@ -78,14 +82,6 @@ def write_frame(folder: Path, stamp: int, jpeg: bytes, keys: Iterable[str], goal
     for ending, data in ((".jpg", jpeg), (".json", orjson.dumps(value))):
         with atomic_path(folder / f"{frame_name(stamp)}{ending}") as part:
             part.write_bytes(data)
-
-
-def read_frames(folder: Path) -> tuple[list[Frame], list[Fault]]:
-    """A recording's complete frames in the order of their stamps, and all faults; pictures are not read."""
-    frames, faults = read_saved(folder)
-    complete = [frame for frame in frames if frame.keys is not None and frame.picture is not None]
-    complete.sort(key=lambda frame: frame.stamp)
-    return complete, [*faults, *(frame.fault for frame in frames if frame.fault is not None)]
 
 
 def read_saved(folder: Path) -> tuple[list[Frame], list[Fault]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from scripts.gameplay.health import Counts, figures, warnings
 from scripts.gameplay.options import GameplayCheckOptions, HealthOptions
@@ -26,18 +28,25 @@ class Reading:
     timeline: Timeline = field(default_factory=lambda: Timeline([], []))
     faults: list[Fault] = field(default_factory=list)
 
-    def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> Iterator[int]:
-        """Reads pictures as `Pictures.take` does; yields the numbers of the good ones, adds the others' faults.
+    def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> set[int]:
+        """Reads and writes pictures as `Pictures.take` does; returns the numbers of the good ones.
 
-        Raises:
-            RecordingError: the pictures turn out to be those of another recording.
+        The faults of the others are added. If the pictures turn out to be those of another recording, it is refused.
         """
-        assert self.recording is not None
-        for number, fault in self.recording.pictures.take(wanted, form):
-            if fault is None:
-                yield number
-            elif fault not in self.faults[-1:]:  # a video has one fault for all missing frames
-                self.faults.append(fault)
+        if self.recording is None:
+            return set()
+        good = set()
+        results = self.recording.pictures.take(wanted, form)
+        try:
+            for number, fault in tqdm(results, desc=self.source.name, total=len(wanted), unit="frame", disable=None):
+                if fault is None:
+                    good.add(number)
+                elif fault not in self.faults[-1:]:  # a video has one fault for all missing frames
+                    self.faults.append(fault)
+        except RecordingError as error:
+            self.refuse(error)
+            return set()
+        return good
 
     def refuse(self, error: RecordingError) -> None:
         """Discards the recording; the error becomes a fault."""

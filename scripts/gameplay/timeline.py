@@ -138,7 +138,7 @@ def spans_of(recording: Recording, options: TimelineOptions) -> tuple[list[Span]
     start, end = int(recording.alive[0]), int(recording.alive[-1])
     spans: list[Span] = []
     gaps: list[Gap] = []
-    for known_until, at, resumed, why in sorted([*silences_of(recording, options), *unknown_in(recording)]):
+    for known_until, at, resumed, why in cuts_of(recording, options):
         if known_until >= start:
             spans.append(Span(start, known_until, known=why != KEYS_UNKNOWN))
         start = max(start, resumed)
@@ -152,28 +152,21 @@ def spans_of(recording: Recording, options: TimelineOptions) -> tuple[list[Span]
     return spans, gaps
 
 
-def silences_of(recording: Recording, options: TimelineOptions) -> list[tuple[int, int, int, str]]:
-    """Cuts where the recorder was silent for too long, as (keys known until, gap from, gap to, why)."""
-    alive = recording.alive
-    seconds = np.diff(alive) / 1000
+def cuts_of(recording: Recording, options: TimelineOptions) -> list[tuple[int, int, int, str]]:
+    """Where the recorder was silent for too long, and where keys are unknown, sorted: (known until, from, to, why)."""
+    seconds = np.diff(recording.alive) / 1000
     # A recorder that saves changes is silent while a key is held.
     held = recording.held[:-1] > 0 if recording.rhythm == "changes" else np.zeros(len(seconds), bool)
     idle = options.max_event_gap if recording.rhythm == "events" else options.max_idle_gap
-    places = np.flatnonzero(seconds > np.where(held, options.max_held_gap, idle)).tolist()
-    reasons = ["silent with keys held" if held[place] else "silent" for place in places]
-    return [
-        (int(alive[place]), int(alive[place]), int(alive[place + 1]), why)
-        for place, why in zip(places, reasons, strict=True)
+    alive, stamps = recording.alive.tolist(), recording.stamps.tolist()
+    cuts = [
+        (alive[at], alive[at], alive[at + 1], "silent with keys held" if held[at] else "silent")
+        for at in np.flatnonzero(seconds > np.where(held, options.max_held_gap, idle)).tolist()
     ]
-
-
-def unknown_in(recording: Recording) -> list[tuple[int, int, int, str]]:
-    """Cuts where the keys are unknown, as (keys known until, gap from, gap to, why)."""
-    resumed = np.append(recording.stamps[1:], recording.alive[-1] + 1)  # when the state after each one came
-    return [
-        (int(recording.stamps[first]) - 1, int(recording.stamps[first]), int(resumed[last]), KEYS_UNKNOWN)
-        for first, last in runs(recording.held == UNKNOWN)
-    ]
+    stamps.append(alive[-1] + 1)  # after the last state, the keys stay unknown to the end
+    for first, last in runs(recording.held == UNKNOWN):
+        cuts.append((stamps[first] - 1, stamps[first], stamps[last + 1], KEYS_UNKNOWN))
+    return sorted(cuts)
 
 
 def held_in(span: Span, recording: Recording) -> np.ndarray:

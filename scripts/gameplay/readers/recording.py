@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 from scripts.gameplay.pictures import PictureForm
-from scripts.gameplay.raw import Fault
+from scripts.gameplay.raw import Fault, KindError
 
 UNKNOWN = -1  # code of unknown keys, until the next state
 
@@ -20,12 +20,8 @@ UNKNOWN = -1  # code of unknown keys, until the next state
 Rhythm = Literal["changes", "even", "events"]
 
 
-class RecordingError(ValueError):
-    """Why a recording cannot be used at all: a sentence, and ``kind``, a word for the reason."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+class RecordingError(KindError):
+    """Why a recording cannot be used at all."""
 
 
 class Turns(NamedTuple):

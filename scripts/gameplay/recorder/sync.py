@@ -56,7 +56,13 @@ def sync_check(commands: Commands, size: tuple[int, int], rate: float, presses: 
     ):
         if by_hand:
             say(f"click into the small window, then press and release the space bar {presses} times, once a second")
-            captures = watch(commands, screen, keyboard, rate, Hand(heard, presses))
+            start = time.monotonic()
+
+            def done(capture: Capture) -> bool:
+                since = capture.begun - (heard[-1] if heard else start)
+                return since > (UNSEEN if len(heard) >= presses else BY_HAND)
+
+            captures = watch(commands, screen, keyboard, rate, done)
         else:
             pynput = pynput_keyboard()
             controller = pynput.Controller()
@@ -66,7 +72,7 @@ def sync_check(commands: Commands, size: tuple[int, int], rate: float, presses: 
                 time.sleep(HELD)
                 controller.release(pynput.Key.space)
 
-            captures = watch(commands, screen, keyboard, rate, Robot(tap, 1 / rate, presses))
+            captures = watch(commands, screen, keyboard, rate, Robot(tap, 1 / rate, presses).done)
     print(sync_text(heard[:presses], captures, presses))
 
 
@@ -92,21 +98,10 @@ class Robot:
         return False
 
 
-class Hand:
-    """Waits for a person to press the keys."""
-
-    def __init__(self, heard: Sequence[float], presses: int) -> None:
-        self.heard, self.presses = heard, presses
-        self._start = time.monotonic()
-
-    def done(self, capture: Capture) -> bool:
-        """Takes a capture into account; returns whether enough keys were pressed, or none for too long."""
-        last = self.heard[-1] if self.heard else self._start
-        return capture.begun - last > (UNSEEN if len(self.heard) >= self.presses else BY_HAND)
-
-
-def watch(commands: Commands, screen: Screen, keyboard: Keyboard, rate: float, presser: Robot | Hand) -> list[Capture]:
-    """Captures at the recorder's pace until the presser is done, or Ctrl-C."""
+def watch(
+    commands: Commands, screen: Screen, keyboard: Keyboard, rate: float, done: Callable[[Capture], bool]
+) -> list[Capture]:
+    """Captures at the recorder's pace until ``done`` of the last capture, or Ctrl-C."""
     pace, captures = Pace(1 / rate, time.monotonic()), []
     while wait(commands, pace.deadline) != "stop":
         now = time.monotonic()
@@ -114,7 +109,7 @@ def watch(commands: Commands, screen: Screen, keyboard: Keyboard, rate: float, p
         keys = keyboard.state.take()
         captures.append(Capture(now, float(screen.grab().mean()) > LIT, bool(keys)))
         keyboard.check()
-        if presser.done(captures[-1]):
+        if done(captures[-1]):
             break
     return captures
 
