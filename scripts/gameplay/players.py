@@ -59,11 +59,11 @@ class Random:
     """Draws one of the key combinations of training for each decision, and holds its keys."""
 
     def __init__(self, words: Sequence[Held], seed: int) -> None:
-        self.words, self.dice = list(words), np.random.default_rng(seed)
+        self.words, self.rng = list(words), np.random.default_rng(seed)
 
     def decide(self, picture: np.ndarray, goal: str) -> Actions:
         """The same random keys in all slots."""
-        return (self.words[int(self.dice.integers(len(self.words)))],) * SLOTS
+        return (self.words[int(self.rng.integers(len(self.words)))],) * SLOTS
 
 
 class Constant:

@@ -90,10 +90,10 @@ class ScriptedPlayer:
 def decide(arena: Arena) -> tuple[str, Held]:
     """What the player does (stand, search or walk), and its keys, from the game's state."""
     target = arena.target
-    if target.taken or (not arena.task.pickup and sees(arena, target) and _arrives(arena, target)):
+    if target.taken or (not arena.task.pickup and in_view(arena, target) and _arrives(arena, target)):
         return "stand", frozenset()
-    if not sees(arena, target):
-        near = any(not thing.taken and thing.distance < CLOSE and sees(arena, thing) for thing in arena.objects)
+    if not in_view(arena, target):
+        near = any(not thing.taken and thing.distance < CLOSE and in_view(arena, thing) for thing in arena.objects)
         return "search", frozenset({"left", "s"} if near else {"left"})
     return "walk", _towards(arena, (target.x, target.y), _sidestep(arena, target))
 
@@ -104,8 +104,8 @@ def _towards(arena: Arena, place: Point, beside: set[str]) -> Held:
     return frozenset(turn if abs(off) > ASIDE else {"w"} | turn | beside)
 
 
-def sees(arena: Arena, thing: Thing) -> bool:
-    """Whether enough of an object is in the picture."""
+def in_view(arena: Arena, thing: Thing) -> bool:
+    """Whether enough of an object is in the picture, by the width of its box."""
     return thing.box is not None and thing.box[2] - thing.box[0] >= NARROW * arena.picture.shape[1]
 
 

@@ -47,15 +47,15 @@ def find_recordings(paths: Sequence[Path]) -> list[Source]:
     Raises:
         UserError: a path does not exist, or holds no recording.
     """
-    found: set[Source] = set()
+    recordings: set[Source] = set()
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; check the path of the recording.")
         sources = set(_in_folder(path, deeper=True) if path.is_dir() else _in_files([path]))
         if not sources:
             raise UserError(f"{path}: holds no recording (a folder of frames, an .mcap, or an .mp4 with its .jsonl).")
-        found |= sources
-    return sorted(found, key=lambda source: source.path)
+        recordings |= sources
+    return sorted(recordings, key=lambda source: source.path)
 
 
 def by_name(sources: Sequence[Source]) -> dict[str, Path]:

@@ -87,9 +87,8 @@ class X11:
         except (error.DisplayError, error.XauthError, OSError) as failed:
             reason = str(failed)
             raise UserError(f"windows cannot be found ({reason}); run this in a terminal on the desktop.") from failed
-        self._display.set_error_handler(
-            lambda *_: None
-        )  # otherwise Xlib prints an error for a window that closes meanwhile
+        # Otherwise Xlib prints an error for a window that closes meanwhile.
+        self._display.set_error_handler(lambda *_: None)
         self._root = self._display.screen().root
         self._name = self._display.intern_atom("_NET_WM_NAME")
 
