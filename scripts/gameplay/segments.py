@@ -2,10 +2,11 @@
 
 A window of seven slots may reach past the end of its segment. It is padded with ``none`` only where the recording truly
 ends, because no key is held afterwards. Before a gap the next keys are unknown, so samples whose window reaches into it
-are left out and counted. With the letters as words, 3 slots and a gap after the sixth tick::
+are left out and counted. With letters as words and 3 slots instead of 7, for a stretch of six ticks::
 
-    ticks     a  b  c  d  e  f  | gap
-    windows   bcd cde def  -  -  -       at a true end instead: d: ef none, e: f none none, ...
+    tick                  a    b    c    d         e            f
+    before a gap          bcd  cde  def  left out  left out     left out
+    at the true end       bcd  cde  def  ef none   f none none  none none none
 """
 
 from __future__ import annotations
