@@ -110,12 +110,7 @@ class Trained:
         record = Record(id="play", group="play", messages=messages, images=[path.name])
         images = [path], [self.eyes.features(path)]  # type: ignore[union-attr]
         cases = draw_cases(
-            [record],
-            self.tokenizer,
-            window=self.window,
-            max_records=None,
-            max_new_tokens=ANSWER,
-            look=lambda _: images,
+            [record], self.tokenizer, window=self.window, max_records=None, max_new_tokens=ANSWER, look=lambda _: images
         )
         (answer,) = self.model.answer(cases)
         return from_text(answer.text)
