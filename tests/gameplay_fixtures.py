@@ -10,7 +10,7 @@ import numpy as np
 from mcap.writer import Writer
 
 from scripts.gameplay.keys import code_of, keys_of
-from scripts.gameplay.raw import write_frame
+from scripts.gameplay.raw import Fault, Frame, read_saved, write_frame
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, Turns, states_of
 from scripts.gameplay.timeline import NO_PICTURE
 
@@ -35,6 +35,14 @@ def write_raw(folder: Path, rows: list[tuple[int, str]], goal: str = "UNLABELED"
     for number, (after, word) in enumerate(rows):
         write_frame(folder, START + after, jpeg(number % 250), keys_of(word) or ["none"], goal)
     return folder
+
+
+def read_frames(folder: Path) -> tuple[list[Frame], list[Fault]]:
+    """A raw folder's complete frames in the order of their stamps, and all faults; pictures are not read."""
+    frames, faults = read_saved(folder)
+    complete = [frame for frame in frames if frame.keys is not None and frame.picture is not None]
+    complete.sort(key=lambda frame: frame.stamp)
+    return complete, [*faults, *(frame.fault for frame in frames if frame.fault is not None)]
 
 
 def every_tick(count: int, word: str = "w", first: int = 0) -> list[tuple[int, str]]:

@@ -12,17 +12,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from gameplay_fixtures import read_frames
 
 from scripts.gameplay import generate
 from scripts.gameplay.game.arena import Arena
-from scripts.gameplay.game.catalogue import KINDS, goal_of
+from scripts.gameplay.game.catalogue import BY_NAME, KINDS, goal_of
 from scripts.gameplay.game.episode import Outcome, episodes, play
 from scripts.gameplay.game.maps import map_of, seen
 from scripts.gameplay.game.plan import CELL, SOLID
 from scripts.gameplay.game.player import ScriptedPlayer, bearing
 from scripts.gameplay.keys import KEYS, Held, word_of
 from scripts.gameplay.options import GOALS, GameOptions, GamePlayerOptions
-from scripts.gameplay.raw import Frame, read_frames
+from scripts.gameplay.raw import Frame
 from scripts.lib.cli import UserError
 from scripts.lib.files import sha256_file
 
@@ -86,7 +87,7 @@ def scripted() -> list[tuple[Outcome, list[Held]]]:
 
 def test_goals_are_read_from_their_text() -> None:
     assert goal_of("Pick up the medkit").pickup
-    assert goal_of("Go to the blue torch").text == "Go to the blue torch"
+    assert goal_of("Go to the blue torch") == (BY_NAME["blue torch"], False)
     for text, said in [
         ("Find the orb", "is no goal"),
         ("Go to the sofa", "no known object"),

@@ -6,11 +6,11 @@ import json
 
 import cv2
 import pytest
-from gameplay_fixtures import START, every_tick, jpeg, write_raw
+from gameplay_fixtures import START, every_tick, jpeg, read_frames, write_raw
 
 from scripts.gameplay import check, ingest
 from scripts.gameplay.pictures import PictureForm, decode, size_of
-from scripts.gameplay.raw import frame_name, read_frames
+from scripts.gameplay.raw import frame_name
 from scripts.lib.cli import UserError
 from scripts.lib.files import sha256_file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import cv2
 import pytest
@@ -43,7 +44,12 @@ def told(reading):
 
 def taken(reading):
     """Numbers of the good pictures; a recording that is refused has none, and says why."""
-    return list(reading.take(dict.fromkeys(range(len(reading.recording.shots))), None))
+    return sorted(reading.take(dict.fromkeys(range(len(reading.recording.shots))), None))
+
+
+def must_refuse(reading, message):
+    assert taken(reading) == [] and reading.recording is None
+    assert re.search(message, told(reading)[-1][1])
 
 
 def play(version, first=0.0):
@@ -157,8 +163,7 @@ def test_owamcap_video_that_lacks_a_few_frames(tmp_path):
 def test_owamcap_of_another_video(tmp_path):
     said = [(100 * n, "screen", screen("0.5.1", 100 * n, 100 * n + 40 * (n > 0))) for n in range(30)]
     reading = reading_of(write_owamcap(tmp_path, "0.5.1", said, frames=40))
-    with pytest.raises(ValueError, match="only 1 of 30 frames that events name are in it"):
-        taken(reading)
+    must_refuse(reading, "only 1 of 30 frames that events name are in it")
 
 
 def test_owamcap_without_video_and_damaged(tmp_path):
@@ -173,8 +178,7 @@ def test_owamcap_without_video_and_damaged(tmp_path):
     assert kind == "mcap" and "cannot be read as MCAP" in message
     (tmp_path / "desk.mkv").write_bytes(b"no video")
     path.write_bytes(whole)
-    with pytest.raises(ValueError, match=r"desk.mkv cannot be opened as a video"):
-        taken(reading_of(path))
+    must_refuse(reading_of(path), r"desk.mkv cannot be opened as a video")
 
 
 def test_owamcap_that_breaks_off_is_used_as_far_as_it_goes(tmp_path):
@@ -263,8 +267,7 @@ def test_vpt_lag_is_a_gap(tmp_path):
 )
 def test_vpt_videos_whose_clock_disagrees(tmp_path, count, rate, step, message):
     reading = reading_of(write_vpt(tmp_path, lines(40, step=step), frames=count, rate=rate))
-    with pytest.raises(ValueError, match=message):
-        taken(reading)
+    must_refuse(reading, message)
 
 
 def test_vpt_a_few_frames_less(tmp_path):

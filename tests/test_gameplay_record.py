@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from gameplay_fixtures import read_frames
 
 from scripts.gameplay import record, record_setup
-from scripts.gameplay.raw import read_frames
 from scripts.gameplay.recorder import writer as writing
 from scripts.gameplay.recorder.keyboard import KeyState, name_of
 from scripts.gameplay.recorder.missing import needs

@@ -10,9 +10,8 @@ import time
 
 import cv2
 import pytest
+from gameplay_fixtures import read_frames
 from virtual_display import ROOT, a_game, a_recorder, eventually, keys, lacking, virtual_display
-
-from scripts.gameplay.raw import read_frames
 
 pytestmark = [pytest.mark.screen, pytest.mark.skipif(bool(lacking()), reason=lacking())]
 

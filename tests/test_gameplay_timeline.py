@@ -7,7 +7,7 @@ import pytest
 from gameplay_fixtures import OTHER, every_tick, recording, shown
 
 from scripts.gameplay.health import Counts, figures, warnings
-from scripts.gameplay.keys import KEYS, code_of, keys_of_code, word_of_code
+from scripts.gameplay.keys import KEYS, code_of, keys_of, word_of_code
 from scripts.gameplay.options import GameplayIngestOptions, HealthOptions, TimelineOptions
 from scripts.gameplay.readers.order import in_order, runs
 from scripts.gameplay.segments import cut, pictures_of, pieces_of, segments_of, window_of
@@ -24,7 +24,7 @@ def words(stretch):
 
 def test_codes_and_words():
     assert [code_of([key]) for key in KEYS] == [1 << bit for bit in range(len(KEYS))]
-    assert keys_of_code(code_of(["w", "left"])) == {"left", "w"}
+    assert keys_of(word_of_code(code_of(["w", "left"]))) == {"left", "w"}
     assert (word_of_code(0), word_of_code(code_of(["w", "left"]))) == ("none", "left+w")
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from package_fixtures import CERTIFICATE, TRAINING, gate, score, write_gguf, write_json
-from scripts.tools.words import METRICS
 from tiny_models import make_model, make_tokenizer
 from tokenizers import AddedToken
 from transformers import AutoTokenizer

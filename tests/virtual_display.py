@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from scripts.gameplay.raw import Frame, read_frames
+from gameplay_fixtures import read_frames
+
+from scripts.gameplay.raw import Frame
 from scripts.lib.files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]

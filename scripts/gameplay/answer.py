@@ -1,4 +1,4 @@
-"""What is asked of an agent that sees a frame, and its answer: the keys of the next seven slots of 100 ms.
+"""The agent's prompt and its answer: an image and a goal in, the keys of the next seven slots of 100 ms out.
 
 ::
 
@@ -7,14 +7,13 @@
                Predict the next 7 actions:
     assistant: {"actions":["left+w","left+w","w","w","w","w","none"]}
 
-A slot is one step in time. Keys held together are one word, sorted and joined by ``+``; seven times ``none`` says that
-the goal is reached. What cannot be read is an error with a rate of its own, never seven times ``none``.
+A slot is one time step. Keys held together are one word, sorted and joined by ``+``; seven times ``none`` means that
+the goal is reached. An answer that cannot be parsed is an error with a rate of its own, never seven times ``none``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
@@ -32,12 +31,12 @@ class AnswerError(ValueError):
 
 
 def question(goal: str) -> str:
-    """What is asked, beside the frame."""
+    """The prompt's text beside the image."""
     return f"Goal: {goal}\n\nPredict the next {SLOTS} actions:"
 
 
 def to_text(actions: Sequence[Held]) -> str:
-    """The answer, compact JSON."""
+    """The answer as compact JSON."""
     return orjson.dumps({"actions": [word_of(keys) for keys in actions]}).decode()
 
 
@@ -45,7 +44,7 @@ def from_text(text: str) -> Actions:
     """The keys of each slot; the inverse of `to_text`. The text may stand in a Markdown code fence.
 
     Raises:
-        AnswerError: it is no JSON, has not seven slots, or names a key that does not exist.
+        AnswerError: it is not JSON, does not have seven slots, or names an unknown key.
     """
     try:
         value = orjson.loads(unfenced(text))
@@ -54,16 +53,15 @@ def from_text(text: str) -> Actions:
     words = value.get("actions") if isinstance(value, dict) else None
     if not isinstance(words, list) or len(words) != SLOTS:
         raise AnswerError(f"`actions` is no list of {SLOTS} words")
-    return tuple(_held(word) for word in words)
-
-
-def _held(word: Any) -> Held:
-    if not isinstance(word, str):
-        raise AnswerError(f"an action is {word!r:.40}, no word")
-    try:
-        return keys_of(word)
-    except ValueError as error:
-        raise AnswerError(str(error)) from error
+    actions = []
+    for word in words:
+        if not isinstance(word, str):
+            raise AnswerError(f"an action is {word!r:.40}, no word")
+        try:
+            actions.append(keys_of(word))
+        except ValueError as error:
+            raise AnswerError(str(error)) from error
+    return tuple(actions)
 
 
 def is_idle(actions: Sequence[Held]) -> bool:

@@ -1,7 +1,8 @@
 """Checks recordings one by one, as a summary or as one JSON line a recording.
 
-Exit code 0: nothing is wrong with any. 1: something is, each told with its file and what to do; what is sound can still
-be used. 2: there is nothing to check. Warnings about the shares of keys and goals leave the exit code alone.
+Exit code 0: no problem in any recording. 1: at least one problem, each reported with its file and what to do; the
+sound part can still be used. 2: there is nothing to check. Warnings about the shares of keys and goals do not change
+the exit code.
 """
 
 from __future__ import annotations
@@ -12,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from tqdm import tqdm
 
 from scripts.gameplay.options import GameplayCheckOptions
 from scripts.gameplay.raw import UNLABELED
-from scripts.gameplay.readers.recording import RecordingError
 from scripts.gameplay.readers.sources import find_recordings
-from scripts.gameplay.reading import Reading, read, summary
+from scripts.gameplay.reading import read, summary
 from scripts.lib.cli import StageParser, load_params, run, say
 
 SHOWN = 20
@@ -34,61 +33,39 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Checks all recordings; 1 if anything is wrong."""
+    """Checks all recordings; 1 if there is a problem in any."""
     options = GameplayCheckOptions.parse(load_params(args.params))
-    wrong = 0
+    problems = 0
     for source in find_recordings(args.paths):
         reading = read(source, options)
-        row = row_of(reading, frames_of(reading, args.no_pictures), options)
-        wrong += len(row["problems"])
+        shots = range(len(reading.recording.shots)) if reading.recording else ()
+        frames = len(shots) if args.no_pictures else len(reading.take(dict.fromkeys(shots), None))
+        # Before segments are cut, a goal counts once for each frame that names it.
+        goals = Counter(reading.recording.goals if reading.recording else ())
+        goals.pop(UNLABELED, None)
+        row = {
+            "file": source.path.as_posix(),
+            "usable": bool(frames and reading.timeline.ticks),
+            **summary(reading, frames, goals, options.health),
+            "problems": [fault._asdict() for fault in reading.faults],
+        }
+        problems += len(row["problems"])
         if args.json:
             print(orjson.dumps(row).decode(), flush=True)
         else:
             print_row(row)
-    return int(bool(wrong))
-
-
-def frames_of(reading: Reading, unread: bool) -> int:
-    """How many frames can be used; what is wrong with the others goes to the reading's faults."""
-    if reading.recording is None:
-        return 0
-    shots = range(len(reading.recording.shots))
-    if unread:
-        return len(shots)
-    try:
-        good = reading.take(dict.fromkeys(shots), None)
-        return sum(1 for _ in tqdm(good, desc=reading.source.name, total=len(shots), unit="frame", disable=None))
-    except RecordingError as error:
-        reading.refuse(error)
-        return 0
-
-
-def row_of(reading: Reading, frames: int, options: GameplayCheckOptions) -> dict[str, Any]:
-    """A recording as ``--json`` shows it."""
-    return {
-        "file": reading.source.path.as_posix(),
-        "usable": bool(frames and reading.timeline.ticks),
-        **summary(reading, frames, goals_of(reading), options.health),
-        "problems": [fault.to_json() for fault in reading.faults],
-    }
-
-
-def goals_of(reading: Reading) -> dict[str, int]:
-    """How many frames name each goal; before segments are cut, frames stand for them."""
-    goals = Counter(reading.recording.goals if reading.recording else ())
-    goals.pop(UNLABELED, None)
-    return dict(goals)
+    return int(problems > 0)
 
 
 def print_row(row: dict[str, Any]) -> None:
-    """A recording for a person: figures on stdout, problems and warnings on stderr."""
+    """Prints a recording for a person: figures on stdout, problems and warnings on stderr."""
     keys = ", ".join(f"{key} {share:.0%}" for key, share in row["keys"].items())
     gaps = f"{row['gaps']} gaps" + (f" (longest {row['longest_gap']:.1f} s)" if row["gaps"] else "")
     print(f"{row['file']}: {row['kind']}, {row['frames']} frames, {row['seconds']:.1f} s, {gaps}; {keys or 'no keys'}")
     for name, count in row["ignored_keys"].items():
         print(f"  key {name!r} is not in the vocabulary: pressed {count} times, left out")
-    for warned in row["warnings"]:
-        say(f"{warned['level']}: {row['recording']}: {warned['message']}")
+    for warning in row["warnings"]:
+        say(f"{warning['level']}: {row['recording']}: {warning['message']}")
     for fault in row["problems"][:SHOWN]:
         say(f"error: {fault['file']}: {fault['kind']}: {fault['message']}")
     if len(row["problems"]) > SHOWN:

@@ -1,10 +1,12 @@
-"""Playing in a window of the desktop: keys that pynput sends, and a key that stops everything."""
+"""Playing in a window of the desktop: pynput sends the keys, and one key stops everything."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
-from types import ModuleType, TracebackType
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 from scripts.gameplay.keys import KEYS, Held
@@ -12,39 +14,37 @@ from scripts.gameplay.recorder.keyboard import pynput_keyboard
 from scripts.lib.cli import UserError
 
 
-class Fingers:
-    """Holds keys down on the desktop, those of the vocabulary and no other; lets go of all of them at the end.
+@contextlib.contextmanager
+def keys_held() -> Iterator[Callable[[Held], None]]:
+    """Gives a function that holds exactly these keys of the vocabulary down; at the end all keys are released.
 
     Raises:
         UserError: pynput is missing, or there is no desktop.
     """
+    keyboard = pynput_keyboard()
+    controller = keyboard.Controller()
+    pynput_keys = {name: key_of(name, keyboard) for name in KEYS}
+    down: set[str] = set()
 
-    def __init__(self) -> None:
-        keyboard = pynput_keyboard()
-        self._controller = keyboard.Controller()
-        self._named = {name: key_of(name, keyboard) for name in KEYS}
-        self.down: Held = frozenset()
+    def hold(keys: Held) -> None:
+        for name in sorted(down - keys):
+            controller.release(pynput_keys[name])
+        for name in sorted(keys - down):
+            controller.press(pynput_keys[name])
+        down.clear()
+        down.update(keys)
 
-    def hold(self, keys: Held) -> None:
-        """Releases what is down and not among the keys, and presses what is and is not down."""
-        for name in sorted(self.down - keys):
-            self._controller.release(self._named[name])
-        for name in sorted(keys - self.down):
-            self._controller.press(self._named[name])
-        self.down = keys
-
-    def __enter__(self) -> Fingers:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.hold(frozenset())
+    try:
+        yield hold
+    finally:
+        hold(frozenset())
 
 
 def key_of(name: str, keyboard: ModuleType) -> Any:
     """pynput's key of a name.
 
-    A letter is named by its key's code where the code follows from the letter: under X11 pynput sends characters to the
-    window that has the focus, as events that games ignore, and only codes as if a key were pressed.
+    A letter is given by its key code where the code follows from the letter: under X11, pynput sends characters to the
+    focused window as synthetic events, which games ignore, but sends codes like real key presses.
     """
     if hasattr(keyboard.Key, name):
         return getattr(keyboard.Key, name)
@@ -55,28 +55,22 @@ def key_of(name: str, keyboard: ModuleType) -> Any:
     return keyboard.KeyCode.from_char(name)
 
 
-class EmergencyStop:
-    """Listens for one key, whichever window has the focus; ``pressed`` is set once it was heard.
+@contextlib.contextmanager
+def emergency_stop(name: str) -> Iterator[threading.Event]:
+    """Gives an event that is set once this key is pressed, whichever window has the focus.
 
     Raises:
-        UserError: there is no such key, it is one that is played with, or nothing can be heard here.
+        UserError: there is no such key, it is in the vocabulary, or key presses cannot be read here.
     """
-
-    def __init__(self, name: str) -> None:
-        keyboard = pynput_keyboard()
-        wanted = getattr(keyboard.Key, name, None)
-        if name in KEYS or wanted is None:
-            raise UserError(f"--stop-key {name}: name a key that is not played with, such as esc, f12 or pause.")
-        self.pressed = threading.Event()
-
-        def heard(key: Any) -> None:
-            if key == wanted:
-                self.pressed.set()
-
-        self._listener = keyboard.Listener(on_press=heard)
-        self._listener.start()
-        self._listener.wait()
-
-    def close(self) -> None:
-        """Stops listening."""
-        self._listener.stop()
+    keyboard = pynput_keyboard()
+    key = getattr(keyboard.Key, name, None)
+    if name in KEYS or key is None:
+        raise UserError(f"--stop-key {name}: name a key that is not played with, such as esc, f12 or pause.")
+    pressed = threading.Event()
+    listener = keyboard.Listener(on_press=lambda other: pressed.set() if other == key else None)
+    listener.start()
+    listener.wait()
+    try:
+        yield pressed
+    finally:
+        listener.stop()

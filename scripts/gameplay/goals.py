@@ -1,4 +1,4 @@
-"""Goals that an agent was trained on, and what to say of one that it was not."""
+"""The goals that an agent was trained on, and a warning for any other goal."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from scripts.lib.leakage import words
 
 
 def nearest_goal(goal: str, known: Iterable[str]) -> str:
-    """The known goal most like it, by words that they share, then by letters.
+    """The known goal most similar to this one: by the Jaccard index of their words, then by their letters.
 
     Raises:
-        ValueError: none is known.
+        ValueError: no goal is known.
     """
     given = set(words(goal))
 
-    def likeness(other: str) -> tuple[float, float, str]:
-        there = set(words(other))
-        shared = len(given & there) / max(1, len(given | there))
+    def similarity(other: str) -> tuple[float, float, str]:
+        other_words = set(words(other))
+        shared = len(given & other_words) / max(1, len(given | other_words))
         return shared, difflib.SequenceMatcher(None, goal.lower(), other.lower()).ratio(), other
 
-    return max(known, key=likeness)
+    return max(known, key=similarity)
 
 
 def warning_of(goal: str, known: Iterable[str]) -> str | None:
-    """A sentence where the goal is none of those known; None where it is, or where none are known."""
+    """A warning if the goal is not a known one; None if it is, or if no goals are known."""
     goals = list(known)
     if not goals or goal in goals:
         return None

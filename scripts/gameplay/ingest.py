@@ -1,28 +1,24 @@
-"""Reads one recording of any format, checks it, cuts it into segments, and writes the pictures they need.
+"""Reads one recording of any format, checks it, cuts it into segments, and writes the pictures these need.
 
-Written are ``segments.jsonl`` (a row a segment: its time, what was held, frames for a labeller, samples),
-``frames/<milliseconds>.jpg`` at the size the model sees, ``quarantine.jsonl``, and last ``manifest.json`` with counts,
-health figures, and names, sizes and hashes of all of them. A recording that cannot be used leaves no segment behind,
-and says why.
+The output folder holds ``segments.jsonl`` (one row a segment: its time, the keys held, frames for a labeller, samples),
+``frames/<milliseconds>.jpg`` at the size the model takes, ``quarantine.jsonl``, and last ``manifest.json`` with counts,
+health figures, and the names, sizes and hashes of all files. A recording that cannot be used has no segments, and its
+quarantine gives the reason.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from scripts.gameplay.options import GameplayCheckOptions, GameplayIngestOptions
 from scripts.gameplay.pictures import PictureForm
-from scripts.gameplay.readers.recording import Recording, RecordingError
+from scripts.gameplay.raw import UNLABELED
 from scripts.gameplay.readers.sources import recording_at
-from scripts.gameplay.reading import Reading, goal_of, read, summary
+from scripts.gameplay.reading import Reading, read, summary
 from scripts.gameplay.segments import Segment, pictures_of, segments_of
-from scripts.gameplay.timeline import Timeline
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import manifest, write_json, write_jsonl
 from scripts.lib.sampling import spread
@@ -47,24 +43,37 @@ def main(args: argparse.Namespace) -> None:
 
 
 def write_recording(out: Path, reading: Reading, options: GameplayIngestOptions, check: GameplayCheckOptions) -> Row:
-    """All outputs of a recording; the manifest comes last, and is returned."""
+    """Writes all outputs of a recording; returns the manifest, which is written last."""
     segments, dropped = segments_of(reading.timeline, options)
-    good, bad = write_frames(out, reading, segments, options)
+    wanted: dict[int, Path | None] = {}
+    if reading.recording is not None:
+        (out / "frames").mkdir(parents=True, exist_ok=True)
+        shots = [shot for segment in segments for shot in pictures_of(segment, options)]
+        wanted = {shot: out / "frames" / f"{reading.recording.shots[shot]}.jpg" for shot in shots}
+    good = reading.take(wanted, PictureForm(*options.frame_size, options.jpeg_quality))
+    bad = wanted.keys() - good
     rows = [row for segment in segments if (row := row_of(reading, segment, good, options))]
-    faults = [fault.to_json() for fault in reading.faults]
+    faults = [fault._asdict() for fault in reading.faults]
     write_jsonl(out / "segments.jsonl", rows)
     write_jsonl(out / "quarantine.jsonl", faults)
-    names = ["segments.jsonl", "quarantine.jsonl", *sorted({name for row in rows for name in names_in(row)})]
-    remove_others(out, set(names))
-    seen = reading.recording
+    frames = {part["frame"] for row in rows for key in ("frames", "samples") for part in row[key]}
+    for path in out.glob("frames/*.jpg"):
+        if f"frames/{path.name}" not in frames:  # of an earlier run
+            path.unlink()
+    recording = reading.recording
+    if recording is not None:
+        unused = len(recording.shots) - reading.timeline.pictures
+        dropped["pictures beside a nearer one, or of unknown keys"] = unused
+        dropped["samples whose picture is bad"] = sum(sample.shot in bad for seg in segments for sample in seg.samples)
+    usable = len(recording.shots) - len(bad) if recording else 0
     value = {
-        **summary(reading, len(seen.shots) - len(bad) if seen else 0, goals_in(rows), check.health),
+        **summary(reading, usable, Counter(row["goal"] for row in rows if row["goal"]), check.health),
         "segments": len(rows),
         "samples": sum(len(row["samples"]) for row in rows),
-        "dropped": dropped_in(seen, reading.timeline, segments, bad, dropped) if seen else {},
+        "dropped": dict(sorted((+dropped).items())) if recording else {},
         "quarantined": dict(sorted(Counter(fault["kind"] for fault in faults).items())),
-        "recorder": seen.about if seen else {},
-        "files": manifest(out, names),
+        "recorder": recording.about if recording else {},
+        "files": manifest(out, ["segments.jsonl", "quarantine.jsonl", *sorted(frames)]),
     }
     write_json(out / "manifest.json", value)
     aside = f", {len(faults)} faults (quarantine.jsonl says which)" if faults else ""
@@ -73,84 +82,37 @@ def write_recording(out: Path, reading: Reading, options: GameplayIngestOptions,
     return value
 
 
-def write_frames(
-    out: Path, reading: Reading, segments: Sequence[Segment], options: GameplayIngestOptions
-) -> tuple[set[int], set[int]]:
-    """Writes the pictures that segments need; returns the numbers of the good and of the bad."""
-    if reading.recording is None:
-        return set(), set()
-    form = PictureForm(*options.frame_size, options.jpeg_quality)
-    wanted = {shot: out / name_of(reading.recording, shot) for one in segments for shot in pictures_of(one, options)}
-    (out / "frames").mkdir(parents=True, exist_ok=True)
-    try:
-        taken = reading.take(wanted, form)
-        good = set(tqdm(taken, desc=reading.source.name, total=len(wanted), unit="frame", disable=None))
-    except RecordingError as error:
-        reading.refuse(error)
-        return set(), set()
-    return good, wanted.keys() - good
-
-
-def dropped_in(
-    recording: Recording, timeline: Timeline, segments: Sequence[Segment], bad: set[int], dropped: Counter[str]
-) -> dict[str, int]:
-    """How many pictures make no sample, by reason, with those that ``dropped`` has counted."""
-    more = {
-        "pictures beside a nearer one, or of unknown keys": len(recording.shots) - timeline.pictures,
-        "samples whose picture is bad": sum(sample.shot in bad for one in segments for sample in one.samples),
-    }
-    return dict(sorted((dropped + Counter(more)).items()))
-
-
-def name_of(recording: Recording, shot: int) -> str:
-    """What a picture is written as."""
-    return f"frames/{recording.shots[shot]}.jpg"
-
-
 def row_of(reading: Reading, segment: Segment, good: set[int], options: GameplayIngestOptions) -> Row | None:
-    """A segment's row; None where no sample's picture is good."""
+    """A segment's row; None if no sample has a good picture.
+
+    Its goal is the one that most of its pictures name, and a frame for the labeller carries the game's own state
+    (``objects``) where there is one.
+    """
     recording = reading.recording
-    samples = [one for one in segment.samples if one.shot in good]
+    samples = [sample for sample in segment.samples if sample.shot in good]
     if recording is None or not samples:
         return None
-    shown = spread([shot for shot in pictures_of(segment, options) if shot in good], options.label_frames)
+    goals = Counter(recording.goals[shot] for shot in segment.shots if recording.goals)
+    goals.pop(UNLABELED, None)
+    frames = []
+    for shot in spread([shot for shot in pictures_of(segment, options) if shot in good], options.label_frames):
+        stamp = int(recording.shots[shot])
+        frames.append({"frame": f"frames/{stamp}.jpg", "stamp": stamp})
+        if stamp in recording.objects:
+            frames[-1]["objects"] = recording.objects[stamp]
     return {
         "id": f"{reading.source.name}/{segment.start}",
         "recording": reading.source.name,
         "start": segment.start,
         "end": segment.end,
-        "goal": goal_of(recording, segment.shots),
+        "goal": min(goals, key=lambda goal: (-goals[goal], goal), default=None),
         "words": segment.words,
-        "frames": [frame_row(recording, shot) for shot in shown],
+        "frames": frames,
         "samples": [
-            {"frame": name_of(recording, one.shot), "stamp": one.stamp, "now": one.now, "actions": one.actions}
-            for one in samples
+            {"frame": f"frames/{recording.shots[shot]}.jpg", "stamp": stamp, "now": now, "actions": actions}
+            for shot, stamp, now, actions in samples
         ],
     }
-
-
-def frame_row(recording: Recording, shot: int) -> Row:
-    """A frame for a labeller, with what the game itself says of it where it does."""
-    stamp = int(recording.shots[shot])
-    row = {"frame": name_of(recording, shot), "stamp": stamp}
-    return row | ({"objects": recording.objects[stamp]} if stamp in recording.objects else {})
-
-
-def names_in(row: Row) -> set[str]:
-    """The pictures that a segment's row names."""
-    return {part["frame"] for key in ("frames", "samples") for part in row[key]}
-
-
-def goals_in(rows: Sequence[Row]) -> Counter[str]:
-    """How many segments have each goal."""
-    return Counter(row["goal"] for row in rows if row["goal"])
-
-
-def remove_others(out: Path, keep: set[str]) -> None:
-    """Removes pictures of an earlier run that nothing names any more."""
-    for path in out.glob("frames/*.jpg"):
-        if path.relative_to(out).as_posix() not in keep:
-            path.unlink()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The keys of a game, and the words that name what is held down at one time: ``left+w``, or ``none``."""
+"""The keys of a game, and the words that name the keys held together: ``left+w``, or ``none``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from functools import cache
 
 KEYS = ("a", "c", "d", "down", "enter", "left", "right", "s", "space", "up", "w")
 CAMERA = frozenset({"down", "left", "right", "up"})  # keys that turn the view
-MOVEMENT = frozenset({"a", "d", "s", "w"})  # keys that walk
+MOVEMENT = frozenset({"a", "d", "s", "w"})  # keys that move the player
 NONE = "none"
-MOST = 5  # keys that a recorder writes at most
+MOST = 5  # a recorder writes at most this many keys
 
 Held = frozenset[str]
 
 
 def word_of(keys: Iterable[str]) -> str:
-    """The word for keys held down together, sorted and joined by ``+``."""
+    """The word for keys held together, sorted and joined by ``+``."""
     return "+".join(sorted(keys)) or NONE
 
 
@@ -25,8 +25,6 @@ def keys_of(word: str) -> Held:
     Raises:
         ValueError: a key is unknown or stands twice.
     """
-    if word == NONE:
-        return frozenset()
     return held(word.split("+"))
 
 
@@ -48,17 +46,11 @@ def held(names: Iterable[str]) -> Held:
 
 
 def code_of(keys: Iterable[str]) -> int:
-    """Known keys as a number with a bit for each, in the order of `KEYS`; 0 is none."""
+    """Known keys as an integer with one bit for each key, in the order of `KEYS`; 0: no key is held."""
     return sum(1 << KEYS.index(key) for key in set(keys))
 
 
 @cache
-def keys_of_code(code: int) -> Held:
-    """The keys of a number; the inverse of `code_of`."""
-    return frozenset(key for bit, key in enumerate(KEYS) if code >> bit & 1)
-
-
-@cache
 def word_of_code(code: int) -> str:
-    """The word for the keys of a number."""
-    return word_of(keys_of_code(code))
+    """The word for the keys of a code."""
+    return word_of(key for bit, key in enumerate(KEYS) if code >> bit & 1)

@@ -1,11 +1,12 @@
-"""Names the goal of each segment of a recording: goals of three to five words, as the labeller says them.
+"""Names the goal of each segment of a recording, in three to five words.
 
     python -m scripts.gameplay.label --ingested data/ingested/gameplay/one --out labels.jsonl --params '{"by": "state"}'
     python -m scripts.gameplay.label --ingested data/ingested/gameplay/* --sheet my/goals
 
-Written is a row a segment, with ``goal`` or ``why`` there is none. Answers of models are remembered (--memory) by
-frames, prompt, model and settings: an edited recording asks for its own segments only, and a killed run goes on. With
---sheet nothing is labelled: a table to fill in, and a page that shows the segments, are written into a folder.
+The output has one row a segment, with ``goal``, or with ``why`` if there is none. Answers of models are cached
+(--memory) by frames, prompt, model and settings: an edited recording asks for its own segments only, and a killed run
+resumes. With --sheet nothing is labelled: a table to fill in, and a page that shows the segments, are written into a
+folder.
 """
 
 from __future__ import annotations
@@ -44,14 +45,25 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Labels all segments, or writes the table for a person."""
     options = LabelOptions.parse(load_params(args.params))
-    scenes = [scene for folder in args.ingested for scene in scenes_of(folder, options.frames)]
+    scenes = []
+    for folder in args.ingested:
+        for _, row in read_jsonl(folder / "segments.jsonl"):
+            frames = [below(folder, frame["frame"]) for frame in row["frames"]]
+            objects = [frame["objects"] for frame in row["frames"] if "objects" in frame]
+            scenes.append(Scene(row["recording"], row["id"], spread(frames, options.frames), objects))
     if args.sheet:
         write_sheet(args.sheet, scenes)
         return
     if args.out is None:
         raise UserError("--out is missing; name the file for the labels, or a folder with --sheet.")
+    rows: list[dict[str, Any]] = []
     with labeller_of(options, args.memory) as labeller:
-        rows = [labelled(labeller, scene) for scene in tqdm(scenes, desc="label", unit="segment", disable=None)]
+        for scene in tqdm(scenes, desc="label", unit="segment", disable=None):
+            row = {"recording": scene.recording, "segment": scene.segment}
+            try:
+                rows.append(row | {"goal": labeller.label(scene)})
+            except LabelError as error:
+                rows.append(row | {"why": str(error)})
         asked = f", {labeller.asked} asked for" if isinstance(labeller, Memory) else ""
     write_jsonl(args.out, rows)
     without = sum("why" in row for row in rows)
@@ -59,17 +71,9 @@ def main(args: argparse.Namespace) -> None:
     say(f"{args.out}: {len(rows)} segments{asked}{aside}")
 
 
-def scenes_of(folder: Path, frames: int) -> Iterator[Scene]:
-    """The segments of an ingested recording, with at most so many frames each."""
-    for _, row in read_jsonl(folder / "segments.jsonl"):
-        shown = [below(folder, frame["frame"]) for frame in row["frames"]]
-        objects = [frame["objects"] for frame in row["frames"] if "objects" in frame]
-        yield Scene(row["recording"], row["id"], spread(shown, frames), objects)
-
-
 @contextlib.contextmanager
 def labeller_of(options: LabelOptions, memory: Path) -> Iterator[Labeller]:
-    """The labeller that the options name; models are opened, and asked through their memory.
+    """The labeller that the options name; a model is loaded only if it is named, and asked through its cache.
 
     Raises:
         UserError: a file that it needs is missing.
@@ -78,29 +82,16 @@ def labeller_of(options: LabelOptions, memory: Path) -> Iterator[Labeller]:
         yield State()
     elif options.by == "file":
         yield Table(Path(options.file))
-    else:
-        with model_of(options) as model:
-            yield Memory(memory, model)
-
-
-def model_of(options: LabelOptions) -> Any:
-    """The model that is asked; its packages are loaded only where it is."""
-    if options.by == "openai":
+    elif options.by == "openai":
         from scripts.gameplay.labels.endpoint import Endpoint
 
-        return Endpoint(options)
-    from scripts.gameplay.labels.vlm import LocalModel
+        with Endpoint(options) as endpoint:
+            yield Memory(memory, endpoint)
+    else:
+        from scripts.gameplay.labels.vlm import LocalModel
 
-    return LocalModel(options)
-
-
-def labelled(labeller: Labeller, scene: Scene) -> dict[str, Any]:
-    """A segment's row."""
-    row = {"recording": scene.recording, "segment": scene.segment}
-    try:
-        return row | {"goal": labeller.label(scene)}
-    except LabelError as error:
-        return row | {"why": str(error)}
+        with LocalModel(options) as model:
+            yield Memory(memory, model)
 
 
 if __name__ == "__main__":

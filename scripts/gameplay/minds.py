@@ -1,4 +1,4 @@
-"""An agent from a package, an adapter or a base, ready to decide."""
+"""Loads an agent from a package, an adapter or a base."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,12 +18,12 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
 from scripts.lib.records import Record, question_message, text_message
 
-ANSWER = 96  # tokens: seven words and what stands around them
-SIZE = (256, 192)  # pixels, where nothing says what the model was trained with
+ANSWER = 96  # tokens: seven words and the JSON around them
+SIZE = (256, 192)  # pixels, if the training metadata has no picture sizes
 
 
 class Mind(NamedTuple):
-    """A player, and the goals it was trained on, by how often; none are known of a base."""
+    """A player, and how often it was trained on each goal; empty for a base."""
 
     player: Player
     goals: Mapping[str, int]
@@ -31,16 +31,26 @@ class Mind(NamedTuple):
 
 @contextlib.contextmanager
 def mind_of(path: Path, temperature: float, seed: int) -> Iterator[Mind]:
-    """Opens a package, an adapter's folder or a base's.
+    """Opens a package (its quantised model, through llama.cpp), an adapter's folder or a base's.
+
+    An adapter's base is models/base/<name> beside models/<system>/<run>/adapter.
 
     Raises:
         UserError: it is none of these, or cannot be loaded.
     """
     if (path / CONFIG).is_file():
-        with packaged_mind(path, temperature, seed) as mind:
-            yield mind
+        from scripts.model.viewer import Viewer, packaged
+
+        config = read_json(path / CONFIG)
+        wide, high = config["frame_size"]
+        prompt = config["system_prompt"]
+        with Viewer(*packaged(path), pictures=1, pixels=wide * high, answer=ANSWER, system_prompt=prompt) as viewer:
+            yield Mind(Agent(viewer, (wide, high), temperature, seed), config["goals"])
     elif (path / "adapter_config.json").is_file():
-        yield Mind(Trained(base_of(path), path, *trained_with(path)), {})
+        base = path.resolve().parents[2] / "base" / training_metadata(path)["base"]["name"]
+        if not (base / "config.json").is_file():
+            raise UserError(f"{base}: not there, though {path} is for it; build it, or name the package instead.")
+        yield Mind(Trained(base, path, *trained_with(path)), {})
     elif (path / "config.json").is_file():
         yield Mind(Trained(path), {})
     else:
@@ -50,42 +60,25 @@ def mind_of(path: Path, temperature: float, seed: int) -> Iterator[Mind]:
         )
 
 
-@contextlib.contextmanager
-def packaged_mind(folder: Path, temperature: float, seed: int) -> Iterator[Mind]:
-    """The quantised model that a package ships, through llama.cpp."""
-    from scripts.model.viewer import Viewer, packaged
-
-    told = read_json(folder / CONFIG)
-    wide, high = told["frame_size"]
-    model, projector = packaged(folder)
-    prompt = told["system_prompt"]
-    with Viewer(model, projector, pictures=1, pixels=wide * high, answer=ANSWER, system_prompt=prompt) as viewer:
-        yield Mind(Agent(viewer, (wide, high), temperature, seed), told["goals"])
-
-
-def base_of(adapter: Path) -> Path:
-    """The folder of the base that an adapter is for: models/base/<name> beside models/<system>/<run>/adapter.
-
-    Raises:
-        UserError: it is not there.
-    """
-    told = read_json(adapter.parent / "training" / "training_metadata.json")
-    folder = adapter.resolve().parents[2] / "base" / told["base"]["name"]
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder}: not there, though {adapter} is for it; build it, or name the package instead.")
-    return folder
+def training_metadata(adapter: Path) -> dict:
+    """The metadata that training wrote beside the adapter."""
+    return read_json(adapter.parent / "training" / "training_metadata.json")
 
 
 def trained_with(adapter: Path) -> tuple[str, tuple[int, int]]:
-    """The system prompt and the size of most pictures that an adapter was trained with, as recorded beside it."""
-    told = read_json(adapter.parent / "training" / "training_metadata.json")
-    sizes = told.get("audit", {}).get("train", {}).get("pictures", {})
+    """The system prompt of an adapter's training, and the most common picture size (width, height) in pixels."""
+    metadata = training_metadata(adapter)
+    sizes = metadata.get("audit", {}).get("train", {}).get("pictures", {})
     wide, high = map(int, max(sizes, key=sizes.get).split("x")) if sizes else SIZE
-    return told.get("system_prompt", ""), (wide, high)
+    return metadata.get("system_prompt", ""), (wide, high)
 
 
 class Trained:
-    """A base in transformers, with or without an adapter; greedy, and shown pictures of one size (width, height)."""
+    """A base in transformers, with or without an adapter; decodes greedily. ``size``: width and height of pictures.
+
+    Raises:
+        UserError: the base is not a vision-language model.
+    """
 
     def __init__(
         self, base: Path, adapter: Path | None = None, system_prompt: str = "", size: tuple[int, int] = SIZE
@@ -104,28 +97,20 @@ class Trained:
         self._folder = tempfile.TemporaryDirectory(prefix="questline-play-")
 
     def decide(self, picture: np.ndarray, goal: str) -> Actions:
-        """What the model says.
+        """The model's answer; the prompt is rendered as for predictions.
 
         Raises:
-            AnswerError: it cannot be read.
+            AnswerError: it cannot be parsed.
         """
-        path = Path(self._folder.name) / "frame.png"
-        cv2.imwrite(str(path), fitted(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), self.size))
-        (said,) = self.model.answer(self._cases(path, goal))
-        return from_text(said.text)
-
-    def _cases(self, path: Path, goal: str) -> Any:
-        """The prompt, rendered as for predictions."""
         from scripts.model.cases import draw_cases
 
+        path = Path(self._folder.name) / "frame.png"
+        cv2.imwrite(str(path), fitted(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), self.size))
         messages = [*self.system, question_message(question(goal), 1), text_message("assistant", "")]
         record = Record(id="play", group="play", messages=messages, images=[path.name])
-        shown = [path], [self.eyes.features(path)]  # type: ignore[union-attr]
-        return draw_cases(
-            [record],
-            self.tokenizer,
-            window=self.window,
-            max_records=None,
-            max_new_tokens=ANSWER,
-            look=lambda _: shown,
+        images = [path], [self.eyes.features(path)]  # type: ignore[union-attr]
+        cases = draw_cases(
+            [record], self.tokenizer, window=self.window, max_records=None, max_new_tokens=ANSWER, look=lambda _: images
         )
+        (answer,) = self.model.answer(cases)
+        return from_text(answer.text)

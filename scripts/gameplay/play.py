@@ -3,14 +3,15 @@
     python -m scripts.gameplay.play --model dist/gameplay/agent --goal "Go to the armor"
     python -m scripts.gameplay.play --model dist/gameplay/agent --goal "Go to the armor" --window "My game"
 
-Every 0.3 seconds it decides for the next seven slots of 100 ms, of which the first three are played. Seven times no key
-says that the goal is reached. An answer that cannot be read is counted and presses nothing. On the desktop esc stops
-everything, and no key outside the vocabulary is ever pressed.
+Every 0.3 seconds the agent decides for the next seven slots of 100 ms, of which the first three are played. Seven slots
+without a key mean that the goal is reached. An answer that cannot be parsed is counted and presses no key. On the
+desktop esc stops everything, and no key outside the vocabulary is ever pressed.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from scripts.gameplay.answer import SLOT_SECONDS, SLOTS
 from scripts.gameplay.film import Film, write_sheet, write_video
 from scripts.gameplay.game.arena import Arena
 from scripts.gameplay.game.episode import Episode, play
-from scripts.gameplay.game.maps import SETS, MapSet, map_of
+from scripts.gameplay.game.maps import SETS, map_of
 from scripts.gameplay.goals import nearest_goal, warning_of
 from scripts.gameplay.keys import Held
 from scripts.gameplay.minds import mind_of
@@ -37,7 +38,7 @@ IDLE = 10  # slots without a key after which the goal counts as reached on the d
 
 
 class Ending(NamedTuple):
-    """How an episode ended, for a person, and whether that is what was wanted."""
+    """How an episode ended, in words, and whether the goal was reached."""
 
     words: str
     good: bool
@@ -77,14 +78,22 @@ def main(args: argparse.Namespace) -> None:
         ending = on_desktop(args, hands, film) if desktop else in_game(args, hands, film)
     decided = f"{len(hands.seconds)} decisions, {hands.late} late, {hands.unread} that could not be read"
     print(f"{args.goal}: {ending.words}; {decided}")
-    save(args, film, ending)
+    if not film.frames:
+        return
+    if args.video:
+        write_video(args.video, film)
+    if args.sheet:
+        write_sheet(args.sheet, film, *ending)
+    for path in (args.video, args.sheet):
+        if path:
+            say(f"{path}: {len(film.frames)} slots")
 
 
 def slots_in(period: float) -> int:
-    """How many slots are played of each decision.
+    """How many slots of each decision are played.
 
     Raises:
-        UserError: fewer than one, or more than there are.
+        UserError: fewer than one, or more than a decision has.
     """
     executed = round(period / SLOT_SECONDS)
     if not 1 <= executed <= SLOTS:
@@ -93,14 +102,16 @@ def slots_in(period: float) -> int:
 
 
 def in_game(args: argparse.Namespace, hands: Hands, film: Film) -> Ending:
-    """An episode in ViZDoom, which waits for each decision; a goal that the game does not know counts as the nearest.
+    """An episode in ViZDoom, which waits for each decision; a goal that the game does not have counts as the nearest.
 
     Raises:
-        UserError: the map has no such goal.
+        UserError: the map does not have this goal.
     """
     options = GameOptions.parse(load_params(args.game), "--game")
     judged = args.goal if args.goal in options.goals else nearest_goal(args.goal, options.goals)
-    number = first_map(args.maps, judged, options) if args.map is None else args.map
+    number = args.map
+    if number is None:
+        number = next(n for n in count() if judged in map_of(args.maps, n, options.goals).goals(options.goals))
 
     def keys(arena: Arena) -> Held:
         chosen = hands.keys(arena.picture, args.goal)
@@ -111,23 +122,17 @@ def in_game(args: argparse.Namespace, hands: Hands, film: Film) -> Ending:
     return Ending(f"{outcome.words} (map {args.maps}/{number})", outcome.success)
 
 
-def first_map(maps: MapSet, goal: str, options: GameOptions) -> int:
-    """The number of the first map that has a goal; each of the game's goals has one soon."""
-    return next(number for number in count() if goal in map_of(maps, number, options.goals).goals(options.goals))
-
-
 def on_desktop(args: argparse.Namespace, hands: Hands, film: Film) -> Ending:
-    """An episode in a window or region of the desktop, which waits for nobody."""
-    from scripts.gameplay.desktop import EmergencyStop, Fingers
+    """An episode in a window or region of the desktop, in real time."""
+    from scripts.gameplay.desktop import emergency_stop, keys_held
 
-    screen = Screen((640, 480), region=args.region, window=args.window)
-    stop = EmergencyStop(args.stop_key)
-    try:
-        with Fingers() as fingers, ThreadPoolExecutor(1) as thinking:
-            return pace(args, hands, film, screen.grab, fingers.hold, stop.pressed.is_set, thinking)
-    finally:
-        stop.close()
-        screen.close()
+    with (
+        contextlib.closing(Screen((640, 480), region=args.region, window=args.window)) as screen,
+        emergency_stop(args.stop_key) as pressed,
+        keys_held() as hold,
+        ThreadPoolExecutor(1) as thinking,
+    ):
+        return pace(args, hands, film, screen.grab, hold, pressed.is_set, thinking)
 
 
 def pace(
@@ -139,12 +144,13 @@ def pace(
     stopped: Callable[[], bool],
     thinking: ThreadPoolExecutor,
 ) -> Ending:
-    """Plays slot by slot in real time; while a decision is awaited for longer than a slot, no key is held.
+    """Plays slot by slot in real time; if a decision takes longer than a slot, no key is held until it is made.
 
     Args:
-        look: the screen, uint8 [h, w, 3], blue first.
+        look: captures the screen, uint8 [h, w, 3] in BGR order.
         hold: takes the keys to hold down from now on.
         stopped: whether the emergency key was pressed.
+        thinking: runs the decisions.
     """
     slots, idle = round(args.seconds / SLOT_SECONDS), 0
     for slot in range(slots):
@@ -161,22 +167,11 @@ def pace(
         keys = chosen.result()
         hold(keys)
         film.add(picture, keys)
-        idle = idle + 1 if not keys and hands.understood else 0  # an answer that cannot be read says nothing
+        idle = idle + 1 if not keys and hands.understood else 0  # an answer that cannot be parsed does not count
         if idle >= IDLE:
             return Ending(f"there after {(slot + 1) * SLOT_SECONDS:.1f} s, as the agent says", True)
         time.sleep(max(0.0, SLOT_SECONDS - (time.monotonic() - started)))
     return Ending(f"not there in {args.seconds:g} s, as the agent says", False)
-
-
-def save(args: argparse.Namespace, film: Film, ending: Ending) -> None:
-    """Writes the video and the sheet that were asked for."""
-    if args.video and film.frames:
-        write_video(args.video, film)
-    if args.sheet and film.frames:
-        write_sheet(args.sheet, film, *ending)
-    for path in (args.video, args.sheet):
-        if path and film.frames:
-            say(f"{path}: {len(film.frames)} slots")
 
 
 if __name__ == "__main__":

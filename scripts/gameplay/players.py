@@ -1,4 +1,4 @@
-"""Who chooses keys from pictures: an agent's model, and players that need none, to compare it with."""
+"""Players choose keys from pictures: an agent's model, and players without a model to compare it with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PERIOD = 0.3  # seconds that these last
 
 
 class Player(Protocol):
-    """Chooses the keys of the next slots from a picture, uint8 [h, w, 3], red first, and a goal."""
+    """Chooses the keys of the next slots from a picture, uint8 [h, w, 3] in RGB order, and a goal."""
 
     def decide(self, picture: np.ndarray, goal: str) -> Actions: ...
 
@@ -30,8 +30,8 @@ class Agent:
     Args:
         viewer: the model, open.
         size: width and height in pixels of the pictures it was trained with.
-        temperature: 0 takes the likeliest token always.
-        seed: of what is drawn at other temperatures.
+        temperature: 0 decodes greedily.
+        seed: of the sampling at other temperatures.
     """
 
     def __init__(self, viewer: Viewer, size: tuple[int, int], temperature: float = 0.0, seed: int = 0) -> None:
@@ -39,48 +39,48 @@ class Agent:
         self.sampling = {"temperature": temperature, "seed": seed} if temperature else {}
 
     def decide(self, picture: np.ndarray, goal: str) -> Actions:
-        """What the model says.
+        """The model's answer.
 
         Raises:
-            AnswerError: it cannot be read.
+            AnswerError: it cannot be parsed.
         """
         shown = fitted(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), self.size)
         return from_text(self.viewer.ask(question(goal), [shown], **self.sampling).text)
 
 
 def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture as the model was trained to see it; ``size`` is width and height."""
+    """A picture [h, w, 3] at the size of training; ``size`` is (width, height)."""
     if picture.shape[1::-1] == size:
         return picture
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 class Random:
-    """Draws for each decision one of the words of training, and holds its keys."""
+    """Draws one of the key combinations of training for each decision, and holds its keys."""
 
     def __init__(self, words: Sequence[Held], seed: int) -> None:
-        self.words, self.dice = list(words), np.random.default_rng(seed)
+        self.words, self.rng = list(words), np.random.default_rng(seed)
 
     def decide(self, picture: np.ndarray, goal: str) -> Actions:
-        """Any keys."""
-        return (self.words[int(self.dice.integers(len(self.words)))],) * SLOTS
+        """The same random keys in all slots."""
+        return (self.words[int(self.rng.integers(len(self.words)))],) * SLOTS
 
 
 class Constant:
-    """Holds the same keys all the time: the commonest of training (majority), or those drawn first (repeat last)."""
+    """Always holds the same keys: the most common of training (majority), or those drawn first (repeat last)."""
 
     def __init__(self, keys: Held) -> None:
         self.keys = keys
 
     def decide(self, picture: np.ndarray, goal: str) -> Actions:
-        """The same keys again."""
+        """The same keys in all slots."""
         return (self.keys,) * SLOTS
 
 
 class Hands:
-    """Plays what a player decides, slot by slot, and counts: decisions, those that came late, and unread answers.
+    """Plays a player's decisions slot by slot, and counts decisions, late ones, and answers that cannot be parsed.
 
-    An answer that cannot be read presses no key until the next decision; ``understood`` is then False.
+    After an answer that cannot be parsed no key is pressed until the next decision; ``understood`` is then False.
     """
 
     def __init__(self, player: Player, executed: int = EXECUTED, period: float = PERIOD) -> None:
@@ -93,21 +93,18 @@ class Hands:
     def keys(self, picture: np.ndarray, goal: str) -> Held:
         """The keys of the next slot."""
         if not self.waiting:
-            self.waiting.extend(self._decide(picture, goal)[: self.executed])
-        return self.waiting.popleft()
-
-    def _decide(self, picture: np.ndarray, goal: str) -> Actions:
-        started = time.perf_counter()
-        self.understood = True
-        try:
-            return self.player.decide(picture, goal)
-        except AnswerError:
-            self.unread, self.understood = self.unread + 1, False
-            return (frozenset(),) * SLOTS
-        finally:
+            started = time.perf_counter()
+            try:
+                actions = self.player.decide(picture, goal)
+                self.understood = True
+            except AnswerError:
+                actions = (frozenset(),) * SLOTS
+                self.unread, self.understood = self.unread + 1, False
             self.seconds.append(time.perf_counter() - started)
+            self.waiting.extend(actions[: self.executed])
+        return self.waiting.popleft()
 
     @property
     def late(self) -> int:
-        """Decisions that took longer than the slots that they were for."""
-        return sum(one > self.period for one in self.seconds)
+        """Decisions that took longer than the slots they were for."""
+        return sum(seconds > self.period for seconds in self.seconds)

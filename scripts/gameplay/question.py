@@ -1,3 +1,3 @@
-"""What a package tells of its agent."""
+"""The agent's file in a package."""
 
-CONFIG = "gameplay_config.json"  # of the package: the size of the pictures, the system prompt, the goals
+CONFIG = "gameplay_config.json"  # holds the size of the pictures, the system prompt and the goals

@@ -1,4 +1,4 @@
-"""The raw layout of a recording: one flat folder, a picture and a JSON file for each frame that was saved.
+"""The raw layout of a recording: one flat folder with a picture and a JSON file for each saved frame.
 
 ::
 
@@ -30,16 +30,6 @@ PICTURES = (".jpg", ".jpeg")
 UNLABELED = "UNLABELED"
 
 
-class Frame(NamedTuple):
-    """One saved frame: milliseconds since 1970, the keys held, its picture, the goal, how far the mouse turned."""
-
-    stamp: int
-    keys: Held
-    picture: Path
-    goal: str = UNLABELED
-    look: tuple[float, float] = (0.0, 0.0)
-
-
 class Fault(NamedTuple):
     """What is wrong with a file of a recording."""
 
@@ -47,42 +37,29 @@ class Fault(NamedTuple):
     kind: str
     message: str
 
-    def to_json(self) -> dict[str, str]:
-        """As quarantine.jsonl and ``--json`` hold it."""
-        return self._asdict()
 
-
-class FrameError(ValueError):
-    """Why a frame cannot be used: a sentence, ``kind`` a word for it."""
+class KindError(ValueError):
+    """An error with a sentence, and with ``kind``, a word for the reason that a `Fault` can take."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
-def frame_name(stamp: int) -> str:
-    """The name of a frame's files, without ending; its date and time are UTC, the same on every machine."""
-    return f"{time.strftime('%Y%m%d_%H%M%S', time.gmtime(stamp / 1000))}_{stamp}"
+class FrameError(KindError):
+    """Why a frame cannot be used."""
 
 
-def write_frame(
-    folder: Path,
-    stamp: int,
-    jpeg: bytes,
-    keys: Iterable[str],
-    goal: str = UNLABELED,
-    look: tuple[float, float] = (0.0, 0.0),
-) -> None:
-    """Writes a frame; the JSON comes last, so that a frame with one is whole."""
-    names = sorted(keys)[:MOST] or [NONE]
-    value = {"action_sequence": names, "mouse_look": {"x": look[0], "y": look[1]}, "goal_prompt": goal}
-    for ending, data in ((".jpg", jpeg), (".json", orjson.dumps(value))):
-        with atomic_path(folder / f"{frame_name(stamp)}{ending}") as part:
-            part.write_bytes(data)
+class Frame(NamedTuple):
+    """A saved frame, with ``fault`` where something is wrong with it.
 
-
-class Saved(NamedTuple):
-    """What a folder holds of one frame; ``keys`` and ``picture`` are None where they are not known or not there."""
+    Attributes:
+        stamp: milliseconds since 1970.
+        name: of its files, without ending.
+        keys: the keys held; None where they are unknown.
+        picture: the image file; None where it is missing.
+        look: how far the mouse moved, to the right and down.
+    """
 
     stamp: int
     name: str
@@ -93,20 +70,22 @@ class Saved(NamedTuple):
     fault: Fault | None = None
 
 
-def read_frames(folder: Path) -> tuple[list[Frame], list[Fault]]:
-    """A recording's frames in the order of their stamps, and what is wrong with files; pictures stay unread."""
-    saved, faults = read_saved(folder)
-    frames = [
-        Frame(one.stamp, one.keys, one.picture, one.goal, one.look)
-        for one in saved
-        if one.keys is not None and one.picture is not None
-    ]
-    frames.sort(key=lambda frame: frame.stamp)
-    return frames, [*faults, *(one.fault for one in saved if one.fault is not None)]
+def frame_name(stamp: int) -> str:
+    """The name of a frame's files, without ending; date and time are UTC, so that it is the same on every machine."""
+    return f"{time.strftime('%Y%m%d_%H%M%S', time.gmtime(stamp / 1000))}_{stamp}"
 
 
-def read_saved(folder: Path) -> tuple[list[Saved], list[Fault]]:
-    """Everything that is left of each frame, in the order of names; and the faults of what is no frame's."""
+def write_frame(folder: Path, stamp: int, jpeg: bytes, keys: Iterable[str], goal: str = UNLABELED) -> None:
+    """Writes a frame; the JSON comes last, so that a frame with a JSON file is complete."""
+    names = sorted(keys)[:MOST] or [NONE]
+    value = {"action_sequence": names, "mouse_look": {"x": 0.0, "y": 0.0}, "goal_prompt": goal}
+    for ending, data in ((".jpg", jpeg), (".json", orjson.dumps(value))):
+        with atomic_path(folder / f"{frame_name(stamp)}{ending}") as part:
+            part.write_bytes(data)
+
+
+def read_saved(folder: Path) -> tuple[list[Frame], list[Fault]]:
+    """All frames in the order of their names, incomplete ones too; and the faults of files that belong to no frame."""
     pictures: dict[str, str] = {}
     states: set[str] = set()
     faults: list[Fault] = []
@@ -121,30 +100,29 @@ def read_saved(folder: Path) -> tuple[list[Saved], list[Fault]]:
             elif pictures.setdefault(name, file) != file:
                 message = f"{pictures[name]} is the same frame; remove one of the two."
                 faults.append(Fault((folder / file).as_posix(), "duplicate", message))
-    return [_saved(folder, name, pictures.get(name), name in states) for name in sorted(states | set(pictures))], faults
-
-
-def _saved(folder: Path, name: str, picture: str | None, has_state: bool) -> Saved:
-    state = folder / f"{name}.json"
-    found = Saved(int(name.rpartition("_")[2]), name, picture=folder / picture if picture else None)
-    try:
-        if has_state:
-            keys, goal, look = read_state(state)
-            found = found._replace(keys=keys, goal=goal, look=look)
-        if not has_state or picture is None:
-            missing, ending = ("picture", ".jpg") if has_state else ("JSON", ".json")
-            raise FrameError("alone", f"has no {missing} ({name}{ending}); remove it, or record again.")
-    except FrameError as error:
-        path = state if has_state else folder / str(picture)
-        return found._replace(fault=Fault(path.as_posix(), error.kind, str(error)))
-    return found
+    frames = []
+    for name in sorted(states | set(pictures)):
+        picture = folder / pictures[name] if name in pictures else None
+        frame = Frame(int(name.rpartition("_")[2]), name, picture=picture)
+        try:
+            if name in states:
+                keys, goal, look = read_state(folder / f"{name}.json")
+                frame = frame._replace(keys=keys, goal=goal, look=look)
+            if name not in states or picture is None:
+                missing, ending = ("picture", ".jpg") if name in states else ("JSON", ".json")
+                raise FrameError("alone", f"has no {missing} ({name}{ending}); remove it, or record again.")
+        except FrameError as error:
+            file = f"{name}.json" if name in states else pictures[name]
+            frame = frame._replace(fault=Fault((folder / file).as_posix(), error.kind, str(error)))
+        frames.append(frame)
+    return frames, faults
 
 
 def read_state(path: Path) -> tuple[Held, str, tuple[float, float]]:
-    """What a frame's JSON says: the keys held, the goal, how far the mouse turned.
+    """The keys held, the goal, and how far the mouse moved, from a frame's JSON.
 
     Raises:
-        FrameError: it is no JSON, or not of this form, or names an unknown key.
+        FrameError: it is not JSON, not of this form, or names an unknown key.
     """
     try:
         value = orjson.loads(path.read_bytes())
@@ -162,7 +140,7 @@ def read_state(path: Path) -> tuple[Held, str, tuple[float, float]]:
     goal, look = value.get("goal_prompt", UNLABELED), value.get("mouse_look") or {}
     if not isinstance(goal, str) or not isinstance(look, dict):
         raise FrameError("json", "`goal_prompt` is no text, or `mouse_look` no object; correct or remove the frame.")
-    turned = [look.get(axis, 0) for axis in ("x", "y")]
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in turned):
+    moved = [look.get(axis, 0) for axis in ("x", "y")]
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in moved):
         raise FrameError("json", "`mouse_look` holds no two numbers; correct or remove the frame.")
-    return down, goal, (float(turned[0]), float(turned[1]))
+    return down, goal, (float(moved[0]), float(moved[1]))

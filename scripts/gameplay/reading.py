@@ -1,17 +1,18 @@
-"""A recording read as far as its pictures: its timeline, and all that is wrong with it, of whichever format."""
+"""A recording of any format, read as far as its pictures: its timeline and its faults."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from scripts.gameplay.health import Counts, figures, warnings
 from scripts.gameplay.options import GameplayCheckOptions, HealthOptions
 from scripts.gameplay.pictures import PictureForm
-from scripts.gameplay.raw import UNLABELED, Fault
+from scripts.gameplay.raw import Fault
 from scripts.gameplay.readers.recording import Recording, RecordingError
 from scripts.gameplay.readers.sources import Source, read_source
 from scripts.gameplay.timeline import Timeline, build
@@ -20,35 +21,42 @@ from scripts.lib.cli import describe_os_error
 
 @dataclass
 class Reading:
-    """A recording with its timeline; without either where it cannot be used at all, as ``faults`` then say."""
+    """A recording with its timeline; without both if it cannot be used at all, for the reason in ``faults``."""
 
     source: Source
-    recording: Recording | None
-    timeline: Timeline
-    faults: list[Fault]
+    recording: Recording | None = None
+    timeline: Timeline = field(default_factory=lambda: Timeline([], []))
+    faults: list[Fault] = field(default_factory=list)
 
-    def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> Iterator[int]:
-        """Looks at pictures as `Pictures.take` does; yields the good ones, adds the bad ones to ``faults``.
+    def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> set[int]:
+        """Reads and writes pictures as `Pictures.take` does; returns the numbers of the good ones.
 
-        Raises:
-            RecordingError: the pictures turn out to be those of another recording.
+        The faults of the others are added. If the pictures turn out to be those of another recording, it is refused.
         """
-        assert self.recording is not None
-        for number, fault in self.recording.pictures.take(wanted, form):
-            if fault is None:
-                yield number
-            elif fault not in self.faults[-1:]:  # a video says the same of all that it lacks
-                self.faults.append(fault)
+        if self.recording is None:
+            return set()
+        good = set()
+        results = self.recording.pictures.take(wanted, form)
+        try:
+            for number, fault in tqdm(results, desc=self.source.name, total=len(wanted), unit="frame", disable=None):
+                if fault is None:
+                    good.add(number)
+                elif fault not in self.faults[-1:]:  # a video has one fault for all missing frames
+                    self.faults.append(fault)
+        except RecordingError as error:
+            self.refuse(error)
+            return set()
+        return good
 
     def refuse(self, error: RecordingError) -> None:
-        """Nothing of the recording is used."""
+        """Discards the recording; the error becomes a fault."""
         self.recording, self.timeline = None, Timeline([], [])
         self.faults.append(Fault(self.source.path.as_posix(), error.kind, str(error)))
 
 
 def read(source: Source, options: GameplayCheckOptions) -> Reading:
-    """Reads a recording, its pictures unread; whatever is wrong with it becomes a fault."""
-    reading = Reading(source, None, Timeline([], []), [])
+    """Reads a recording without its pictures; every problem becomes a fault."""
+    reading = Reading(source)
     try:
         recording = read_source(source, options)
     except RecordingError as error:
@@ -73,7 +81,12 @@ def read(source: Source, options: GameplayCheckOptions) -> Reading:
 
 
 def summary(reading: Reading, frames: int, goals: Mapping[str, int], health: HealthOptions) -> dict[str, Any]:
-    """What `check` and manifests say of a recording with so many usable frames and segments of each goal."""
+    """The figures of a recording that `check` prints and manifests hold.
+
+    Args:
+        frames: how many frames can be used.
+        goals: how often each goal occurs.
+    """
     timeline = reading.timeline
     counts = Counts(timeline.words(), frames, goals)
     return {
@@ -87,13 +100,6 @@ def summary(reading: Reading, frames: int, goals: Mapping[str, int], health: Hea
         **figures(counts),
         "ticks": dict(sorted(counts.words.items())),
         "goals": dict(sorted(goals.items())),
-        "warnings": [warned.to_json() for warned in warnings(counts, health)],
+        "warnings": [warning.to_json() for warning in warnings(counts, health)],
         "ignored_keys": dict(sorted(reading.recording.ignored.items())) if reading.recording else {},
     }
-
-
-def goal_of(recording: Recording, shots: list[int]) -> str | None:
-    """The goal that most of some pictures name; None where none does."""
-    goals = Counter(recording.goals[shot] for shot in shots if recording.goals)
-    goals.pop(UNLABELED, None)
-    return min(goals, key=lambda goal: (-goals[goal], goal), default=None)

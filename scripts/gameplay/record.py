@@ -3,8 +3,8 @@
     python -m scripts.gameplay.record --out my/play --window "My game"
     python -m scripts.gameplay.record --sync-check
 
-P starts and stops a recording, each in a new folder below --out; Ctrl-C ends. Recorded are w a s d, the arrows, c,
-space and enter, whichever window has the focus; no other key is ever written.
+P starts and stops a recording, each in a new folder below --out; Ctrl-C ends the program. The keys w a s d, the arrows,
+c, space and enter are recorded, whichever window has the focus; no other key is ever written.
 """
 
 from __future__ import annotations
@@ -66,22 +66,11 @@ def main(args: argparse.Namespace) -> None:
             record(args, commands)
 
 
-def record(args: argparse.Namespace, commands: Commands) -> None:
-    """Opens screen and keyboard and records until a signal or the end of the time."""
-    screen = Screen(args.size, region=args.region, window=args.window, monitor=args.monitor)
-    with contextlib.closing(screen), contextlib.closing(Keyboard(lambda name, _: heard(commands, name))) as keyboard:
-        screen.grab()  # what cannot be captured, or written, is told before anybody plays
-        args.out.mkdir(parents=True, exist_ok=True)
-        changes = args.save == "changes"
-        recorder = Recorder(screen, keyboard, commands, args.out, args.rate, changes, args.quality, args.seconds)
-        record_all(recorder, at_once=args.start)
-
-
 def check(args: argparse.Namespace) -> None:
-    """Sees that the options can be met.
+    """Checks the options.
 
     Raises:
-        UserError: one cannot.
+        UserError: one is out of range.
     """
     if args.out is None and not args.sync_check:
         raise UserError("--out is missing; name the folder that recordings go to, such as --out my/play.")
@@ -97,26 +86,31 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--seconds {args.seconds:g}: give a time above 0.")
 
 
-def record_all(recorder: Recorder, *, at_once: bool) -> None:
-    """Recording after recording."""
-    command = "toggle" if at_once else None
-    while command != "stop":
-        if command is None:
-            say("ready: P starts a recording and stops it, Ctrl-C ends")
-            command = wait(recorder.commands, None, recorder.keyboard.check)
-            continue
-        command = "stop" if recorder.record() == "stop" else None
+def record(args: argparse.Namespace, commands: Commands) -> None:
+    """Opens screen and keyboard, and makes recordings until a signal comes or the time is over."""
 
+    def pressed(name: str, _: float) -> None:
+        if name == TOGGLE:
+            commands.put("toggle")
 
-def heard(commands: Commands, name: str) -> None:
-    """Takes a key press that is a control."""
-    if name == TOGGLE:
-        commands.put("toggle")
+    screen = Screen(args.size, region=args.region, window=args.window, monitor=args.monitor)
+    with contextlib.closing(screen), contextlib.closing(Keyboard(pressed)) as keyboard:
+        screen.grab()  # an error in capturing or writing must come before anybody plays
+        args.out.mkdir(parents=True, exist_ok=True)
+        changes = args.save == "changes"
+        recorder = Recorder(screen, keyboard, commands, args.out, args.rate, changes, args.quality, args.seconds)
+        command = "toggle" if args.start else None
+        while command != "stop":
+            if command is None:
+                say("ready: P starts a recording and stops it, Ctrl-C ends")
+                command = wait(commands, None, keyboard.check)
+            else:
+                command = "stop" if recorder.record() == "stop" else None
 
 
 @contextlib.contextmanager
 def stopping(commands: Commands) -> Iterator[None]:
-    """Makes Ctrl-C and a polite kill end the recording with everything written; a second one ends the program."""
+    """Lets Ctrl-C and SIGTERM end the recording after all frames are written; a second signal ends the program."""
 
     def stop(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_DFL)

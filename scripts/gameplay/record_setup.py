@@ -1,4 +1,4 @@
-"""Installs what the recorder needs (envs/record.txt), and on Debian and Ubuntu what its tests need.
+"""Installs the packages that the recorder needs (envs/record.txt), and on Debian and Ubuntu those of its tests.
 
 python -m scripts.gameplay.record_setup
 """
@@ -13,7 +13,7 @@ import sys
 from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.setup import ENVS, pip_flags
 
-PROGRAMS = {"Xvfb": "xvfb", "xdotool": "xdotool"}  # with their Debian packages
+PROGRAMS = {"Xvfb": "xvfb", "xdotool": "xdotool"}  # program: Debian package
 
 
 def parser() -> StageParser:
@@ -22,7 +22,7 @@ def parser() -> StageParser:
 
 
 def main(_: object) -> None:
-    """Installs the packages, then the programs where that is allowed.
+    """Installs the packages, then the programs if this user may.
 
     Raises:
         UserError: pip or apt-get failed.
@@ -33,25 +33,22 @@ def main(_: object) -> None:
     lacking = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     if not (sys.platform.startswith("linux") and lacking):
         return
+    names = " and ".join(lacking)
     command = ["apt-get", "install", "-y", "--no-install-recommends", *lacking]
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        say(f"its tests also need {' and '.join(lacking)}: {advice(command)}")
+    if shutil.which("apt-get") is None:
+        manager = "install them with this system's package manager (only the tests use them)"
+        say(f"its tests also need {names}: {manager}")
+    elif os.geteuid() != 0:
+        say(f"its tests also need {names}: sudo {' '.join(command)}")
     elif subprocess.run(command).returncode:
-        raise UserError(f"apt-get could not install {' and '.join(lacking)}; run `apt-get update`, then this again.")
+        raise UserError(f"apt-get could not install {names}; run `apt-get update`, then this again.")
 
 
 def pip_command(platform: str) -> list[str]:
-    """What installs envs/record.txt; on Linux without the packages that it leaves out on purpose."""
+    """The command that installs envs/record.txt; on Linux without dependencies, since one needs a compiler."""
     alone = ["--no-deps"] if platform.startswith("linux") else []
-    given = ["-r", str(ENVS / "record.txt"), "-c", str(ENVS / "constraints.txt")]
-    return [sys.executable, "-m", "pip", "install", *pip_flags(), *alone, *given]
-
-
-def advice(command: list[str]) -> str:
-    """How a person gets programs that this user may not install."""
-    if shutil.which("apt-get") is None:
-        return "install them with this system's package manager (only the tests use them)"
-    return f"sudo {' '.join(command)}"
+    files = ["-r", str(ENVS / "record.txt"), "-c", str(ENVS / "constraints.txt")]
+    return [sys.executable, "-m", "pip", "install", *pip_flags(), *alone, *files]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,21 @@
-"""The 10 Hz timeline of a recording: which keys were held in each tick of 100 ms, and which picture was taken there.
+"""The 10 Hz timeline of a recording: the keys held in each tick of 100 ms, and the picture taken there.
 
-Frames are saved unevenly, so the last state is carried forward from one to the next. Where a recorder fell silent for
-longer than it would, or the keys are not known, the timeline is cut: a stretch is what lies between two cuts. Ticks
-count from the first frame of a stretch; a frame belongs to the nearest tick, so that a capture that comes 50 ms early
-or late still finds its own.
+Idea. A recorder saves a state when something happens, not at even times. The timeline resamples these states with zero-
+order hold: a tick has the last state known at its middle, and that state is carried forward until the next one. A key
+that went down and came up between two ticks counts in the nearest tick, so that quick taps are not lost. The timeline
+is cut where the recorder was silent for longer than it can be while it runs, and where the keys are unknown; a stretch
+is the time between two cuts. Ticks count from the start of their stretch. A picture belongs to the nearest tick, so
+that a capture up to 50 ms early or late still reaches its own.
+
+Units. Stamps are integer milliseconds since 1970. Keys are bit codes of `scripts.gameplay.keys`. Mouse movements are
+in the recording's own units (counts or pixels).
+
+Example. Frames saved when keys change, without a cut::
+
+    milliseconds   0     100  200  300  400  500  600     700     800   900
+    saved frames   none  w                        left+w          none  none
+    held           none  w    w    w    w    w    left+w  left+w  none  none
+    shots          0     1    -    -    -    -    2       -       3     4
 """
 
 from __future__ import annotations
@@ -21,14 +33,20 @@ from scripts.gameplay.readers.recording import UNKNOWN, Recording, Turns
 
 TICK = 100  # milliseconds
 NO_PICTURE = -1
+KEYS_UNKNOWN = "keys unknown"
 
 
 class Gap(NamedTuple):
-    """Where a timeline is cut: after ``at`` milliseconds, for so many seconds, and why."""
+    """Where a timeline is cut: from ``at`` to ``end`` in milliseconds, and why."""
 
     at: int
-    seconds: float
+    end: int
     why: str
+
+    @property
+    def seconds(self) -> float:
+        """How long the gap is."""
+        return (self.end - self.at) / 1000
 
 
 @dataclass(frozen=True)
@@ -38,8 +56,8 @@ class Stretch:
     Attributes:
         start: milliseconds since 1970 of tick 0.
         held: code of the keys held in each tick, int32 [ticks].
-        shots: number of the picture nearest to each tick, int64 [ticks]; `NO_PICTURE` where none was taken.
-        last: whether the recording truly ends here, and nothing was held after it.
+        shots: number of the picture nearest to each tick, int64 [ticks]; `NO_PICTURE` where there is none.
+        last: whether the recording truly ends here, with no key held afterwards.
     """
 
     start: int
@@ -66,7 +84,7 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """How long was recorded, gaps left out."""
+        """Recorded time without the gaps."""
         return self.ticks * TICK / 1000
 
     @property
@@ -75,13 +93,13 @@ class Timeline:
         return sum(int((stretch.shots != NO_PICTURE).sum()) for stretch in self.stretches)
 
     def words(self) -> Counter[str]:
-        """In how many ticks each word was held."""
-        codes, counts = np.unique([code for one in self.stretches for code in one.held.tolist()], return_counts=True)
-        return Counter({word_of_code(int(code)): int(count) for code, count in zip(codes, counts, strict=True)})
+        """The number of ticks in which each word was held."""
+        codes = Counter(code for stretch in self.stretches for code in stretch.held.tolist())
+        return Counter({word_of_code(code): count for code, count in sorted(codes.items())})
 
 
 class Span(NamedTuple):
-    """Time between two cuts, in milliseconds; ``known`` where the keys are known beyond its end to the nearest tick."""
+    """Time between two cuts, in milliseconds; ``known``: the keys stay known beyond its end to the nearest tick."""
 
     start: int
     end: int
@@ -89,22 +107,26 @@ class Span(NamedTuple):
 
     @property
     def ticks(self) -> int:
-        """Ticks from the first to the one nearest to the end, or to the last before keys became unknown."""
+        """Ticks from the first to the one nearest to the end, or to the last before the keys became unknown."""
         return (self.end - self.start + (TICK // 2 if self.known else 0)) // TICK + 1
 
 
 def build(recording: Recording, options: TimelineOptions, threshold: float) -> Timeline:
-    """The timeline; the camera turns in a tick in which the mouse moved by ``threshold`` or more."""
+    """The timeline of a recording.
+
+    Args:
+        options: how long a recorder may be silent, in seconds.
+        threshold: a mouse movement within a tick from which the camera counts as turning, in the recording's units.
+    """
     if not len(recording.stamps):
         return Timeline([], [])
     spans, gaps = spans_of(recording, options)
-    end = int(recording.alive[-1])
     stretches = [
         Stretch(
             span.start,
             held_in(span, recording) | turned_in(span, recording.turns, threshold),
             shots_in(span, recording.shots),
-            last=span.known and span.end == end,
+            last=span.known and span.end == int(recording.alive[-1]),
         )
         for span in spans
     ]
@@ -112,68 +134,60 @@ def build(recording: Recording, options: TimelineOptions, threshold: float) -> T
 
 
 def spans_of(recording: Recording, options: TimelineOptions) -> tuple[list[Span], list[Gap]]:
-    """Spans between silences, cut again where keys are unknown; and all that lies between them."""
+    """The spans between cuts, and the cuts as gaps; gaps that touch are one gap."""
+    start, end = int(recording.alive[0]), int(recording.alive[-1])
     spans: list[Span] = []
     gaps: list[Gap] = []
-    stamps, alive = recording.stamps, recording.alive
-    known = np.append(stamps[1:], alive[-1] + 1)  # when the state after each came
-    unknown = [(int(stamps[first]), int(known[last])) for first, last in runs(recording.held == UNKNOWN)]
-    silences, why = silences_of(recording, options)
-    starts, ends = np.append(0, silences + 1), np.append(silences, len(alive) - 1)
-    for number, (start, end) in enumerate(zip(alive[starts].tolist(), alive[ends].tolist(), strict=True)):
-        rest = start
-        for lost, found in unknown:
-            if lost <= end and found > rest:
-                spans += [Span(rest, lost - 1, known=False)] if lost > rest else []
-                add_gap(gaps, max(lost, start), min(found, end), "keys unknown")
-                rest = found
-        spans += [Span(rest, end)] if rest <= end else []
-        if number < len(why):
-            add_gap(gaps, end, int(alive[ends[number] + 1]), why[number])
+    for known_until, at, resumed, why in cuts_of(recording, options):
+        if known_until >= start:
+            spans.append(Span(start, known_until, known=why != KEYS_UNKNOWN))
+        start = max(start, resumed)
+        gap = Gap(at, min(resumed, end), why)
+        if gaps and gap.at <= gaps[-1].end:
+            gaps[-1] = gaps[-1]._replace(end=max(gaps[-1].end, gap.end))
+        elif gap.end > gap.at:
+            gaps.append(gap)
+    if start <= end:
+        spans.append(Span(start, end))
     return spans, gaps
 
 
-def add_gap(gaps: list[Gap], start: int, end: int, why: str) -> None:
-    """Adds a gap in milliseconds; one that follows on another becomes part of it, one without time is none."""
-    if end <= start:
-        return
-    if gaps and gaps[-1].at + round(1000 * gaps[-1].seconds) == start:
-        start, why = gaps[-1].at, gaps[-1].why
-        gaps.pop()
-    gaps.append(Gap(start, (end - start) / 1000, why))
-
-
-def silences_of(recording: Recording, options: TimelineOptions) -> tuple[np.ndarray, list[str]]:
-    """After which signs of life the recorder was silent for longer than it would be, and what it did before that."""
+def cuts_of(recording: Recording, options: TimelineOptions) -> list[tuple[int, int, int, str]]:
+    """Where the recorder was silent for too long, and where keys are unknown, sorted: (known until, from, to, why)."""
     seconds = np.diff(recording.alive) / 1000
+    # A recorder that saves changes is silent while a key is held.
     held = recording.held[:-1] > 0 if recording.rhythm == "changes" else np.zeros(len(seconds), bool)
     idle = options.max_event_gap if recording.rhythm == "events" else options.max_idle_gap
-    places = np.flatnonzero(seconds > np.where(held, options.max_held_gap, idle))
-    return places, ["silent with keys held" if held[at] else "silent" for at in places.tolist()]
+    alive, stamps = recording.alive.tolist(), recording.stamps.tolist()
+    cuts = [
+        (alive[at], alive[at], alive[at + 1], "silent with keys held" if held[at] else "silent")
+        for at in np.flatnonzero(seconds > np.where(held, options.max_held_gap, idle)).tolist()
+    ]
+    stamps.append(alive[-1] + 1)  # after the last state, the keys stay unknown to the end
+    for first, last in runs(recording.held == UNKNOWN):
+        cuts.append((stamps[first] - 1, stamps[first], stamps[last + 1], KEYS_UNKNOWN))
+    return sorted(cuts)
 
 
 def held_in(span: Span, recording: Recording) -> np.ndarray:
-    """The keys of each tick, int32 [ticks]: the last state known at its middle, carried forward.
-
-    A key that went down and came up between two ticks counts in the nearest, or quick taps would be lost.
-    """
+    """The keys of each tick, int32 [ticks]: the last state known at its middle, with the taps since the last tick."""
     first = max(0, int(np.searchsorted(recording.stamps, span.start, "right")) - 1)
     last = int(np.searchsorted(recording.stamps, span.end, "right"))
     codes = recording.held[first:last]
     ticks = np.maximum(0, (recording.stamps[first:last] - span.start + TICK // 2) // TICK)
-    groups = np.flatnonzero(np.append(True, np.diff(ticks) > 0))
-    final = codes[np.append(groups[1:], len(codes)) - 1]
-    carried = np.append(0, final[:-1])
-    tapped = np.bitwise_or.reduceat(codes, groups) & ~final & ~carried
-    at = ticks[groups]
-    held = final[np.searchsorted(at, np.arange(span.ticks), "right") - 1].astype(np.int32)
-    inside = at < span.ticks
-    held[at[inside]] |= tapped[inside]
+    groups = np.flatnonzero(np.append(True, np.diff(ticks) > 0))  # the first state of each tick that has any
+    final = codes[np.append(groups[1:], len(codes)) - 1]  # the last state of these ticks
+    before = np.append(0, final[:-1])
+    tapped = np.bitwise_or.reduceat(codes, groups) & ~final & ~before
+    ticks = ticks[groups]
+    held = final[np.searchsorted(ticks, np.arange(span.ticks), "right") - 1].astype(np.int32)
+    inside = ticks < span.ticks
+    held[ticks[inside]] |= tapped[inside]
     return held
 
 
 def turned_in(span: Span, turns: Turns, threshold: float) -> np.ndarray:
-    """Codes of the camera keys that the mouse stands for in each tick, int32 [ticks]: what it does until the next."""
+    """Codes of the camera keys that the mouse stands for, int32 [ticks]; a tick has the movements until the next."""
     first, last = np.searchsorted(turns.stamps, [span.start, span.start + TICK * span.ticks])
     ticks = (turns.stamps[first:last] - span.start) // TICK
     turned = np.zeros(span.ticks, np.int32)
@@ -185,14 +199,14 @@ def turned_in(span: Span, turns: Turns, threshold: float) -> np.ndarray:
 
 
 def shots_in(span: Span, shots: np.ndarray) -> np.ndarray:
-    """The picture nearest to each tick among those that are nearest to no other tick, int64 [ticks]."""
-    found = np.full(span.ticks, NO_PICTURE, np.int64)
+    """The picture nearest to each tick, int64 [ticks]; a picture counts for its own nearest tick only."""
     first, last = np.searchsorted(shots, [span.start, span.end + 1])
     since = shots[first:last] - span.start
     ticks = (since + TICK // 2) // TICK
-    inside = ticks < span.ticks
-    numbers, ticks, off = np.arange(first, last)[inside], ticks[inside], np.abs(since - TICK * ticks)[inside]
-    order = np.lexsort((off, ticks))
-    at, one = np.unique(ticks[order], return_index=True)
-    found[at] = numbers[order][one]
-    return found
+    numbers = np.arange(first, last)
+    nearest = np.full(span.ticks, NO_PICTURE, np.int64)
+    order = np.lexsort((np.abs(since - TICK * ticks), ticks))  # by tick, the nearest first
+    with_picture, places = np.unique(ticks[order], return_index=True)
+    inside = with_picture < span.ticks
+    nearest[with_picture[inside]] = numbers[order][places[inside]]
+    return nearest

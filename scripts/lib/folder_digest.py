@@ -1,7 +1,7 @@
-"""What a folder of many small files holds, as one hash, without reading again what did not change.
+"""One hash for a folder of many small files; only files that changed are read again.
 
-A folder of 36,000 frames is too much to declare file by file, and to read for every plan. Files are read once; after
-that only those whose size or time changed.
+A folder of 36,000 frames is too large to declare file by file, and to read for every plan. Each file is read once;
+after that, only files whose size or modification time changed.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ MEMORY = Path(".snakemake/questline-folders")
 
 
 def folder_digest(folder: Path, memory: Path = MEMORY) -> str:
-    """The hash of names and contents of all files directly in a folder."""
-    path = memory / f"{digest(folder.resolve().as_posix())[:16]}.json"
-    known = read_json(path) if path.is_file() else {}
-    found = {}
+    """The hash of the names and contents of all files directly in a folder."""
+    cache = memory / f"{digest(folder.resolve().as_posix())[:16]}.json"
+    cached = read_json(cache) if cache.is_file() else {}
+    rows = {}
     for file in sorted(folder.iterdir()):
-        if not file.is_file():
-            continue
-        stat = file.stat()
-        seen = [stat.st_size, stat.st_mtime_ns]
-        before = known.get(file.name)
-        found[file.name] = before if before and before[:2] == seen else [*seen, sha256_file(file)]
-    if found != known:
-        write_json(path, found)
-    return digest({name: row[2] for name, row in found.items()})[:16]
+        if file.is_file():
+            size, modified = file.stat().st_size, file.stat().st_mtime_ns
+            row = cached.get(file.name)
+            rows[file.name] = row if row and row[:2] == [size, modified] else [size, modified, sha256_file(file)]
+    if rows != cached:
+        write_json(cache, rows)
+    return digest({name: row[2] for name, row in rows.items()})[:16]

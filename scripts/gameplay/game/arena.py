@@ -49,9 +49,10 @@ class Body(NamedTuple):
 class Arena:
     """A map that is played, in a ``with`` block. The same options, map and steps give the same pictures.
 
-    On entry and after each step: ``picture`` (uint8 [h, w, 3], red first), ``player``, ``objects`` (all of the map),
-    ``slot`` (slots since the goal was set), ``still`` (slots for which the player has stood still, no key held),
-    ``reached_after`` (slots until the goal was reached, or none) and ``wrong`` (what was taken, or stood at, before).
+    Set on entry and after each step: ``picture`` (uint8 [h, w, 3] in RGB order), ``player``, ``objects`` (all of the
+    map), ``slot`` (slots since the goal was set), ``still`` (slots for which the player has stood still without a key),
+    ``reached_after`` (slots until the goal was reached, or None) and ``wrong`` (the object that was taken, or stood
+    at, before that, or None).
     """
 
     picture: np.ndarray
@@ -70,7 +71,6 @@ class Arena:
         self.goals = self.map.goals(options.goals)
         self._engine: Engine | None = None
         self._played = 0
-        self._taken: set[str] = set()
         self.aim(goal or self.goals[0])
 
     def aim(self, goal: str) -> None:
@@ -112,13 +112,20 @@ class Arena:
         if self._engine is None:
             raise RuntimeError("an arena is played inside its with block")
         down, before = frozenset(keys), self.player
+        taken = {thing.name for thing in self.objects if thing.taken}
         self._engine.advance(down, TICS[self._played % len(TICS)])
         self._played += 1
         self.slot += 1
         self._look(self._engine)
         moved = math.hypot(self.player.x - before.x, self.player.y - before.y)
         self.still = self.still + 1 if not down and moved < STILL else 0
-        self._judge()
+        if self.at_goal and not self.reached:
+            self.reached_after = self.slot
+        for thing in self.objects if self.wrong is None and not self.reached else ():
+            stood_at = not thing.taken and self.still >= STOOD and thing.distance <= self.options.reach
+            if thing.name != self.task.kind.name and (stood_at or (thing.taken and thing.name not in taken)):
+                self.wrong = thing.name
+                break
 
     @property
     def target(self) -> Thing:
@@ -137,24 +144,10 @@ class Arena:
         return self.reached_after is not None
 
     def _look(self, engine: Engine) -> None:
-        """Takes over what the engine shows."""
+        """Reads the engine's state."""
         state = engine.state()
         self.picture, self.player, self.objects = state.picture, Body(*state.variables), []
         for name, (x, y) in self.map.objects.items():
             actor = BY_NAME[name].actor
             distance = round(math.hypot(x - self.player.x, y - self.player.y), 1)
             self.objects.append(Thing(name, x, y, distance, state.boxes.get(actor), actor not in state.present))
-
-    def _judge(self) -> None:
-        """Notes when the goal was reached, and what else was taken or stood at before."""
-        if self.at_goal and self.reached_after is None:
-            self.reached_after = self.slot
-        if not self.reached and self.wrong is None:
-            others = [thing for thing in self.objects if thing.name != self.task.kind.name]
-            self.wrong = next((thing.name for thing in others if self._went_to(thing)), None)
-        self._taken = {thing.name for thing in self.objects if thing.taken}
-
-    def _went_to(self, thing: Thing) -> bool:
-        if thing.taken:
-            return thing.name not in self._taken
-        return self.still >= STOOD and thing.distance <= self.options.reach

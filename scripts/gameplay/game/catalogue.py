@@ -49,19 +49,14 @@ SHOWN = 4  # seconds that the name of what was picked up stays in the picture
 
 
 class Goal(NamedTuple):
-    """What to do, and with which object; ``text`` says it."""
+    """An object, and whether to pick it up or to go to it."""
 
     kind: Kind
     pickup: bool
 
-    @property
-    def text(self) -> str:
-        """The goal as a person would say it."""
-        return (PICK if self.pickup else GO) + self.kind.name
-
 
 def goal_of(text: str) -> Goal:
-    """The goal that a text states.
+    """The goal of a text.
 
     Raises:
         ValueError: it has another form, names no known object, or one that cannot be picked up.
@@ -83,33 +78,25 @@ def number_of(kind: Kind) -> int:
 
 
 def definitions(pace: float) -> str:
-    """The kinds and the player as classes of the game, in its DECORATE language; ``pace`` 1 is the game's own.
+    """The player and the kinds as classes of the game, in its DECORATE language; ``pace`` 1 is the game's own.
 
-    What is picked up leaves its name in the picture for a while: without it no picture would tell that it is done.
+    An object that is picked up leaves its name in the picture for a while: otherwise no picture would show that the
+    goal is reached.
     """
     moves = f"Player.ForwardMove {pace}, {pace} Player.SideMove {pace}, {pace}"
-    player = f"ACTOR {PLAYER} : DoomPlayer {{ {moves} }}\n"
-    return player + "\n".join(_pickup(kind) if kind.pickup else _landmark(kind) for kind in KINDS)
-
-
-def _pickup(kind: Kind) -> str:
-    # Empty lines below lift the word above the horizon, where it hides nothing.
-    word = kind.name.title() + "\\n" * 4
-    return (
-        f"ACTOR {kind.actor} : CustomInventory {number_of(kind)} {{ {_body(kind)}\n"
-        f'+INVENTORY.ALWAYSPICKUP Inventory.PickupMessage ""\n'
-        f"States {{\nSpawn:\n{_frames(kind)}"
-        f'Pickup:\nTNT1 A 0 A_Print("{word}", {SHOWN}.0, "BIGFONT")\nStop\n}} }}\n'
-    )
-
-
-def _landmark(kind: Kind) -> str:
-    return f"ACTOR {kind.actor} {number_of(kind)} {{ {_body(kind)} +SOLID\nStates {{\nSpawn:\n{_frames(kind)}}} }}\n"
-
-
-def _body(kind: Kind) -> str:
-    return f"Radius {kind.radius} Height {kind.height} Scale {kind.scale}"
-
-
-def _frames(kind: Kind) -> str:
-    return f"{kind.sprite} {kind.frames} 6 Bright\nLoop\n"  # bright: seen from afar in rooms without much light
+    classes = [f"ACTOR {PLAYER} : DoomPlayer {{ {moves} }}"]
+    for kind in KINDS:
+        body = f"Radius {kind.radius} Height {kind.height} Scale {kind.scale}"
+        frames = f"{kind.sprite} {kind.frames} 6 Bright\nLoop\n"  # bright: seen from afar in rooms without much light
+        if kind.pickup:
+            word = kind.name.title() + "\\n" * 4  # empty lines lift the word above the horizon, where it hides nothing
+            classes.append(
+                f"ACTOR {kind.actor} : CustomInventory {number_of(kind)} {{ {body}\n"
+                f'+INVENTORY.ALWAYSPICKUP Inventory.PickupMessage ""\n'
+                f"States {{\nSpawn:\n{frames}"
+                f'Pickup:\nTNT1 A 0 A_Print("{word}", {SHOWN}.0, "BIGFONT")\nStop\n}} }}\n'
+            )
+        else:
+            states = f"States {{\nSpawn:\n{frames}}}"
+            classes.append(f"ACTOR {kind.actor} {number_of(kind)} {{ {body} +SOLID\n{states} }}\n")
+    return "\n".join(classes)

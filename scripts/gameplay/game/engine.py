@@ -24,8 +24,8 @@ Box = tuple[int, int, int, int]
 
 
 class State(NamedTuple):
-    """What the engine shows: the picture (uint8 [h, w, 3], red first), `VARIABLES`, objects that exist, boxes of those
-    in view; both by the name of their class."""
+    """The engine's state: the picture (uint8 [h, w, 3] in RGB order), the values of `VARIABLES`, the class names of the
+    objects that exist, and the boxes of those in view."""
 
     picture: np.ndarray
     variables: list[float]
@@ -37,12 +37,16 @@ class Engine:
     """One map, played from its start. The same arguments and steps give the same pictures."""
 
     def __init__(self, options: GameOptions, wad: bytes, seed: int, *, sight: bool) -> None:
-        """Starts; the process's working folder is another one meanwhile, since the engine writes there.
+        """Starts the engine; during that the working folder is a temporary one, because the engine writes files there.
 
         Raises:
             UserError: ViZDoom is missing, or does not start.
         """
-        self._vizdoom, self._keys = load(), options.keys.model_dump()
+        try:
+            import vizdoom
+        except ImportError as error:
+            raise UserError(f"ViZDoom cannot be loaded ({error}); install it: pip install -r envs/demo.txt.") from error
+        self._vizdoom, self._keys = vizdoom, options.keys.model_dump()
         self._scratch = tempfile.TemporaryDirectory(prefix="questline-game-")
         folder = Path(self._scratch.name)
         (folder / "map.wad").write_bytes(wad)
@@ -61,11 +65,14 @@ class Engine:
             self._game.make_action([key in keys for key in self._keys], tics)
 
     def state(self) -> State:
-        """What there is to see now."""
+        """The current state."""
         with self._guarded():
             state = self._game.get_state()
         variables = [round(float(value), 3) for value in state.game_variables]
-        boxes = {label.object_name: _box(label) for label in state.labels or []}
+        boxes = {
+            label.object_name: (label.x, label.y, label.x + label.width, label.y + label.height)
+            for label in state.labels or []
+        }
         return State(state.screen_buffer.copy(), variables, {thing.name for thing in state.objects}, boxes)
 
     def close(self) -> None:
@@ -100,41 +107,24 @@ class Engine:
         try:
             yield
         except tuple(getattr(self._vizdoom, name) for name in STOPPED) as error:
-            said = " ".join(str(error).split()).rstrip(".")
-            raise UserError(f"the ViZDoom engine stopped ({said}); run this again, with more free memory.") from error
-
-
-def load() -> Any:
-    """The module ``vizdoom``.
-
-    Raises:
-        UserError: it is not installed, or cannot be loaded.
-    """
-    try:
-        import vizdoom
-    except ImportError as error:
-        raise UserError(f"ViZDoom cannot be loaded ({error}); install it: pip install -r envs/demo.txt.") from error
-    return vizdoom
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise UserError(f"the ViZDoom engine stopped ({reason}); run this again, with more free memory.") from error
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Keeps Ctrl+C with Python: the engine would take it over, crash by it, and on its end leave it without effect."""
+    """Keeps Python's handler of Ctrl+C: the engine replaces it, crashes on it, and at its end leaves it disabled."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before, signals = signal.getsignal(signal.SIGINT), {signal.SIGINT}
     masks = hasattr(signal, "pthread_sigmask")
-    if masks:  # inherited by the engine's process, which gets the terminal's Ctrl+C too
+    if masks:  # the engine's process inherits the mask; it gets the terminal's Ctrl+C too
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        if before is not None:  # none: it was not Python's to begin with
+        if before is not None:  # None: the handler was not set by Python
             signal.signal(signal.SIGINT, before)
         if masks:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-
-
-def _box(label: Any) -> Box:
-    return label.x, label.y, label.x + label.width, label.y + label.height

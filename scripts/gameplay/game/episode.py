@@ -1,4 +1,4 @@
-"""Episodes: which map and goal, and how a player fared."""
+"""Episodes: a map and a goal, and how a player did."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ class Episode(NamedTuple):
 class Outcome(NamedTuple):
     """How an episode went.
 
-    ``steps`` are slots until the goal was reached, none where it was not; ``stood`` says whether the player then stood
-    still there for a second; ``wrong`` is the object it took, or stood still at, before that.
+    Attributes:
+        steps: slots until the goal was reached; None if it was not.
+        stood: whether the player then stood still there for a second.
+        wrong: the object that it took, or stood still at, before that.
     """
 
     episode: Episode
@@ -45,14 +47,14 @@ class Outcome(NamedTuple):
 
     @property
     def words(self) -> str:
-        """How it went, for a person."""
+        """How it went, in words."""
         if self.steps is not None:
             return f"reached after {self.steps / SECOND:.1f} s" + (", and stood still there" if self.stood else "")
         return f"not reached in {self.slots / SECOND:.0f} s" + (f"; went to the {self.wrong}" if self.wrong else "")
 
 
 def episodes(options: GameOptions, maps: MapSet, count: int, first: int = 0) -> list[Episode]:
-    """So many episodes on maps from number ``first`` on, one a map, goals in turn as far as the maps hold them."""
+    """Episodes on ``count`` maps from number ``first`` on, one a map; goals take turns as far as the maps hold them."""
     result: list[Episode] = []
     used: Counter[str] = Counter()
     for number in range(first, first + count):

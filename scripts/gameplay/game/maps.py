@@ -1,7 +1,7 @@
 """Seeded maps: rooms, their look, the objects that goals name, and where the player starts.
 
-Maps come in sets (`SETS`). A map is drawn from its set and its number, so that no map or start place of one set is
-in another, and a map is the same wherever it is made.
+Maps come in sets (`SETS`). The random generator of a map is seeded with its set and its number, so that no map or start
+place of one set is in another, and a map is the same on every machine.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class GameMap:
 
     @property
     def name(self) -> str:
-        """Set and number, as rows name the map."""
+        """Set and number, as objects.jsonl has them."""
         return f"{self.set}/{self.number}"
 
     def goals(self, texts: Sequence[str]) -> list[str]:
@@ -58,7 +58,7 @@ class GameMap:
         return [text for text in texts if goal_of(text).kind.name in self.objects]
 
     def wad(self, pace: float) -> bytes:
-        """The map as the game reads it, for a player of this pace."""
+        """The map in the game's format, for a player of this pace."""
         things = [Placed(number_of(BY_NAME[name]), *place) for name, place in self.objects.items()]
         start = Placed(START, *self.start, angle=self.angle)
         return wad_of(self.plan.rooms, self.looks, [start, *things], definitions(pace), PLAYER)
@@ -74,7 +74,10 @@ def map_of(maps: MapSet, number: int, goals: Sequence[str]) -> GameMap:
     kinds = [named[name] for name in sorted(named)]
     while True:
         plan = plan_of(rng)
-        looks = [_look(rng) for _ in range(int(plan.rooms.max()) + 1)]
+        looks = []
+        for _ in range(int(plan.rooms.max()) + 1):
+            wall, floor, ceiling = (str(rng.choice(names)) for names in (WALLS, FLOORS, CEILINGS))
+            looks.append(Look(wall, floor, ceiling, int(rng.integers(11, 16)) * 16))
         count = min(int(rng.integers(3, 5)), len(kinds))
         chosen = [kinds[index] for index in rng.choice(len(kinds), count, replace=False)]
         start = _free_place(rng, plan)
@@ -83,13 +86,8 @@ def map_of(maps: MapSet, number: int, goals: Sequence[str]) -> GameMap:
             return GameMap(maps, number, plan, looks, places, start, int(rng.integers(0, 24)) * 15)
 
 
-def _look(rng: np.random.Generator) -> Look:
-    wall, floor, ceiling = (str(rng.choice(names)) for names in (WALLS, FLOORS, CEILINGS))
-    return Look(wall, floor, ceiling, int(rng.integers(11, 16)) * 16)
-
-
 def _free_place(rng: np.random.Generator, plan: Plan) -> Point:
-    """A place with room around it, in units of 8."""
+    """A place with room around it, on a grid of 8 map units."""
     cells = np.argwhere(plan.rooms != SOLID)
     while True:
         row, column = cells[rng.integers(len(cells))]
@@ -99,30 +97,27 @@ def _free_place(rng: np.random.Generator, plan: Plan) -> Point:
 
 
 def _places(rng: np.random.Generator, plan: Plan, start: Point, kinds: list[Kind]) -> dict[str, Point] | None:
-    """Places for the objects that are seen from the start; None where none are found."""
+    """Places for the objects, each seen from the start and apart from the others; None if none are found."""
     places: dict[str, Point] = {}
     for kind in kinds:
         for _ in range(TRIES):
             place = _free_place(rng, plan)
-            if _apart(start, place, places) and seen(plan, start, place, list(places.values())):
+            others = list(places.values())
+            apart = all(np.hypot(*np.subtract(place, other)) >= APART for other in others)
+            if apart and NEAR <= np.hypot(*np.subtract(place, start)) <= FAR and seen(plan, start, place, others):
                 places[kind.name] = place
                 break
         else:
             return None
-    hidden = any(
-        not seen(plan, start, place, [other for other in places.values() if other != place])
-        for place in places.values()
-    )
-    return None if hidden else places
-
-
-def _apart(start: Point, place: Point, places: dict[str, Point]) -> bool:
-    far = float(np.hypot(*np.subtract(place, start)))
-    return NEAR <= far <= FAR and all(np.hypot(*np.subtract(place, other)) >= APART for other in places.values())
+    # A later object may hide an earlier one.
+    for place in places.values():
+        if not seen(plan, start, place, [other for other in places.values() if other != place]):
+            return None
+    return places
 
 
 def seen(plan: Plan, start: Point, place: Point, others: Sequence[Point]) -> bool:
-    """Whether an object at a place is seen from another: no wall, and none of the others, hides its middle."""
+    """Whether an object at a place is seen from the start: neither a wall nor one of the others hides its middle."""
     if not all(plan.clear(start, place, offset) for offset in (-SIGHT, SIGHT)):
         return False
     way = line(start, place)[:, None, :]

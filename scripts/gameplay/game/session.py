@@ -27,7 +27,7 @@ RECORDINGS, MAPS = 10_000, 10_000  # of a seed, and map numbers of a recording
 
 
 class Shot(NamedTuple):
-    """A frame: its stamp in ms, the picture [h, w, 3] red first, the keys held from then on, and the game's state."""
+    """A frame: its stamp in ms, the picture [h, w, 3] in RGB order, the keys held from then on, the game's state."""
 
     stamp: int
     picture: np.ndarray
@@ -55,9 +55,16 @@ def shots(options: GameGenerateOptions, number: int, used: Counter[str]) -> Iter
 
 
 def _slots(options: GameGenerateOptions, number: int, used: Counter[str], player: ScriptedPlayer) -> Generator[Shot]:
-    """Slots without end; stamps count from the beginning of the recording."""
+    """Slots without end; stamps count from the beginning of the recording.
+
+    Each map holds the goal with the fewest slots so far, and no map is played twice.
+    """
     clock = 0
-    for game in _maps(options, number, used):
+    first = (options.seed * RECORDINGS + number) * MAPS
+    for game in range(first, first + MAPS):
+        rarest = min(options.goals, key=lambda goal: used[goal])
+        if rarest not in map_of("train", game, options.goals).goals(options.goals):
+            continue
         with Arena(options, game) as arena:
             for turn in range(options.goals_per_map):
                 goal = next_goal(arena, used, fresh=turn == 0)
@@ -74,42 +81,35 @@ def _slots(options: GameGenerateOptions, number: int, used: Counter[str], player
         clock += BREAK
 
 
-def _maps(options: GameGenerateOptions, number: int, used: Counter[str]) -> Iterator[int]:
-    """Numbers of maps for a recording, each with the goal that has the fewest slots so far; none twice."""
-    first = (options.seed * RECORDINGS + number) * MAPS
-    for game in range(first, first + MAPS):
-        rarest = min(options.goals, key=lambda goal: used[goal])
-        if rarest in map_of("train", game, options.goals).goals(options.goals):
-            yield game
-
-
 def next_goal(arena: Arena, used: Counter[str], *, fresh: bool) -> str | None:
-    """The goal with the fewest slots so far of those whose object is there and can be seen; none is left: None."""
+    """The goal with the fewest slots so far of those whose object is there and can be seen; None if none is left.
+
+    On a ``fresh`` map every object can be seen by turning; later the next object is another than the last one's.
+    """
     there = {thing.name: (thing.x, thing.y) for thing in arena.objects if not thing.taken}
     here = arena.player.x, arena.player.y
-    open_ = []
+    possible = []
     for goal in arena.goals:
         name = goal_of(goal).kind.name
         others = [place for other, place in there.items() if other != name]
-        new = fresh or name != arena.task.kind.name
-        if name in there and new and (fresh or seen(arena.map.plan, here, there[name], others)):
-            open_.append(goal)
-    return min(open_, key=lambda goal: used[goal], default=None)
+        other_than_last = name != arena.task.kind.name
+        if name in there and (fresh or (other_than_last and seen(arena.map.plan, here, there[name], others))):
+            possible.append(goal)
+    return min(possible, key=lambda goal: used[goal], default=None)
 
 
 def row_of(arena: Arena) -> dict[str, Any]:
     """The state that a frame shows, as a row of objects.jsonl."""
+
+    def row(thing: Thing) -> dict[str, Any]:
+        return {"name": thing.name, "x": thing.x, "y": thing.y, "distance": thing.distance, "box": thing.box}
+
     body = arena.player
     return {
         "map": arena.map.name,
         "goal": arena.goal,
         "reached": arena.at_goal,
         "player": {"x": body.x, "y": body.y, "angle": body.angle, "pitch": body.pitch},
-        "target": _object(arena.target),
-        "objects": [_object(thing) for thing in arena.objects if thing.box is not None],
+        "target": row(arena.target),
+        "objects": [row(thing) for thing in arena.objects if thing.box is not None],
     }
-
-
-def _object(thing: Thing) -> dict[str, Any]:
-    box = None if thing.box is None else list(thing.box)
-    return {"name": thing.name, "x": thing.x, "y": thing.y, "distance": thing.distance, "box": box}

@@ -1,12 +1,13 @@
-"""Maps as the game reads them: a WAD that holds the objects' classes and one map as text (UDMF).
+"""Maps in the game's format: a WAD with the objects' classes and one map as text.
 
-The engine builds what else it needs (nodes, block map) when it loads such a map.
+The map is UDMF (Universal Doom Map Format 1.1, namespace zdoom); the engine builds the rest (nodes, block map) when it
+loads the map. A WAD is a header ("PWAD", number of lumps, offset of the directory), the lumps' bytes, and a directory
+with the offset, the size and the name of each lump.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,14 @@ from scripts.gameplay.game.plan import CELL, SOLID
 MAP = "MAP01"
 START = 1  # the number of the player's start
 WALL = 160  # height of rooms in map units
-
-Edge = tuple[int, int]
+# A cell's four borders, clockwise: both corners as (column, row), and the step (rows, columns) to the cell beyond. The
+# cell lies to the right of each border, as UDMF wants it.
+BORDERS = (
+    ((0, 0), (0, 1), (0, -1)),
+    ((0, 1), (1, 1), (1, 0)),
+    ((1, 1), (1, 0), (0, 1)),
+    ((1, 0), (0, 0), (-1, 0)),
+)
 
 
 class Look(NamedTuple):
@@ -39,7 +46,7 @@ class Placed(NamedTuple):
 
 
 def wad_of(rooms: np.ndarray, looks: list[Look], things: list[Placed], classes: str, player: str) -> bytes:
-    """The bytes of a WAD with one map, its objects' classes, and the name of the player's."""
+    """The bytes of a WAD with one map, its objects' classes, and the name of the player's class."""
     lumps = {
         "DECORATE": classes,
         "ZMAPINFO": f'gameinfo {{ playerclasses = "{player}" }}\n',
@@ -56,62 +63,34 @@ def wad_of(rooms: np.ndarray, looks: list[Look], things: list[Placed], classes: 
 
 
 def textmap(rooms: np.ndarray, looks: list[Look], things: list[Placed]) -> str:
-    """A map as text: a sector for each room, a line wherever a room ends."""
-    corners: dict[Edge, int] = {}
-    lines, sides = [], []
-    for first, second, front, back in _borders(rooms):
-        ends = [corners.setdefault(corner, len(corners)) for corner in (first, second)]
-        wall = f' texturemiddle = "{looks[front].wall}"; offsetx = {_along(first, second)};' if back == SOLID else ""
-        fields = f"v1 = {ends[0]}; v2 = {ends[1]}; sidefront = {len(sides)};"
-        sides.append(f"sidedef {{ sector = {front};{wall} }}")
-        if back == SOLID:
-            fields += " blocking = true;"
-        else:
-            fields += f" sideback = {len(sides)}; twosided = true;"
-            sides.append(f"sidedef {{ sector = {back}; }}")
-        lines.append(f"linedef {{ {fields} }}")
-    vertices = [f"vertex {{ x = {column * CELL}; y = {row * CELL}; }}" for column, row in corners]
-    parts = ['namespace = "zdoom";', *vertices, *lines, *sides, *map(_sector, looks), *map(_thing, things)]
-    return "\n".join(parts) + "\n"
-
-
-def _borders(rooms: np.ndarray) -> Iterator[tuple[Edge, Edge, int, int]]:
-    """Each border between cells as its ends (column, row), the room on its right and what is on its left.
-
-    Ends follow each other so that the room lies to the right, as the game wants it.
-    """
-    padded = np.pad(rooms, 1, constant_values=SOLID)
+    """A map as text: a sector for each room, a line at each border of a room; ``rooms`` is int8 [rows, columns]."""
+    corners: dict[tuple[int, int], int] = {}
+    parts, sides = [], []
+    padded = np.pad(rooms, 1, constant_values=SOLID).tolist()
     for row, column in np.argwhere(rooms != SOLID).tolist():
-        own = int(rooms[row, column])
-        for ends, (down, right) in _around(row, column):
-            other = int(padded[row + 1 + down, column + 1 + right])
-            if other == SOLID or other > own:  # a border between two rooms is drawn once
-                yield *ends, own, other
-
-
-def _around(row: int, column: int) -> Iterable[tuple[tuple[Edge, Edge], Edge]]:
-    """A cell's four borders clockwise, each with the step (rows, columns) to the cell beyond it."""
-    left, right, low, high = column, column + 1, row, row + 1
-    yield ((left, low), (left, high)), (0, -1)
-    yield ((left, high), (right, high)), (1, 0)
-    yield ((right, high), (right, low)), (0, 1)
-    yield ((right, low), (left, low)), (-1, 0)
-
-
-def _along(first: Edge, second: Edge) -> int:
-    """Where a wall's texture begins, so that it runs on from cell to cell."""
-    (column, row), (next_column, next_row) = first, second
-    return CELL * (column * (next_column - column) + row * (next_row - row)) % 1024
-
-
-def _sector(look: Look) -> str:
-    return (
-        f'sector {{ heightfloor = 0; heightceiling = {WALL}; texturefloor = "{look.floor}";'
-        f' textureceiling = "{look.ceiling}"; lightlevel = {look.light}; }}'
-    )
-
-
-def _thing(thing: Placed) -> str:
+        for (left, low), (right, high), (rows, columns) in BORDERS:
+            front, back = padded[row + 1][column + 1], padded[row + 1 + rows][column + 1 + columns]
+            if back != SOLID and back <= front:  # a border between two rooms is drawn once
+                continue
+            x, y = column + left, row + low
+            ends = [corners.setdefault(end, len(corners)) for end in ((x, y), (column + right, row + high))]
+            fields = f"v1 = {ends[0]}; v2 = {ends[1]}; sidefront = {len(sides)};"
+            if back == SOLID:
+                along = CELL * (x * (right - left) + y * (high - low)) % 1024  # the texture runs on from cell to cell
+                wall = f' texturemiddle = "{looks[front].wall}"; offsetx = {along};'
+                sides.append(f"sidedef {{ sector = {front};{wall} }}")
+                fields += " blocking = true;"
+            else:
+                fields += f" sideback = {len(sides) + 1}; twosided = true;"
+                sides += [f"sidedef {{ sector = {front}; }}", f"sidedef {{ sector = {back}; }}"]
+            parts.append(f"linedef {{ {fields} }}")
+    parts += sides
+    for look in looks:
+        textures = f'texturefloor = "{look.floor}"; textureceiling = "{look.ceiling}"; lightlevel = {look.light};'
+        parts.append(f"sector {{ heightfloor = 0; heightceiling = {WALL}; {textures} }}")
     skills = " ".join(f"skill{level} = true;" for level in range(1, 6))
-    place = f"x = {thing.x}; y = {thing.y}; angle = {thing.angle}; type = {thing.number};"
-    return f"thing {{ {place} {skills} single = true; }}"
+    for thing in things:
+        place = f"x = {thing.x}; y = {thing.y}; angle = {thing.angle}; type = {thing.number};"
+        parts.append(f"thing {{ {place} {skills} single = true; }}")
+    vertices = [f"vertex {{ x = {column * CELL}; y = {row * CELL}; }}" for column, row in corners]
+    return "\n".join(['namespace = "zdoom";', *vertices, *parts]) + "\n"

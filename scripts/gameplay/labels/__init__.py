@@ -1,1 +1,1 @@
-"""Who names the goal of a segment."""
+"""Labellers: they name the goal of a segment."""

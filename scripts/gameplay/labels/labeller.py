@@ -1,7 +1,8 @@
-"""What every labeller has in common: frames of a segment in, a goal of three to five words out."""
+"""The part that all labellers share: frames of a segment in, a goal of three to five words out."""
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Scene:
     Attributes:
         recording, segment: their names.
         frames: pictures, in order.
-        objects: what the game itself said of each frame of the segment, where it did.
+        objects: the game's own state at each frame of the segment, where there is one.
     """
 
     recording: str
@@ -41,23 +42,24 @@ class Labeller(Protocol):
 
 
 class Model(Labeller, Protocol):
-    """A labeller that costs something to ask; a context manager.
+    """A labeller whose answers are expensive, and therefore cached.
 
-    ``key`` holds all that its answers depend on besides the frames: under that they are remembered.
+    ``key`` is the cache key: all that the answers depend on besides the frames.
     """
 
     def key(self) -> dict[str, Any]: ...
 
-    def __enter__(self) -> Model: ...
 
-    def __exit__(self, *error: object) -> None: ...
+def cache_key(options: LabelOptions, model: Any) -> dict[str, Any]:
+    """The cache key of a model: its identity, the prompt and the limits."""
+    return {"by": options.by, "model": model, **options.model_dump(include={"prompt", "frames", "max_tokens"})}
 
 
 def goal_of(text: str) -> str:
-    """A goal as it is written in prompts: one line, no quotes, no stop at its end, a capital at its beginning.
+    """A goal as prompts have it: one line, no quotes, no full stop, the first letter in upper case.
 
     Raises:
-        LabelError: it has not three to five words.
+        LabelError: it does not have three to five words.
     """
     line = text.strip().splitlines()[0] if text.strip() else ""
     words = WORD.findall(line.removeprefix("Goal:"))
@@ -67,6 +69,11 @@ def goal_of(text: str) -> str:
     return goal[0].upper() + goal[1:]
 
 
-def asked(options: LabelOptions, count: int) -> str:
-    """The prompt for so many frames."""
+def prompt_for(options: LabelOptions, count: int) -> str:
+    """The prompt for this many frames."""
     return options.prompt.replace("{count}", str(count))
+
+
+def data_url(jpeg: bytes) -> str:
+    """A JPEG inside a URL (RFC 2397)."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

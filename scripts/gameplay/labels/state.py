@@ -8,13 +8,13 @@ from scripts.gameplay.labels.labeller import LabelError, Scene, goal_of
 
 
 class State:
-    """Reads ``goal`` of the rows that the game's recorder wrote beside the frames."""
+    """Takes ``goal`` from the rows that the game's recorder wrote beside the frames."""
 
     def label(self, scene: Scene) -> str:
-        """The commonest goal of the segment's frames, of equals the first.
+        """The most common goal of the segment's frames; of equally common ones the first.
 
         Raises:
-            LabelError: the game said of no frame what its goal was.
+            LabelError: no frame has a goal.
         """
         goals = Counter(row["goal"] for row in scene.objects if row.get("goal"))
         if not goals:

@@ -1,4 +1,4 @@
-"""Labels from a table that a person fills in: a CSV with a row a segment, and a page that shows what to name."""
+"""Labels from a table that a person fills in: a CSV with a row a segment."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Table:
     """Goals by recording and segment.
 
     Raises:
-        UserError: the file is missing, no CSV of this form, or names a segment twice.
+        UserError: as `read_table`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.goals = path, read_table(path)
 
     def label(self, scene: Scene) -> str:
-        """The goal that the table has.
+        """The goal in the table.
 
         Raises:
-            LabelError: it has none, or one of another length.
+            LabelError: there is none, or it does not have three to five words.
         """
         goal = self.goals.get((scene.recording, scene.segment), "")
         if not goal:
@@ -36,10 +36,10 @@ class Table:
 
 
 def read_table(path: Path) -> dict[tuple[str, str], str]:
-    """Goals by recording and segment, as they stand there.
+    """Goals by recording and segment, as the table has them.
 
     Raises:
-        UserError: as `Table`.
+        UserError: the file is missing, lacks a column, or names a segment twice.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such table; write one with `python -m scripts.gameplay.label --sheet FOLDER`.")
@@ -58,7 +58,7 @@ def read_table(path: Path) -> dict[tuple[str, str], str]:
 
 
 def table_text(scenes: Sequence[Scene], known: Mapping[tuple[str, str], str]) -> str:
-    """The CSV for these segments; goals that are known already are kept."""
+    """The CSV for these segments; known goals are kept."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,4 +1,4 @@
-"""The raw layout as a recording: frames in the order of their names, states without a picture, unknown states."""
+"""The raw layout as a recording: frames in the order of their names, frames without a picture, unknown keys."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import orjson
 
 from scripts.gameplay.keys import code_of
-from scripts.gameplay.pictures import PictureForm, decode, one_thread, read_jpeg, write_picture
-from scripts.gameplay.raw import Fault, FrameError, Saved, read_saved
+from scripts.gameplay.pictures import PictureForm, decode, read_jpeg, write_picture
+from scripts.gameplay.raw import Fault, Frame, FrameError, read_saved
 from scripts.gameplay.readers.order import in_order
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, Turns, states_of
 from scripts.lib.workers import Workers
@@ -32,43 +33,41 @@ class Files:
         self.paths = paths
 
     def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> Iterator[tuple[int, Fault | None]]:
-        """As `scripts.gameplay.readers.recording.Pictures` says; in several processes where there are many."""
+        """Implements `scripts.gameplay.readers.recording.Pictures`; many pictures go to several processes."""
         tasks = iter([(number, self.paths[number], target) for number, target in wanted.items()])
         batches = iter(lambda: list(islice(tasks, BATCH)), [])
-        one_thread()
+        cv2.setNumThreads(1)  # forking is unsafe while OpenCV has threads of its own
         with Workers(len(wanted) > FEW) as workers:
-            for done in workers.each(partial(take_files, form=form), batches):
-                yield from done
+            for results in workers.each(partial(take_files, form=form), batches):
+                yield from results
 
 
 def take_files(tasks: Sequence[Task], form: PictureForm | None) -> list[tuple[int, Fault | None]]:
-    """Looks at some pictures and writes those that have a target."""
-    return [(number, take_file(path, target, form)) for number, path, target in tasks]
-
-
-def take_file(path: Path, target: Path | None, form: PictureForm | None) -> Fault | None:
-    """Looks at a picture, writes it where a target is given, and returns what is wrong with it."""
-    try:
-        picture = decode(read_jpeg(path), form)
-    except FrameError as error:
-        return Fault(path.as_posix(), error.kind, str(error))
-    if target is not None and form is not None:
-        write_picture(target, picture, form)
-    return None
+    """Decodes pictures and writes those with a target; returns each number with its picture's fault."""
+    results: list[tuple[int, Fault | None]] = []
+    for number, path, target in tasks:
+        try:
+            picture = decode(read_jpeg(path), form)
+        except FrameError as error:
+            results.append((number, Fault(path.as_posix(), error.kind, str(error))))
+            continue
+        if target is not None and form is not None:
+            write_picture(target, picture, form)
+        results.append((number, None))
+    return results
 
 
 def read_raw(folder: Path) -> Recording:
     """A folder of frames.
 
-    A frame whose JSON cannot be read leaves the keys unknown until the next; one that lacks only its picture still
-    says which keys were held. Frames whose stamps run against the order of their names are left out, and the keys are
-    unknown around them; so is a second frame of the same moment.
+    A frame whose JSON cannot be read leaves the keys unknown until the next frame; a frame that lacks only its picture
+    still gives the keys. A frame whose stamp runs against the order of the names is left out, and the keys are unknown
+    around it; a second frame of the same moment is left out too.
     """
-    saved, faults = read_saved(folder)
-    chosen = in_order([one.stamp for one in saved]).tolist()
-    wrong = [one.fault or fault for one, fault in zip(saved, misplaced(folder, saved, chosen), strict=True)]
-    pictured = [one for one, fault in zip(saved, wrong, strict=True) if fault is None]
-    stamps, codes = states_of(states_in(saved, chosen))
+    frames, faults = read_saved(folder)
+    states, frame_faults = in_time(folder, frames)
+    stamps, codes = states_of(states)
+    sound = [frame for frame, fault in zip(frames, frame_faults, strict=True) if fault is None]
     objects, bad_objects = read_objects(folder / OBJECTS)
     about, bad_about = read_about(folder / ABOUT)
     return Recording(
@@ -76,50 +75,39 @@ def read_raw(folder: Path) -> Recording:
         stamps,
         codes,
         alive=stamps,
-        shots=np.array([one.stamp for one in pictured], np.int64),
-        pictures=Files([one.picture for one in pictured if one.picture is not None]),
-        turns=Turns.of([(one.stamp, *one.look) for one in pictured]),
-        goals=[one.goal for one in pictured],
-        faults=[*faults, *(fault for fault in wrong if fault is not None), *bad_objects, *bad_about],
+        shots=np.array([frame.stamp for frame in sound], np.int64),
+        pictures=Files([frame.picture for frame in sound if frame.picture is not None]),
+        turns=Turns.of([(frame.stamp, *frame.look) for frame in sound]),
+        goals=[frame.goal for frame in sound],
+        faults=[*faults, *(fault for fault in frame_faults if fault is not None), *bad_objects, *bad_about],
         objects=objects,
         about=about,
     )
 
 
-def states_in(saved: Sequence[Saved], chosen: Sequence[bool]) -> list[tuple[int, int]]:
-    """When the keys held became known, or unknown: (milliseconds, code), sorted; ``chosen`` are in order."""
+def in_time(folder: Path, frames: Sequence[Frame]) -> tuple[list[tuple[int, int]], list[Fault | None]]:
+    """The keys over time as sorted (milliseconds, code), and for each frame its fault, or None."""
     states: list[tuple[int, int]] = []
-    last: Saved | None = None
-    for one, kept in zip(saved, chosen, strict=True):
-        if not kept:
-            states += [(last.stamp + 1, UNKNOWN)] if last else []
-            continue
-        if last is None or last.stamp != one.stamp:
-            states.append((one.stamp, UNKNOWN if one.keys is None else code_of(one.keys)))
-        elif last.keys != one.keys:
-            states.append((one.stamp, UNKNOWN))
-        last = one
-    return sorted(states, key=lambda row: row[0])
-
-
-def misplaced(folder: Path, saved: Sequence[Saved], chosen: Sequence[bool]) -> Iterator[Fault | None]:
-    """What is wrong with when each frame was taken; None where nothing is."""
-    last: Saved | None = None
-    for one, kept in zip(saved, chosen, strict=True):
-        name = (folder / f"{one.name}.json").as_posix()
+    faults: list[Fault | None] = []
+    last: Frame | None = None
+    for frame, kept in zip(frames, in_order([frame.stamp for frame in frames]).tolist(), strict=True):
+        file, fault = (folder / f"{frame.name}.json").as_posix(), None
         if not kept:
             message = "its milliseconds run against the order of the names: time ran backwards; remove the frame."
-            yield Fault(name, "backwards", message)
-            continue
-        if last is not None and last.stamp == one.stamp:
-            yield Fault(name, "duplicate", f"{last.name} is of the same millisecond; remove one of the two.")
+            fault = Fault(file, "backwards", message)
+            states += [(last.stamp + 1, UNKNOWN)] if last else []
+        elif last is not None and last.stamp == frame.stamp:
+            fault = Fault(file, "duplicate", f"{last.name} is of the same millisecond; remove one of the two.")
+            states += [(frame.stamp, UNKNOWN)] if last.keys != frame.keys else []
         else:
-            yield None
-        last = one
+            states.append((frame.stamp, UNKNOWN if frame.keys is None else code_of(frame.keys)))
+        last = frame if kept else last
+        faults.append(frame.fault or fault)
+    return sorted(states, key=lambda state: state[0]), faults
 
 
 def read_objects(path: Path) -> tuple[dict[int, dict[str, Any]], list[Fault]]:
-    """The rows of a game's own truth by their stamp, and what is wrong with lines; nothing where there is no file."""
+    """The rows of the game's own state by their stamp, and faults of lines; both empty if there is no file."""
     rows: dict[int, dict[str, Any]] = {}
     faults = []
     for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], 1):
@@ -135,7 +123,7 @@ def read_objects(path: Path) -> tuple[dict[int, dict[str, Any]], list[Fault]]:
 
 
 def read_about(path: Path) -> tuple[dict[str, Any], list[Fault]]:
-    """The recorder's own summary; nothing where there is none."""
+    """The recorder's own summary, and its fault; both empty if there is no file."""
     if not path.is_file():
         return {}, []
     try:

@@ -1,4 +1,4 @@
-"""A recording as every reader hands it over: when keys changed, when pictures were taken, and how to get at these."""
+"""A recording as every reader returns it: when keys changed, when pictures were taken, and how to read these."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 from scripts.gameplay.pictures import PictureForm
-from scripts.gameplay.raw import Fault
+from scripts.gameplay.raw import Fault, KindError
 
-UNKNOWN = -1  # in place of keys, where they are not known until the next state
+UNKNOWN = -1  # code of unknown keys, until the next state
 
-# changes: a frame is saved when keys change, so that a held key may be silent; even: every frame is there;
-# events: changes of keys are messages of their own, and others come in between
+# changes: a frame is saved when keys change, so nothing may be saved while a key is held; even: every frame is saved;
+# events: key changes are messages of their own, with other messages in between
 Rhythm = Literal["changes", "even", "events"]
 
 
-class RecordingError(ValueError):
-    """Why a recording cannot be used at all: a sentence, ``kind`` a word for it."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+class RecordingError(KindError):
+    """Why a recording cannot be used at all."""
 
 
 class Turns(NamedTuple):
@@ -37,7 +33,7 @@ class Turns(NamedTuple):
 
     @classmethod
     def of(cls, rows: Sequence[tuple[int, float, float]]) -> Turns:
-        """From (milliseconds, right, down); what does not move is left out."""
+        """From (milliseconds, right, down); rows without a movement are left out."""
         moved = [row for row in rows if row[1] or row[2]]
         stamps = np.array([row[0] for row in moved], np.int64)
         return cls(stamps, *(np.array([row[axis] for row in moved], np.float64) for axis in (1, 2)))
@@ -47,9 +43,9 @@ class Pictures(Protocol):
     """The pictures of a recording."""
 
     def take(self, wanted: Mapping[int, Path | None], form: PictureForm | None) -> Iterator[tuple[int, Fault | None]]:
-        """Looks at pictures, by their number, and writes those that have a path in this form.
+        """Reads pictures by their number, and writes those with a path in this form.
 
-        Yields each number with what is wrong with its picture.
+        Yields each number with its picture's fault, or None.
 
         Raises:
             RecordingError: the pictures turn out to be those of another recording.
@@ -65,11 +61,11 @@ class Recording:
         held: the keys from then on, int32 [states], a code of `scripts.gameplay.keys`, or `UNKNOWN`.
         alive: milliseconds at which the recorder is known to have run, int64, never falling.
         shots: milliseconds at which each picture was taken, int64 [pictures], never falling.
-        turns: how the mouse moved.
-        goals: what each picture says of its goal, [pictures]; empty where there are none.
-        faults: what is wrong with single files or frames; they are left out.
+        turns: the movements of the mouse.
+        goals: the goal in each picture's JSON, [pictures]; empty for formats without goals.
+        faults: of single files or frames, which are left out.
         ignored: keys outside the vocabulary, by name, and how often they were pressed.
-        objects: rows of a game's own truth by their stamp.
+        objects: rows of the game's own state by their stamp.
         about: the recorder's own summary.
     """
 
@@ -88,5 +84,5 @@ class Recording:
 
 
 def states_of(rows: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Stamps and codes as arrays, from (milliseconds, code)."""
+    """Stamps int64 [n] and codes int32 [n], from (milliseconds, code)."""
     return np.array([stamp for stamp, _ in rows], np.int64), np.array([code for _, code in rows], np.int32)

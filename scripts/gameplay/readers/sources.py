@@ -1,4 +1,4 @@
-"""Which recordings there are: raw folders, OWAMcap files and VPT pairs."""
+"""Finds recordings: raw folders, OWAMcap files and VPT pairs."""
 
 from __future__ import annotations
 
@@ -30,31 +30,32 @@ class Source(NamedTuple):
 
 
 def read_source(source: Source, options: GameplayCheckOptions) -> Recording:
-    """Reads a recording, its pictures unread.
+    """Reads a recording without its pictures.
 
     Raises:
         RecordingError: it cannot be used at all.
     """
-    if source.kind == "owamcap":
-        return read_owamcap(source.path, options.mouse, options.video)
-    if source.kind == "vpt":
-        return read_vpt(source.path, options.mouse, options.video)
-    return read_raw(source.path)
+    if source.kind == "raw":
+        return read_raw(source.path)
+    reader = read_owamcap if source.kind == "owamcap" else read_vpt
+    return reader(source.path, options.mouse, options.video)
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Source]:
     """The recordings that paths name, or that lie in or right below folders, sorted by path.
 
     Raises:
-        UserError: a path is not there, or holds no recording.
+        UserError: a path does not exist, or holds no recording.
     """
-    found: set[Source] = set()
+    recordings: set[Source] = set()
     for path in paths:
-        sources = list(_sources(path))
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder; check the path of the recording.")
+        sources = set(_in_folder(path, deeper=True) if path.is_dir() else _in_files([path]))
         if not sources:
             raise UserError(f"{path}: holds no recording (a folder of frames, an .mcap, or an .mp4 with its .jsonl).")
-        found |= set(sources)
-    return sorted(found, key=lambda source: source.path)
+        recordings |= sources
+    return sorted(recordings, key=lambda source: source.path)
 
 
 def by_name(sources: Sequence[Source]) -> dict[str, Path]:
@@ -63,12 +64,12 @@ def by_name(sources: Sequence[Source]) -> dict[str, Path]:
     Raises:
         UserError: two have the same name.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for source in sources:
-        known = found.setdefault(source.name, source.path)
-        if known != source.path:
-            raise UserError(f"{known} and {source.path} have the same name; rename one of the recordings.")
-    return found
+        other = paths.setdefault(source.name, source.path)
+        if other != source.path:
+            raise UserError(f"{other} and {source.path} have the same name; rename one of the recordings.")
+    return paths
 
 
 def recording_at(path: Path) -> Source:
@@ -83,48 +84,40 @@ def recording_at(path: Path) -> Source:
     return sources[0]
 
 
-def _sources(path: Path) -> Iterator[Source]:
-    if path.is_file():
-        yield from _files([path])
+def _in_folder(folder: Path, *, deeper: bool) -> Iterator[Source]:
+    """The recordings of a folder and, if ``deeper``, of those in it; a name with a dot is an unfinished recording."""
+    if _is_raw(folder):
+        yield Source("raw", folder)
         return
-    if not path.is_dir():
-        raise UserError(f"{path}: no such file or folder; check the path of the recording.")
-    if _is_raw(path):
-        yield Source("raw", path)
-        return
-    yield from _files(path.iterdir())
-    # A name with a dot is that of a recording which is not finished.
-    for folder in (child for child in path.iterdir() if child.is_dir() and not child.name.startswith(".")):
-        if _is_raw(folder):
-            yield Source("raw", folder)
-        else:
-            yield from _files(folder.iterdir())
+    yield from _in_files(folder.iterdir())
+    for child in folder.iterdir() if deeper else ():
+        if child.is_dir() and not child.name.startswith("."):
+            yield from _in_folder(child, deeper=False)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Source]:
-    """Those that are recordings; a video beside an .mcap of its name is that one's."""
-    for path in (path for path in paths if not path.is_dir()):
+def _in_files(paths: Iterable[Path]) -> Iterator[Source]:
+    """The recordings among files; a video beside an .mcap of the same name belongs to that one.
+
+    A file of lines with a keyboard is a VPT recording, even if its video is missing.
+    """
+    for path in paths:
+        if path.is_dir():
+            continue
         if path.suffix == ".mcap":
             yield Source("owamcap", path)
         elif path.suffix == ".mp4" and not path.with_suffix(".mcap").exists():
             yield Source("vpt", path)
-        elif path.suffix == ".jsonl" and _is_vpt(path):
-            yield Source("vpt", path.with_suffix(".mp4"))
-
-
-def _is_vpt(path: Path) -> bool:
-    """Whether a file of lines tells of a keyboard; so a VPT recording is found that lacks its video."""
-    with path.open("rb") as stream:
-        return b'"keyboard"' in stream.read(SNIFFED)
+        elif path.suffix == ".jsonl":
+            with path.open("rb") as stream:
+                if b'"keyboard"' in stream.read(SNIFFED):
+                    yield Source("vpt", path.with_suffix(".mp4"))
 
 
 def _is_raw(folder: Path) -> bool:
-    """Whether a folder holds frames, or a recorder's summary, or nothing at all: a recording that stayed empty."""
-    empty = True
-    for path in folder.iterdir():
-        empty = False
-        if path.name == ABOUT or path.suffix.lower() in PICTURES:
-            return True
-        if path.suffix == ".json" and NAME.fullmatch(path.stem):
-            return True
-    return empty
+    """Whether a folder holds frames, or a recorder's summary, or nothing: an empty recording."""
+    return next(folder.iterdir(), None) is None or any(
+        path.name == ABOUT
+        or path.suffix.lower() in PICTURES
+        or (path.suffix == ".json" and NAME.fullmatch(path.stem) is not None)
+        for path in folder.iterdir()
+    )

@@ -1,4 +1,4 @@
-"""The names of Windows' virtual key codes, as far as a game's keys and their neighbours go."""
+"""The names of Windows' virtual key codes, for the keys of games and their neighbours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = {
 
 
 def name_of(code: int) -> str:
-    """``w`` for 87, ``left`` for 37; ``key 179`` for a code without a name here."""
+    """``w`` for 87, ``left`` for 37; ``key 179`` for a code that is not listed here."""
     if 0x30 <= code <= 0x39 or 0x41 <= code <= 0x5A:  # digits and letters are their ASCII codes
         return chr(code).lower()
     return NAMES.get(code, f"key {code}")

@@ -1,4 +1,4 @@
-"""VPT recordings: a video, and a line of JSON for each of its frames, 20 a second.
+"""VPT recordings (Baker et al., Video PreTraining, 2022): a video, and a line of JSON for each frame, 20 a second.
 
 ::
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +25,11 @@ from scripts.gameplay.readers.order import in_order, runs
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, RecordingError, Turns, states_of
 from scripts.gameplay.readers.video import Clock, Video, must_be_there
 
-PREFIX = "key.keyboard."
-
 
 class Line(NamedTuple):
-    """What a line says: milliseconds, keys and buttons by name, movement of the mouse to the right and down."""
+    """A line: its number from 0, milliseconds, names of keys and buttons, mouse movement to the right and down."""
 
+    number: int
     stamp: int
     keys: list[str]
     right: float
@@ -40,47 +40,50 @@ def read_vpt(video: Path, mouse: MouseOptions, limits: VideoOptions) -> Recordin
     """A video and the lines beside it; the n-th line is the n-th frame.
 
     Raises:
-        RecordingError: there is no file of lines, or no video.
+        RecordingError: the file of lines or the video is missing.
     """
     must_be_there(video)
     path = video.with_suffix(".jsonl")
     if not path.is_file():
         raise RecordingError("alone", f"has no {path.name} beside it; put it there, or remove the video.")
-    found = list(read_lines(path))
-    faults = [line for line in found if isinstance(line, Fault)]
-    sound = [(at, line) for at, line in enumerate(found) if isinstance(line, Line)]
-    chosen = in_order([line.stamp for _, line in sound])
-    faults += [backwards(path, sound[first][0], sound[last][0]) for first, last in runs(~chosen)]
-    lines = [row for row, kept in zip(sound, chosen.tolist(), strict=True) if kept]
-    stamps = np.array([line.stamp for _, line in lines], np.int64)
-    numbers = {at: picture for picture, (at, _) in enumerate(lines)}
-    states, codes = states_of(list(states_in(lines, len(found))))
-    off = mouse.turns == "off"
+    rows = list(read_lines(path))
+    faults = [row for row in rows if isinstance(row, Fault)]
+    sound = [row for row in rows if isinstance(row, Line)]
+    chosen = in_order([line.stamp for line in sound])
+    for first, last in runs(~chosen):
+        start, end = sound[first].number + 1, sound[last].number + 1
+        where = f"line {start}" if start == end else f"lines {start} to {end}"
+        message = f"{where}: `milli` runs against the order of the lines: time ran backwards; the frames are left out."
+        faults.append(Fault(path.as_posix(), "backwards", message))
+    lines = list(compress(sound, chosen.tolist()))
+    pictures = {line.number: picture for picture, line in enumerate(lines)}
+    shots = np.array([line.stamp for line in lines], np.int64)
+    stamps, codes = states_of(list(states_in(lines, len(rows))))
     return Recording(
         "even",
-        states,
+        stamps,
         codes,
-        alive=states,
-        shots=stamps,
-        pictures=Video(video, lambda at, time, start: numbers.get(at), clock_of(len(found), stamps, limits)),
-        turns=Turns.of([] if off else [(line.stamp, line.right, line.down) for _, line in lines]),
+        alive=stamps,
+        shots=shots,
+        pictures=Video(video, lambda number, time, start: pictures.get(number), clock_of(len(rows), shots, limits)),
+        turns=Turns.of([] if mouse.turns == "off" else [(line.stamp, line.right, line.down) for line in lines]),
         faults=faults,
-        ignored=pressed_outside([line for _, line in lines]),
+        ignored=pressed_outside(lines),
     )
 
 
 def read_lines(path: Path) -> Iterator[Line | Fault]:
-    """Each line, or what is wrong with it."""
-    for number, raw in enumerate(path.read_bytes().rstrip().splitlines(), 1):
+    """Each line, or its fault."""
+    for number, raw in enumerate(path.read_bytes().rstrip().splitlines()):
         try:
-            yield line_of(orjson.loads(raw))
+            yield line_of(number, orjson.loads(raw))
         except (FrameError, orjson.JSONDecodeError) as error:
-            message = f"line {number}: {error}; its frame is left out. Correct the line; do not remove it."
+            message = f"line {number + 1}: {error}; its frame is left out. Correct the line; do not remove it."
             yield Fault(path.as_posix(), "json", message)
 
 
-def line_of(value: Any) -> Line:
-    """What a line's object says. While a window of the game is open, the mouse moves a pointer and no camera.
+def line_of(number: int, value: Any) -> Line:
+    """A line from its JSON value. While a window of the game is open, the mouse moves a pointer, not the camera.
 
     Raises:
         FrameError: it is not of the form.
@@ -92,13 +95,15 @@ def line_of(value: Any) -> Line:
     stamp = value.get("milli")
     if not is_number(stamp):
         raise FrameError("json", "no `milli`, milliseconds since 1970")
-    moved = [mouse.get(axis, 0) for axis in ("dx", "dy")] if isinstance(mouse, dict) else [0, 0]
+    mouse = mouse if isinstance(mouse, dict) else {}
+    moved = [mouse.get(axis, 0) for axis in ("dx", "dy")]
     if not all(map(is_number, moved)):
         raise FrameError("json", "`mouse.dx` or `mouse.dy` is no number")
     right, down = (0.0, 0.0) if value.get("isGuiOpen") else map(float, moved)
-    buttons = mouse.get("buttons") if isinstance(mouse, dict) else None
-    down_too = [f"mouse {button}" for button in buttons] if isinstance(buttons, list) else []
-    return Line(int(stamp), [key.removeprefix(PREFIX) for key in keys] + down_too, right, down)
+    buttons = mouse.get("buttons")
+    names = [key.removeprefix("key.keyboard.") for key in keys]
+    names += [f"mouse {button}" for button in buttons] if isinstance(buttons, list) else []
+    return Line(number, int(stamp), names, right, down)
 
 
 def is_number(value: Any) -> bool:
@@ -106,48 +111,41 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def backwards(path: Path, first: int, last: int) -> Fault:
-    """That the time of some lines, counted from 0, runs backwards."""
-    where = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
-    message = f"{where}: `milli` runs against the order of the lines: time ran backwards; the frames are left out."
-    return Fault(path.as_posix(), "backwards", message)
-
-
-def states_in(lines: Sequence[tuple[int, Line]], total: int) -> Iterator[tuple[int, int]]:
-    """The keys held from each line on; unknown where lines before the next, or before the end, are left out."""
-    following = [*(at for at, _ in lines), total][1:]
-    for (at, line), after in zip(lines, following, strict=True):
+def states_in(lines: Sequence[Line], total: int) -> Iterator[tuple[int, int]]:
+    """The keys from each line on; unknown where lines before the next one, or before the end, are left out."""
+    following = [*(line.number for line in lines), total][1:]
+    for line, after in zip(lines, following, strict=True):
         yield line.stamp, code_of(key for key in line.keys if key in KEYS)
-        if after > at + 1:
+        if after > line.number + 1:
             yield line.stamp + 1, UNKNOWN
 
 
 def pressed_outside(lines: Sequence[Line]) -> Counter[str]:
     """How often each key and button outside the vocabulary was pressed."""
-    found: Counter[str] = Counter()
+    presses: Counter[str] = Counter()
     before: set[str] = set()
     for line in lines:
         down = {key for key in line.keys if key not in KEYS}
-        found.update(down - before)
+        presses.update(down - before)
         before = down
-    return found
+    return presses
 
 
 def clock_of(lines: int, stamps: np.ndarray, limits: VideoOptions) -> Clock:
-    """What compares a video's frames with so many lines at these milliseconds."""
+    """A function that compares a video's frames with this many lines, whose stamps are int64 [lines in order] in ms."""
     step = float(np.median(np.diff(stamps))) if len(stamps) > 1 else 50.0
 
-    def wrong(times: Sequence[float], start: float) -> str | None:
+    def problem_of(times: Sequence[float], start: float) -> str | None:
         apart = (len(times) - lines) * step / 1000
         if abs(apart) > limits.max_clock_difference:
             more = f"{len(times)} frames for {lines} lines, {abs(apart):.1f} s {'more' if apart > 0 else 'less'}"
             return f"{more} than video.max_clock_difference {limits.max_clock_difference:g} allows; pair them again."
-        shown = float(np.median(np.diff(times))) if len(times) > 1 else step
-        if step > 0 and abs(shown / step - 1) > limits.max_rate_difference:
+        frame_step = float(np.median(np.diff(times))) if len(times) > 1 else step
+        if step > 0 and abs(frame_step / step - 1) > limits.max_rate_difference:
             return (
-                f"a frame every {shown:.0f} ms for a line every {step:.0f} ms, more than video.max_rate_difference "
-                f"{limits.max_rate_difference:g} allows; pair them again."
+                f"a frame every {frame_step:.0f} ms for a line every {step:.0f} ms, more than "
+                f"video.max_rate_difference {limits.max_rate_difference:g} allows; pair them again."
             )
         return None
 
-    return wrong
+    return problem_of

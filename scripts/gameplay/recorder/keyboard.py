@@ -1,4 +1,4 @@
-"""The keys held down, heard through pynput wherever the focus is; only those of the vocabulary, and P."""
+"""The keys held down, from pynput, whichever window has the focus; only those of the vocabulary, and P."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scripts.gameplay.recorder.missing import needs
 from scripts.lib.cli import UserError
 
 TOGGLE = "p"
-FORGOTTEN = 2.0  # seconds without a word from a key after which a press is a new one: its release was never heard
+FORGOTTEN = 2.0  # seconds without an event of a key, after which a press is a new one: its release was lost
 READY = 10.0  # seconds
 
 
@@ -24,8 +24,8 @@ class KeyState:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._down: dict[str, float] = {}  # when last heard of, in the order of the presses
-        self._tapped: dict[str, float] = {}  # pressed since the last `take`, so that no short press is lost
+        self._down: dict[str, float] = {}  # time of the last event, in the order of the presses
+        self._tapped: dict[str, float] = {}  # pressed since the last `take`
 
     def press(self, name: str, now: float) -> bool:
         """Notes a press; returns whether it is one, not the repetition of a key held down."""
@@ -50,7 +50,7 @@ class KeyState:
 
 
 def name_of(key: Any) -> str | None:
-    """The name of a pynput key if it is in the vocabulary or P; with shift or caps lock it is the same key."""
+    """The name of a pynput key in the vocabulary, or P; with shift or caps lock it is the same key."""
     name = getattr(key, "name", None)
     if name is None:
         name = (getattr(key, "char", None) or "").lower()
@@ -61,7 +61,7 @@ def name_of(key: Any) -> str | None:
 
 
 class Keyboard:
-    """Listens to the keys until closed. ``heard(name, now)`` is called on the listener's thread for every new press.
+    """Listens to the keys until closed; calls ``heard(name, now)`` on the listener's thread for every new press.
 
     Raises:
         UserError: pynput is missing or cannot listen here.
@@ -83,7 +83,7 @@ class Keyboard:
             self.state.release(name)
 
     def check(self) -> None:
-        """Sees that keys are still heard.
+        """Checks that the listener still runs.
 
         Raises:
             UserError: the listener has ended.
@@ -108,7 +108,7 @@ def pynput_keyboard() -> ModuleType:
     needs("pynput", "six", *(["Xlib"] if sys.platform.startswith("linux") else []))
     try:
         from pynput import keyboard
-    except ImportError as error:  # what it raises without a display too
+    except ImportError as error:  # also without a display
         reason = str(error).splitlines()[0]
         raise UserError(
             f"the keys cannot be heard ({reason}); run this in a terminal on the desktop itself."
@@ -119,12 +119,12 @@ def pynput_keyboard() -> ModuleType:
 def _listener(**handlers: Callable[[Any], None]) -> Any:
     class Listener(pynput_keyboard().Listener):  # type: ignore[misc,name-defined]
         def run(self) -> None:
-            with contextlib.suppress(Exception):  # `check` and `_listener` see that it has ended
+            with contextlib.suppress(Exception):  # `check` and `_listener` notice that it has ended
                 super().run()
 
     listener = Listener(**handlers)
     listener.start()
-    # Its own wait() would go on for ever where the listener's thread has failed.
+    # Its own wait() never returns if the listener's thread has failed.
     waiting = threading.Thread(target=listener.wait, daemon=True)
     waiting.start()
     end = time.monotonic() + READY

@@ -1,4 +1,4 @@
-"""What to say where an optional package is not installed."""
+"""The error for an optional package that is not installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scripts.lib.cli import UserError
 
 
 def needs(*modules: str) -> None:
-    """Sees that modules of the packages in envs/record.txt are there.
+    """Checks that modules of the packages in envs/record.txt are installed.
 
     Raises:
         UserError: one is not installed.

@@ -1,10 +1,11 @@
-"""When to capture: deadlines on a monotonic clock, and what came late or not at all."""
+"""When to capture: deadlines on a monotonic clock, and captures that came late or were skipped."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from itertools import pairwise
+
+import numpy as np
 
 LATE = 0.5  # share of a period; a capture that began more than this after its deadline is late
 
@@ -22,7 +23,7 @@ class Clock:
 
 @dataclass
 class Pace:
-    """Deadlines ``start + n * period`` in monotonic seconds; a capture's slowness never moves the ones after it."""
+    """Deadlines ``start + n * period`` in monotonic seconds; a slow capture never moves the deadlines after it."""
 
     period: float
     start: float
@@ -37,7 +38,7 @@ class Pace:
         return self.start + self.number * self.period
 
     def begin(self, now: float) -> None:
-        """Notes that a capture begins; deadlines with another one after them that has passed too are skipped."""
+        """Notes that a capture begins; a deadline is skipped if the next one has passed too."""
         missed = max(0, int((now - self.deadline) / self.period))
         self.number += missed
         self.skipped += missed
@@ -47,14 +48,13 @@ class Pace:
 
 
 def interval_ms(begun: list[float]) -> dict[str, float | None]:
-    """Mean and 95th percentile of the time between captures, in milliseconds; None where there are fewer than two."""
-    gaps = sorted((after - before) * 1000 for before, after in pairwise(begun))
-    if not gaps:
+    """Mean and 95th percentile of the time between captures, in milliseconds; None for fewer than two captures."""
+    gaps = np.diff(begun) * 1000
+    if not len(gaps):
         return {"mean": None, "p95": None}
-    return {"mean": round(sum(gaps) / len(gaps), 2), "p95": round(percentile(gaps, 0.95), 2)}
+    return {"mean": round(sum(gaps.tolist()) / len(gaps), 2), "p95": round(percentile_95(gaps), 2)}
 
 
-def percentile(ordered: list[float], share: float) -> float:
-    """The smallest of the sorted values that at least ``share`` of them do not exceed."""
-    rank = -int(-share * len(ordered) // 1)  # rounded up
-    return ordered[max(0, rank - 1)]
+def percentile_95(values: list[float] | np.ndarray) -> float:
+    """The smallest of the values [n] that at least 95 percent of them do not exceed."""
+    return float(np.percentile(values, 95, method="inverted_cdf"))

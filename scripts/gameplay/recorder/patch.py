@@ -1,8 +1,8 @@
-"""A window that lights up when a key is pressed, for the sync check and the tests: a game that reacts at once.
+"""A window that lights up when a key is pressed, for the sync check and the tests: a game without delay.
 
     python -m scripts.gameplay.recorder.patch
 
-It says where it is (left, top, width, height as JSON) on stdout, and closes when stdin does.
+It prints its place (left, top, width, height as JSON) on stdout, and closes when stdin does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 from scripts.lib.cli import StageParser, UserError, run
 
 TITLE = "Questline sync check"
-LIT_MS = 300  # milliseconds that one press lights it
-SETTLED_MS = 300  # milliseconds that a window manager is given to move it
+LIT_MS = 300  # milliseconds for which a press lights it
+SETTLED_MS = 300  # milliseconds for a window manager to move it
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,18 +37,27 @@ def main(args: argparse.Namespace) -> None:
     if sys.platform == "win32":
         ctypes.windll.user32.SetProcessDPIAware()  # type: ignore[attr-defined]  # so that it counts pixels as mss does
     window = open_window(args)
-    waiting: list[str] = []
+    darkening = ""
 
     def light(_: Any) -> None:
-        for one in waiting:
-            window.after_cancel(one)
+        nonlocal darkening
+        if darkening:
+            window.after_cancel(darkening)
         window.configure(background=args.lit)
-        waiting[:] = [window.after(LIT_MS, lambda: window.configure(background=args.dark))]
+        darkening = window.after(LIT_MS, lambda: window.configure(background=args.dark))
+
+    def announce() -> None:
+        place = window.winfo_rootx(), window.winfo_rooty(), window.winfo_width(), window.winfo_height()
+        print(json.dumps(place), flush=True)
+
+    def end_with_stdin() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)  # the process that started this one has ended
 
     window.bind("<KeyPress>", light)
     window.wait_visibility()
     window.focus_force()
-    window.after(SETTLED_MS, announce, window)
+    window.after(SETTLED_MS, announce)
     threading.Thread(target=end_with_stdin, daemon=True).start()
     window.mainloop()
 
@@ -57,7 +66,7 @@ def open_window(args: argparse.Namespace) -> Any:
     """The window, not yet shown.
 
     Raises:
-        UserError: Tk is not there, or finds no desktop.
+        UserError: Tk is missing, or there is no desktop.
     """
     try:
         import tkinter
@@ -74,18 +83,6 @@ def open_window(args: argparse.Namespace) -> Any:
     window.configure(background=args.dark)
     window.attributes("-topmost", True)
     return window
-
-
-def announce(window: Any) -> None:
-    """Says where the window is."""
-    place = window.winfo_rootx(), window.winfo_rooty(), window.winfo_width(), window.winfo_height()
-    print(json.dumps(place), flush=True)
-
-
-def end_with_stdin() -> None:
-    """Ends the process once whoever started it has gone, however that happened."""
-    sys.stdin.buffer.read()
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures of the screen through mss: a monitor, a region or a window, resized to what the recording wants."""
+"""Pictures of the screen from mss: a monitor, a region or a window, resized to the recording's size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import os
 import sys
-from typing import Any
 
 import cv2
 import numpy as np
@@ -44,7 +43,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 class Screen:
-    """Captures one place of the desktop; for one thread.
+    """Captures one place of the desktop; not thread-safe.
 
     Raises:
         UserError: mss is missing, there is no desktop, or the place is not on it.
@@ -57,12 +56,12 @@ class Screen:
         region: Rect | None = None,
         window: str | None = None,
         monitor: int | None = None,
-    ):
+    ) -> None:
         needs("mss")
         import mss
         from mss.exception import ScreenShotError
 
-        self.size = size
+        self.size, self.window = size, window
         self._error = ScreenShotError
         _check_permission()
         try:
@@ -70,24 +69,24 @@ class Screen:
             monitors = self._mss.monitors
         except (ScreenShotError, OSError) as error:
             raise UserError(f"there is no screen to record ({_line(error)}); {HERE}.") from error
-        self.desktop = _rect(monitors[0])
-        self.window = window
-        self.place = self._place(monitors, region, window, monitor)
-
-    def _place(
-        self, monitors: list[dict[str, Any]], region: Rect | None, window: str | None, monitor: int | None
-    ) -> Place:
+        rects = [Rect(*(row[side] for side in Rect._fields)) for row in monitors]
+        self.desktop = rects[0]
         if window is not None:
-            return find_window(window)
-        if region is None:
-            region = _rect(_monitor(monitors, monitor))
-        if clipped(region, self.desktop) != region:
+            self.place: Place = find_window(window)
+            return
+        if region is None and monitor is None:
+            monitor = next((n for n, row in enumerate(monitors) if n and row.get("is_primary")), min(1, len(rects) - 1))
+        if region is None and not 0 <= monitor < len(rects):
+            most = len(rects) - 1
+            raise UserError(f"--monitor {monitor}: there are monitors 1 to {most} here, and 0 for all together.")
+        fixed = rects[monitor] if region is None else region
+        if clipped(fixed, self.desktop) != fixed:
             there = "{2}x{3} pixels from {0},{1}".format(*self.desktop)
-            raise UserError(f"--region {','.join(map(str, region))}: it reaches beyond the desktop ({there}).")
-        return lambda: region
+            raise UserError(f"--region {','.join(map(str, fixed))}: it reaches beyond the desktop ({there}).")
+        self.place = lambda: fixed
 
     def grab(self) -> np.ndarray:
-        """What is to be seen now, uint8 [height, width, 3], blue first; black where a window leaves the desktop.
+        """The current picture, uint8 [height, width, 3] in BGR order; black where a window leaves the desktop.
 
         Raises:
             UserError: the window is gone, or the desktop is.
@@ -110,8 +109,8 @@ class Screen:
         return resized(padded(picture, place, seen), self.size)
 
     def close(self) -> None:
-        """Lets go of the desktop."""
-        with contextlib.suppress(self._error):  # where the desktop has gone already
+        """Closes the connection to the desktop."""
+        with contextlib.suppress(self._error):  # if the desktop is already closed
             self._mss.close()
 
 
@@ -124,34 +123,21 @@ def clipped(place: Rect, desktop: Rect) -> Rect:
 
 
 def padded(picture: np.ndarray, place: Rect, seen: Rect) -> np.ndarray:
-    """The picture of the part that was seen with black around it, so that it stands for the whole place."""
+    """The picture [h, w, 4] of the visible part, padded with black to the whole place."""
     if place == seen:
         return picture
-    scale = picture.shape[1] / seen.width  # more than 1 where the system counts in points
+    scale = picture.shape[1] / seen.width  # more than 1 if the system counts in points
     right, bottom = place.left + place.width - seen.left - seen.width, place.top + place.height - seen.top - seen.height
     sides = (seen.top - place.top, bottom, seen.left - place.left, right)
     return cv2.copyMakeBorder(picture, *(round(side * scale) for side in sides), cv2.BORDER_CONSTANT)
 
 
 def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The picture in a (width, height), without its fourth channel; areas are averaged where it shrinks."""
+    """The picture [h, w, 4] as [height, width, 3] for a size (width, height); areas are averaged if it shrinks."""
     if (picture.shape[1], picture.shape[0]) != size:
         shrinks = picture.shape[1] > size[0] or picture.shape[0] > size[1]
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.ascontiguousarray(picture[:, :, :3])
-
-
-def _rect(monitor: dict[str, Any]) -> Rect:
-    return Rect(monitor["left"], monitor["top"], monitor["width"], monitor["height"])
-
-
-def _monitor(monitors: list[dict[str, Any]], number: int | None) -> dict[str, Any]:
-    if number is None:
-        return next((one for one in monitors[1:] if one.get("is_primary")), monitors[min(1, len(monitors) - 1)])
-    if not 0 <= number < len(monitors):
-        most = len(monitors) - 1
-        raise UserError(f"--monitor {number}: there are monitors 1 to {most} here, and 0 for all together.")
-    return monitors[number]
 
 
 def _line(error: Exception) -> str:

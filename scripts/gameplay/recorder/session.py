@@ -1,4 +1,4 @@
-"""One recording, from a P to the next: captures on the beat, hands frames to the writer, sums up."""
+"""One recording, from one P to the next: captures at the deadlines, gives frames to the writer, writes the summary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from scripts.gameplay.keys import Held
 from scripts.gameplay.recorder.keyboard import Keyboard
@@ -18,8 +18,8 @@ from scripts.gameplay.recorder.writer import Shot, Writer
 from scripts.lib.files import write_json
 
 SUMMARY = "recording.json"
-SLICE = 0.1  # seconds; the longest wait at a stretch, since on Windows a wait is deaf to Ctrl-C
-EVERY = 3  # of `--save changes`: captures after which one is saved although the keys stayed as they were
+SLICE = 0.1  # seconds; the longest single wait, because on Windows Ctrl-C does not interrupt a wait
+EVERY = 3  # of `--save changes`: after this many captures one is saved even if the keys did not change
 
 Command = Literal["toggle", "stop"]
 # A SimpleQueue may be put to from a signal handler even while the same thread waits for it.
@@ -28,7 +28,7 @@ Commands = queue.SimpleQueue[Command]
 
 @dataclass
 class Choice:
-    """Which captures are saved: all, or those with other keys than the last saved one and every third."""
+    """Selects captures to save: all, or those with other keys than the last saved one and every third."""
 
     changes: bool
     _keys: Held | None = None
@@ -40,13 +40,13 @@ class Choice:
         return not self.changes or keys != self._keys or self._passed >= EVERY
 
     def saved(self, keys: Held) -> None:
-        """Notes that the capture was taken for saving."""
+        """Notes that the capture is saved."""
         self._keys, self._passed = keys, 0
 
 
 @dataclass
 class Recorder:
-    """What all recordings of one command have in common; ``rate`` in captures a second, ``seconds`` or no end."""
+    """Makes the recordings of one command; ``rate`` in captures a second, ``seconds``: the length, None: no end."""
 
     screen: Screen
     keyboard: Keyboard
@@ -62,12 +62,18 @@ class Recorder:
         """Makes one recording and prints its summary; returns what ended it (``stop`` when the time is over).
 
         Raises:
-            UserError: the window or the desktop is gone; what was captured until then is written.
+            UserError: the window or the desktop is gone; all frames captured until then are written.
             OSError: a frame could not be written.
         """
         pace = Pace(1 / self.rate, time.monotonic())
         folder = new_folder(self.out, self.clock.stamp(pace.start))
-        write_json(folder / SUMMARY, {**self._settings(), "finished": False})
+        settings = {
+            "rate": self.rate,
+            "save": "changes" if self.changes else "all",
+            "size": list(self.screen.size),
+            "window": self.screen.window,
+        }
+        write_json(folder / SUMMARY, {**settings, "finished": False})
         writer = Writer(folder, self.rate, self.quality)
         try:
             return self._capture(pace, writer)
@@ -75,13 +81,24 @@ class Recorder:
             try:
                 writer.close()
             finally:
-                summary = summary_of(pace, writer, time.monotonic())
-                write_json(folder / SUMMARY, {**self._settings(), "finished": True, **summary})
-                print(summary_text(folder, summary), flush=True)
+                intervals = interval_ms(pace.begun)
+                summary = {
+                    "frames": writer.written,
+                    "captures": len(pace.begun),
+                    "seconds": round(time.monotonic() - pace.start, 2),
+                    "dropped": pace.skipped + writer.refused,
+                    "dropped_by_disk": writer.refused,
+                    "late": pace.late,
+                    "interval_ms": intervals,
+                }
+                write_json(folder / SUMMARY, {**settings, "finished": True, **summary})
+                counts = "{frames} frames in {seconds} s, {dropped} dropped, {late} late".format(**summary)
+                apart = "; {mean} ms apart on average, p95 {p95} ms".format(**intervals) if len(pace.begun) > 1 else ""
+                print(f"{folder}: {counts}{apart}", flush=True)
 
     def _capture(self, pace: Pace, writer: Writer) -> Command:
         choice, status = Choice(self.changes), Status()
-        keys = self.keyboard.state.take()  # so that no tap from before the start is in the first frame
+        keys = self.keyboard.state.take()  # discards taps from before the start
 
         def show() -> None:
             seconds = time.monotonic() - pace.start
@@ -103,14 +120,9 @@ class Recorder:
         finally:
             status.end()
 
-    def _settings(self) -> dict[str, Any]:
-        width, height = self.screen.size
-        save = "changes" if self.changes else "all"
-        return {"rate": self.rate, "save": save, "size": [width, height], "window": self.screen.window}
-
 
 def wait(commands: Commands, until: float | None, tick: Callable[[], None] = lambda: None) -> Command | None:
-    """The next command, or None if none came until a moment (in monotonic seconds; None: for ever)."""
+    """The next command, or None if none came until a moment (in monotonic seconds; None: waits for ever)."""
     while True:
         left = SLICE if until is None else until - time.monotonic()
         try:
@@ -134,26 +146,3 @@ def new_folder(out: Path, stamp: int) -> Path:
             if out.exists() and not out.is_dir():
                 raise
             number += 1
-
-
-def summary_of(pace: Pace, writer: Writer, now: float) -> dict[str, Any]:
-    """How a recording went: frames saved, captures, seconds, captures dropped and late, intervals in milliseconds."""
-    return {
-        "frames": writer.written,
-        "captures": len(pace.begun),
-        "seconds": round(now - pace.start, 2),
-        "dropped": pace.skipped + writer.refused,
-        "dropped_by_disk": writer.refused,
-        "late": pace.late,
-        "interval_ms": interval_ms(pace.begun),
-    }
-
-
-def summary_text(folder: Path, summary: dict[str, Any]) -> str:
-    """The summary as one line."""
-    intervals = summary["interval_ms"]
-    pace = "" if intervals["mean"] is None else f"; {intervals['mean']} ms apart on average, p95 {intervals['p95']} ms"
-    counts = (
-        f"{summary['frames']} frames in {summary['seconds']} s, {summary['dropped']} dropped, {summary['late']} late"
-    )
-    return f"{folder}: {counts}{pace}"

@@ -1,4 +1,4 @@
-"""Shows that it is recording: a line on stderr that renews itself in a terminal, or a new one every few seconds."""
+"""Shows the state of a recording on stderr: one line that is updated in a terminal, or a new line every few seconds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from scripts.lib.cli import say
 
 RENEWED = 0.25  # seconds between two states of the line in a terminal
 REPEATED = 5.0  # seconds between two lines where stderr is no terminal
-BELL = "\a"  # a game that fills the screen hides the terminal
+BELL = "\a"  # a full-screen game hides the terminal
 
 
 def status_text(seconds: float, frames: int, dropped: int, late: int, keys: Held) -> str:
     """The line's text; ``seconds`` since the recording began."""
-    whole = int(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    time = f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    time = f"{minutes:02d}:{int(seconds) % 60:02d}"
+    time = f"{hours}:{time}" if hours else time
     return f"● REC {time}  {frames} frames  {dropped} dropped  {late} late  {word_of(keys)}"
 
 
@@ -29,7 +29,7 @@ class Status:
         self._width = 0
 
     def show(self, seconds: float, frames: int, dropped: int, late: int, keys: Held) -> None:
-        """Shows the state if it is time to."""
+        """Shows the state if it is due."""
         if seconds < self._due:
             return
         text = status_text(seconds, frames, dropped, late, keys)
@@ -44,7 +44,7 @@ class Status:
         sys.stderr.flush()
 
     def end(self) -> None:
-        """Takes the line away, so that what is said next stands alone."""
+        """Clears the line before the next output."""
         if self.terminal and self._width:
             sys.stderr.write(f"\r{'':<{self._width}}\r{BELL}")
             sys.stderr.flush()

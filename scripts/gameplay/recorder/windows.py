@@ -1,11 +1,11 @@
-"""Finds a window by its title and says where it is: through X11, or through Windows' own user32."""
+"""Finds a window by its title, and its place: through X11, or through user32 of Windows."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from scripts.gameplay.recorder.missing import needs
@@ -33,10 +33,10 @@ Place = Callable[[], Rect]
 
 
 def find_window(title: str) -> Place:
-    """A function that says where the window is now (it may be moved), and raises `Gone` once it is closed or hidden.
+    """A function that returns the window's current place, or raises `Gone` once it is closed or hidden.
 
     Raises:
-        UserError: no window or more than one has this title, or this system offers no way to ask.
+        UserError: no window or more than one has this title, or this is not built for this system.
     """
     if sys.platform == "win32":
         return find_in(Windows(ctypes.windll.user32), title)  # type: ignore[attr-defined]
@@ -53,26 +53,27 @@ def find_in(desktop: X11 | Windows, title: str) -> Place:
 
 
 def pick(titles: Mapping[Handle, str], wanted: str) -> Handle:
-    """The window with this title, or the only one that has it as a part; capitals do not matter.
+    """The window with this title, or the only one with it as a part; case does not matter.
 
     Raises:
         UserError: there is none, or more than one.
     """
+
+    def listed(names: Iterable[str]) -> str:
+        quoted = [repr(name) for name in sorted(set(names))]
+        return (", ".join(quoted[:SHOWN]) + (" and more" if len(quoted) > SHOWN else "")) or "none"
+
     low = wanted.lower()
-    found = [handle for handle, title in titles.items() if title.lower() == low]
-    found = found or [handle for handle, title in titles.items() if low in title.lower()]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UserError(f"no window has {wanted!r} in its title; there are: {listed(list(titles.values()))}.")
-    names = listed([titles[handle] for handle in found])
-    raise UserError(f"{len(found)} windows have {wanted!r} in their title ({names}); give more of it, or use --region.")
-
-
-def listed(titles: Sequence[str]) -> str:
-    """Titles for an error message."""
-    names = [repr(title) for title in sorted(set(titles))]
-    return ", ".join(names[:SHOWN]) + (" and more" if len(names) > SHOWN else "") if names else "none"
+    matches = [handle for handle, title in titles.items() if title.lower() == low]
+    matches = matches or [handle for handle, title in titles.items() if low in title.lower()]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
+        raise UserError(f"no window has {wanted!r} in its title; there are: {listed(titles.values())}.")
+    names = listed(titles[handle] for handle in matches)
+    raise UserError(
+        f"{len(matches)} windows have {wanted!r} in their title ({names}); give more of it, or use --region."
+    )
 
 
 class X11:
@@ -86,31 +87,32 @@ class X11:
         except (error.DisplayError, error.XauthError, OSError) as failed:
             reason = str(failed)
             raise UserError(f"windows cannot be found ({reason}); run this in a terminal on the desktop.") from failed
-        self._display.set_error_handler(lambda *_: None)  # a window that closes meanwhile; Xlib would print it
+        # Otherwise Xlib prints an error for a window that closes meanwhile.
+        self._display.set_error_handler(lambda *_: None)
         self._root = self._display.screen().root
         self._name = self._display.intern_atom("_NET_WM_NAME")
 
     def windows(self) -> Iterator[tuple[Any, str]]:
-        """Visible windows with their titles."""
-        for window in self._managed() or self._below(self._root):
+        """Visible windows with their titles: those that a window manager lists, without the frames it puts around them.
+
+        Without a window manager, all windows.
+        """
+        listed = self._root.get_full_property(self._display.intern_atom("_NET_CLIENT_LIST"), 0)
+        managed = [self._display.create_resource_object("window", n) for n in listed.value] if listed else []
+        for window in managed or self._below(self._root):
             with _passing_over():
                 title = self._title(window)
                 if title and self._shown(window):
                     yield window, title
 
     def place(self, window: Any) -> Rect:
-        """Where a window is."""
+        """The place of a window."""
         with _passing_over():
             shown, size = self._shown(window), window.get_geometry()
             corner = self._root.translate_coords(window, 0, 0)
             if shown:
                 return Rect(corner.x, corner.y, size.width, size.height)
         raise Gone
-
-    def _managed(self) -> list[Any]:
-        """The windows that a window manager lists, without the frames that it puts around them; none without one."""
-        found = self._root.get_full_property(self._display.intern_atom("_NET_CLIENT_LIST"), 0)
-        return [self._display.create_resource_object("window", number) for number in found.value] if found else []
 
     def _below(self, window: Any) -> Iterator[Any]:
         with _passing_over():
@@ -119,7 +121,7 @@ class X11:
                 yield from self._below(child)
 
     def _shown(self, window: Any) -> bool:
-        return window.get_attributes().map_state == 2  # viewable: it and all that it lies in are mapped
+        return window.get_attributes().map_state == 2  # IsViewable: it and all its ancestors are mapped
 
     def _title(self, window: Any) -> str:
         value = window.get_full_property(self._name, 0)
@@ -129,10 +131,10 @@ class X11:
 
 @contextlib.contextmanager
 def _passing_over() -> Iterator[None]:
-    """Passes over what Xlib raises about a window that closed a moment ago.
+    """Ignores Xlib's errors about a window that has just closed.
 
     Raises:
-        OSError: the X server has gone.
+        OSError: the connection to the X server is lost.
     """
     from Xlib import error
 
@@ -156,18 +158,18 @@ class Windows:
         """Visible windows with their titles."""
         handle = self._user32.GetTopWindow(None)
         while handle:
-            one = ctypes.c_void_p(handle)
+            pointer = ctypes.c_void_p(handle)
             text = ctypes.create_unicode_buffer(512)
-            self._user32.GetWindowTextW(one, text, len(text))
-            if text.value and self._user32.IsWindowVisible(one):
+            self._user32.GetWindowTextW(pointer, text, len(text))
+            if text.value and self._user32.IsWindowVisible(pointer):
                 yield handle, text.value
-            handle = self._user32.GetWindow(one, NEXT)
+            handle = self._user32.GetWindow(pointer, NEXT)
 
     def place(self, handle: int) -> Rect:
-        """Where the inside of a window is, without its frame."""
-        one, edges, corner = ctypes.c_void_p(handle), (ctypes.c_long * 4)(), (ctypes.c_long * 2)()
-        there = self._user32.IsWindowVisible(one) and not self._user32.IsIconic(one)
-        if not (there and self._user32.GetClientRect(one, ctypes.byref(edges))):
+        """The inside of a window, without its frame."""
+        pointer, edges, corner = ctypes.c_void_p(handle), (ctypes.c_long * 4)(), (ctypes.c_long * 2)()
+        shown = self._user32.IsWindowVisible(pointer) and not self._user32.IsIconic(pointer)
+        if not (shown and self._user32.GetClientRect(pointer, ctypes.byref(edges))):
             raise Gone
-        self._user32.ClientToScreen(one, ctypes.byref(corner))
+        self._user32.ClientToScreen(pointer, ctypes.byref(corner))
         return Rect(corner[0], corner[1], edges[2], edges[3])

@@ -1,4 +1,4 @@
-"""Writes frames on a thread of its own, each at once, so that a kill loses only the few that wait."""
+"""Writes frames on a thread of its own as they come, so that a kill loses only the few in the queue."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from scripts.gameplay.keys import Held
+from scripts.gameplay.pictures import encode_jpeg
 from scripts.gameplay.raw import write_frame
 from scripts.lib.cli import say
 
-MOST_WAITING = 0.5  # seconds of frames that may wait: with the one being written, less than a second is lost by a kill
-PATIENCE = 30.0  # seconds that a disk is given for the last frames
+MOST_WAITING = 0.5  # seconds of frames in the queue: with the one being written, a kill loses less than a second
+PATIENCE = 30.0  # seconds for a disk to take the last frames
 
 
 class Shot(NamedTuple):
-    """A frame to write: milliseconds since 1970, the keys held, uint8 [height, width, 3] with blue first."""
+    """A frame to write: milliseconds since 1970, the keys held, uint8 [height, width, 3] in BGR order."""
 
     stamp: int
     keys: Held
@@ -27,7 +27,7 @@ class Shot(NamedTuple):
 
 
 class Writer:
-    """Writes shots into a folder; `offer` never waits and never keeps more than half a second of frames."""
+    """Writes shots into a folder; `offer` never blocks and never queues more than half a second of frames."""
 
     def __init__(self, folder: Path, rate: float, quality: int) -> None:
         self.folder = folder
@@ -36,7 +36,7 @@ class Writer:
         self.most = max(1, int(rate * MOST_WAITING))
         self._quality = quality
         self._error: OSError | None = None
-        self._waiting: queue.Queue[Shot | None] = queue.Queue()  # bounded by `offer`, so that the end always fits in
+        self._waiting: queue.Queue[Shot | None] = queue.Queue()  # `offer` bounds it, so that the end marker always fits
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -55,7 +55,7 @@ class Writer:
         return True
 
     def close(self) -> None:
-        """Writes what waits and ends.
+        """Writes the frames in the queue and ends.
 
         Raises:
             OSError: a frame could not be written.
@@ -73,12 +73,7 @@ class Writer:
             if self._error is not None:
                 continue  # the recording is about to end
             try:
-                write_frame(self.folder, shot.stamp, self._jpeg(shot.picture), shot.keys)
+                write_frame(self.folder, shot.stamp, encode_jpeg(shot.picture, self._quality), shot.keys)
                 self.written += 1
             except OSError as error:
                 self._error = error
-
-    def _jpeg(self, picture: np.ndarray) -> bytes:
-        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
-        assert done
-        return data.tobytes()
