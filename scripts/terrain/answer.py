@@ -29,7 +29,8 @@ import orjson
 
 from scripts.terrain.geometry import CHUNKS, GRID
 from scripts.terrain.options import MOST, AnswerOptions, ScaleOptions
-from scripts.terrain.tile import Tile, stem
+from scripts.terrain.tile import Tile
+from scripts.terrain.tile_fields import stem
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 FOREIGN = re.compile(r"[^a-z0-9_.-]")
