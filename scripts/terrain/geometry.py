@@ -26,12 +26,16 @@ def stitch(heights: np.ndarray, interleaved: bool = True) -> np.ndarray:
     """A tile's height field, float64 [257, 257], from the heights [256, 145] of its chunks, in their unit.
 
     Vertices that chunks share are averaged. A grid point without a vertex lies halfway on an edge of the ground's
-    triangles, between two outer vertices: its height is their mean.
+    triangles, between two outer vertices, and gets their mean.
     """
     rows, columns = _grid_places(interleaved)
     places = (rows * GRID + columns).reshape(-1)
     count = np.maximum(np.bincount(places, minlength=GRID * GRID), 1)
-    field = (np.bincount(places, heights.reshape(-1), GRID * GRID) / count).reshape(GRID, GRID)
+    return fill_between_vertices((np.bincount(places, heights.reshape(-1), GRID * GRID) / count).reshape(GRID, GRID))
+
+
+def fill_between_vertices(field: np.ndarray) -> np.ndarray:
+    """Sets the grid points without a vertex, in place: each lies halfway on an edge between two outer vertices."""
     field[::2, 1::2] = (field[::2, :-2:2] + field[::2, 2::2]) / 2
     field[1::2, ::2] = (field[:-2:2, ::2] + field[2::2, ::2]) / 2
     return field

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-# A tile's arrays are small, so that threads of OpenBLAS only wait for each other. OpenBLAS reads this when it is loaded.
+# A tile's arrays are small, and threads of OpenBLAS would wait for each other. OpenBLAS reads this when it is loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from tqdm import tqdm

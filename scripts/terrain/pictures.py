@@ -62,7 +62,7 @@ def resized(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def difference_hash(picture: np.ndarray) -> np.ndarray:
-    """The difference hash of an image, 256 bits as uint64 [4]: whether each of 17 × 16 cells is darker than the next one.
+    """The difference hash of an image, 256 bits as uint64 [4]: whether each of 17 × 16 cells is darker than the next.
 
     Images that look alike have hashes that differ in few bits, also at another size or brightness (dHash: N. Krawetz
     2013, "Kind of Like That").

@@ -17,28 +17,26 @@ from scripts.terrain.geometry import INNER as CELLS
 def liquids_of(ground: Ground, cover: Cover, mask_path: str) -> list[dict[str, Any]]:
     """A record for each chunk with water: ``{"idx", "type", "min_height", "max_height", "mask_path", "heights"}``.
 
-    ``heights`` are those of the 9 × 9 outer vertices; where no water is near one, the lowest of the chunk's.
+    ``heights`` are those of the 9 × 9 outer vertices; a vertex without water near it gets the lowest of the chunk's.
     """
     wet = by_chunk(cover.depth > 0)
     ocean = by_chunk(pixels(ground.ocean.astype(np.float32)) > 0.5) & wet
     surface = ground.surface[INNER, INNER][::2, ::2]
-    return [
-        _record(index, surface, bool(2 * ocean[index].sum() > wet[index].sum()), mask_path)
-        for index in np.flatnonzero(wet.any(axis=(1, 2))).tolist()
-    ]
-
-
-def _record(index: int, surface: np.ndarray, ocean: bool, mask_path: str) -> dict[str, Any]:
-    row, column = CELLS * (index // CHUNKS), CELLS * (index % CHUNKS)
-    heights = surface[row : row + OUTER, column : column + OUTER].astype(np.float64)
-    known = heights > DRY
-    heights = np.where(known, heights, heights[known].min()) if known.any() else np.full_like(heights, surface.max())
-    heights = np.rint(heights * 100) / 100
-    return {
-        "idx": index,
-        "type": "ocean" if ocean else "water",
-        "min_height": heights.min(),
-        "max_height": heights.max(),
-        "mask_path": mask_path,
-        "heights": heights.ravel(),
-    }
+    records = []
+    for index in np.flatnonzero(wet.any(axis=(1, 2))).tolist():
+        row, column = CELLS * (index // CHUNKS), CELLS * (index % CHUNKS)
+        heights = surface[row : row + OUTER, column : column + OUTER].astype(np.float64)
+        known = heights > DRY
+        lowest = heights[known].min() if known.any() else surface.max()
+        heights = np.rint(np.where(known, heights, lowest) * 100) / 100
+        records.append(
+            {
+                "idx": index,
+                "type": "ocean" if 2 * ocean[index].sum() > wet[index].sum() else "water",
+                "min_height": heights.min(),
+                "max_height": heights.max(),
+                "mask_path": mask_path,
+                "heights": heights.ravel(),
+            }
+        )
+    return records
