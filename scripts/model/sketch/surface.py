@@ -1,19 +1,19 @@
-"""Smooth surfaces seen from above, coloured as maps are, in light and shade."""
+"""Smooth surfaces from above, coloured like maps, in light and shade."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-CELL = 32  # pixels a side: one feature that the text model gets to see
+CELL = 32  # pixels a side: one feature of the text model's input
 COLUMNS = 8
 ELEVATION = ((120, 80, 30), (90, 160, 70), (110, 190, 200), (80, 110, 150), (245, 245, 245))  # as in atlases
 
 
 def lit(dice: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """A surface: its picture, float32 [32 · rows, 256, 3], blue first, and its heights from 0 to 1, [32 · rows, 256].
+    """A surface: its image, float32 [32 · rows, 256, 3], blue first, and its heights from 0 to 1, [32 · rows, 256].
 
-    Light comes from above: from below it would make a hill of every hollow, and nothing in the picture would tell.
+    Light comes from the upper edge: from below, a hollow would look like a hill, without any other hint.
     """
     heights = smooth(dice, (CELL * rows, CELL * COLUMNS), float(dice.uniform(40, 220)))
     painted = palette(dice)[np.rint(heights * 255).astype(np.uint8)]
@@ -26,8 +26,8 @@ def lit(dice: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
 def palette(dice: np.random.Generator) -> np.ndarray:
     """A colour for each of 256 heights, float32 [256, 3].
 
-    Half are an atlas's, shifted; of the others most are brighter where it is higher. So that heights can be told from
-    colours, mostly; where they cannot, light and shade tell.
+    Half are those of an atlas, shifted; most of the others are brighter at greater heights. So colours mostly determine
+    the heights; elsewhere light and shade do.
     """
     stops = np.sort(np.concatenate([[0, 1], dice.random(3)]))
     kind = dice.random()
@@ -37,7 +37,7 @@ def palette(dice: np.random.Generator) -> np.ndarray:
         colours = dice.integers(30, 230, (5, 3)).astype(float)
         if kind < 0.9:
             colours = colours[np.argsort(colours.sum(axis=1))]
-    if dice.random() < 0.4:  # muted, so that light and shade tell more than colours
+    if dice.random() < 0.4:  # muted, so that light and shade carry more than colours
         colours = colours.mean(axis=0) + 0.4 * (colours - colours.mean(axis=0))
     table = [np.interp(np.linspace(0, 1, 256), stops, colour) for colour in colours.T]
     return np.stack(table, axis=-1).astype(np.float32)
@@ -67,7 +67,5 @@ def as_picture(values: np.ndarray) -> np.ndarray:
 
 
 def places(rows: int, columns: int, most: int) -> np.ndarray:
-    """Each cell's row, one of ``most``, and column, one of ``columns``: [cells, most + columns] of 0 and 1."""
-    return np.concatenate(
-        [np.repeat(np.eye(most)[:rows], columns, axis=0), np.tile(np.eye(columns), (rows, 1))], axis=1
-    )
+    """Each cell's row, of ``most``, and column, of ``columns``, as one-hot: [cells, most + columns]."""
+    return np.hstack([np.repeat(np.eye(most)[:rows], columns, axis=0), np.tile(np.eye(columns), (rows, 1))])

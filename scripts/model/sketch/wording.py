@@ -1,7 +1,7 @@
-"""Words around a name: who has met a name only in one sentence does not find it in another.
+"""Words around a name: a model trained on a name in one sentence does not recognise it in another.
 
-(Measured on 128 rooms, share of places told right: 0.84 in the one sentence that was taught and 0.41 in a longer one
-that was not; after 400 more steps with this 0.82 in both.)
+(Measured on 128 rooms, share of correct places: 0.84 in the sentence of training and 0.41 in a longer one; after 400
+more steps with this wording 0.82 in both.)
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ ENDS = ("", "", "", "", ".", ":", ",", "\n")  # of a word
 
 
 def carried(dice: np.random.Generator, name: str) -> str:
-    """A name somewhere among words that mean nothing: ``Kzo dhw: p red gnapd,``."""
+    """A name between none to six random words on each side: ``Kzo dhw: p red gnapd,``."""
     return f"{words(dice)} {name} {words(dice)}"
 
 
 def words(dice: np.random.Generator) -> str:
-    """None to six words of random letters."""
-    return " ".join(word(dice) + str(dice.choice(ENDS)) for _ in range(int(dice.integers(MOST + 1))))
-
-
-def word(dice: np.random.Generator) -> str:
-    """One to seven letters."""
-    letters = "".join(dice.choice(LETTERS, int(dice.integers(1, LONGEST + 1))))
-    return letters.title() if dice.random() < TITLE else letters
+    """None to six words of one to seven random letters."""
+    drawn = []
+    for _ in range(int(dice.integers(MOST + 1))):
+        letters = "".join(dice.choice(LETTERS, int(dice.integers(1, LONGEST + 1))))
+        word = letters.title() if dice.random() < TITLE else letters
+        drawn.append(word + str(dice.choice(ENDS)))
+    return " ".join(drawn)
