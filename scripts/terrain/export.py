@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -140,26 +140,26 @@ def tiles_in(export: Path) -> list[TileFile]:
 
 
 def manifest_faults(export: Path, tiles: Sequence[TileFile]) -> Iterator[Fault]:
-    """The differences between manifest and folder; none if there is no manifest."""
+    """The differences between manifest and folder; none if there is no manifest.
+
+    An entry of a manifest is a tile's name, a path to its JSON, or an object with either under one of `NAME_KEYS`.
+    """
     path = next((export / name for name in MANIFESTS if (export / name).is_file()), None)
     if path is None:
         return
+    listed = set()
     try:
-        value = orjson.loads(path.read_bytes())
-        listed = [tile_name(row) for row in value["tiles"]]
+        for row in orjson.loads(path.read_bytes())["tiles"]:
+            if isinstance(row, dict):
+                row = next((row[key] for key in NAME_KEYS if isinstance(row.get(key), str)), None)
+            if isinstance(row, str):
+                listed.add(Path(row.replace("\\", "/")).name.removesuffix(".json"))
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         reason = "no list `tiles`" if isinstance(error, KeyError | TypeError) else str(error)
         yield Fault(path.as_posix(), "", "manifest", f"cannot be read ({reason}); export again, or remove it.")
         return
     there = {tile.path.stem for tile in tiles}
-    for name in sorted({name for name in listed if name} - there):
+    for name in sorted(listed - there - {""}):
         yield Fault(path.as_posix(), name, "missing_file", "the manifest lists it, but dataset/ has no such tile.")
-    for name in sorted(there - set(listed)):
+    for name in sorted(there - listed):
         yield Fault(path.as_posix(), name, "unlisted_file", "dataset/ has it, but the manifest does not list it.")
-
-
-def tile_name(row: Any) -> str | None:
-    """The tile that an entry of a manifest names; the entry is a name, a path to its JSON, or an object with either."""
-    if isinstance(row, dict):
-        row = next((row[key] for key in NAME_KEYS if isinstance(row.get(key), str)), None)
-    return Path(row.replace("\\", "/")).name.removesuffix(".json") if isinstance(row, str) else None

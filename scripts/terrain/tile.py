@@ -12,21 +12,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+from scripts.terrain import tile_fields
 from scripts.terrain.export import Fault, TileFile
 from scripts.terrain.geometry import stitch
 from scripts.terrain.options import TerrainCheckOptions
-from scripts.terrain.tile_fields import (
-    CHUNK_COUNT,
-    Liquid,
-    Thing,
-    TileError,
-    any_shadow,
-    read_heights,
-    read_holes,
-    read_layers,
-    read_liquids,
-    read_objects,
-)
+from scripts.terrain.tile_fields import CHUNK_COUNT, Liquid, Thing, TileError
 
 
 class FieldErrors:
@@ -122,7 +112,7 @@ def tile_of(file: TileFile, image: Any, data: dict[str, Any], max_height: float)
         errors.add("adt_tile", f"says it is {named!r:.60}; file name and content are of different tiles.")
     if not isinstance(image, str) or not image:
         errors.add("image", "names no `image`; export the tile again.")
-    heights = errors.read("heights", read_heights, data.get("heights"), max_height)
+    heights = errors.read("heights", tile_fields.read_heights, data.get("heights"), max_height)
     positions = data.get("chunk_positions") or []
     if not isinstance(positions, list) or len(positions) not in (0, 3 * CHUNK_COUNT):
         count = len(positions) if isinstance(positions, list) else "no"
@@ -134,11 +124,11 @@ def tile_of(file: TileFile, image: Any, data: dict[str, Any], max_height: float)
     if not isinstance(textures, list) or not all(isinstance(path, str) for path in textures):
         errors.add("textures", "`textures` is no list of paths.")
         textures = []
-    layers = errors.read("chunk_layers", read_layers, data.get("chunk_layers") or [], len(textures))
-    holes = errors.read("holes", read_holes, data.get("holes") or [0] * CHUNK_COUNT)
-    shadows = errors.read("shadow_bits", any_shadow, data.get("shadow_bits") or [])
-    liquids = errors.read("liquids", read_liquids, data.get("liquids") or [])
-    objects = errors.read("objects", read_objects, data.get("objects") or [], file)
+    layers = errors.read("chunk_layers", tile_fields.read_layers, data.get("chunk_layers") or [], len(textures))
+    holes = errors.read("holes", tile_fields.read_holes, data.get("holes") or [0] * CHUNK_COUNT)
+    shadows = errors.read("shadow_bits", tile_fields.any_shadow, data.get("shadow_bits") or [])
+    liquids = errors.read("liquids", tile_fields.read_liquids, data.get("liquids") or [])
+    objects = errors.read("objects", tile_fields.read_objects, data.get("objects") or [], file)
     if errors.errors:
         errors.errors[0].every = errors.errors
         raise errors.errors[0]

@@ -68,12 +68,21 @@ def read_heights(rows: Any, limit: float) -> np.ndarray:
     if not isinstance(rows, list) or len(rows) != CHUNK_COUNT:
         count = f"{len(rows)}" if isinstance(rows, list) else "no"
         raise TileError("heights", f"has heights of {count} chunks, not {CHUNK_COUNT}; export the tile again.")
-    try:
-        order = [row["idx"] for row in rows]
-        packed = b"".join([CHUNK_HEIGHTS.pack(*row["h"]) for row in rows])  # twice as fast as numpy takes lists
-    except (KeyError, TypeError, struct.error):
-        raise _wrong_heights(rows) from None
-    heights = np.frombuffer(packed).reshape(CHUNK_COUNT, VERTICES)
+    packed = []
+    for at, row in enumerate(rows):
+        chunk = row.get("h") if isinstance(row, dict) else None
+        if not isinstance(chunk, list) or len(chunk) != VERTICES:
+            count = len(chunk) if isinstance(chunk, list) else "no"
+            raise TileError("heights", f"chunk {at} has {count} heights, not {VERTICES}; export the tile again.")
+        if "idx" not in row:
+            raise TileError("heights", "a chunk's heights have no `idx`; export the tile again.")
+        try:
+            packed.append(CHUNK_HEIGHTS.pack(*chunk))  # twice as fast as numpy takes lists
+        except struct.error:
+            message = f"chunk {at}: a height is no number; export the tile again."
+            raise TileError("not_finite", message) from None
+    order = [row["idx"] for row in rows]
+    heights = np.frombuffer(b"".join(packed)).reshape(CHUNK_COUNT, VERTICES)
     low, high = float(heights.min()), float(heights.max())
     if not np.isfinite([low, high]).all():
         raise TileError("not_finite", "a height is not finite; export the tile again.")
@@ -85,18 +94,6 @@ def read_heights(rows: Any, limit: float) -> np.ndarray:
             raise TileError("heights", f"`idx` of the heights is not each of 0 to {CHUNK_COUNT - 1} once.")
         heights = heights[np.argsort(order)]
     return heights
-
-
-def _wrong_heights(rows: list[Any]) -> TileError:
-    """The error of heights that could not be packed."""
-    for at, row in enumerate(rows):
-        heights = row.get("h") if isinstance(row, dict) else None
-        if not isinstance(heights, list) or len(heights) != VERTICES:
-            count = len(heights) if isinstance(heights, list) else "no"
-            return TileError("heights", f"chunk {at} has {count} heights, not {VERTICES}; export the tile again.")
-        if not all(isinstance(height, int | float) for height in heights):
-            return TileError("not_finite", f"chunk {at}: a height is no number; export the tile again.")
-    return TileError("heights", "a chunk's heights have no `idx`; export the tile again.")
 
 
 def read_holes(masks: Any) -> np.ndarray:

@@ -3,12 +3,16 @@
 The tower's probes predict, in every cell, where across the image the thing of each colour is. The text model can then
 read the place of a thing from any feature; without this it did not learn to in thousands of steps. (Measured, cross
 entropy of a thing's place by a linear layer on the tower: 0.44 after the first part, 1.39 where tower and text were
-trained together after it.) Questions have one form at first and any words later, so that a name is recognised at any
-position.
+trained together after it.)
+
+Questions have one form at first and random words around the name later: a model trained on a name in one sentence does
+not recognise it in another. (Measured on 128 rooms, share of correct places: 0.84 in the sentence of training and 0.41
+in a longer one; after 400 more steps with random words 0.82 in both.)
 """
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import numpy as np
@@ -18,12 +22,16 @@ from scripts.model.sketch.rooms import COLUMNS, PLACES, ROWS, THINGS, Room, room
 from scripts.model.sketch.standin import CORPUS, build
 from scripts.model.sketch.surface import places
 from scripts.model.sketch.training import Course
-from scripts.model.sketch.wording import carried
 
 BATCH = 32
 PLAIN = 0.4  # of the text's steps: only questions of one form
 CARRIED = 0.85  # of the questions for one colour after that: asked in other words
 FAR = 1  # of none, far, near
+LETTERS = list(string.ascii_lowercase)
+LONGEST = 7  # letters of a random word
+MOST = 6  # words on either side
+TITLE = 0.2  # chance of a capital
+ENDS = ("", "", "", "", ".", ":", ",", "\n")  # of a word
 # Outputs of a probe in each cell: shares covered, place, and for each colour across and near.
 SIZES = (len(THINGS), ROWS + COLUMNS, len(THINGS) * (PLACES + 1), len(THINGS) * 3)
 
@@ -53,6 +61,21 @@ def finding(dice: np.random.Generator, strange: float = 0.0) -> Sketch:
         colours = dice.permutation(list(drawn.things)).tolist()
     question = carried(dice, colours[0]) if dice.random() < strange else f"Where is {colours[0]}."
     return Sketch(picture, question, to_text({"where": drawn.where(colours[0])}))
+
+
+def carried(dice: np.random.Generator, name: str) -> str:
+    """A name between none to six random words on each side: ``Kzo dhw: p red gnapd,``."""
+    return f"{words(dice)} {name} {words(dice)}"
+
+
+def words(dice: np.random.Generator) -> str:
+    """None to six words of one to seven random letters."""
+    drawn = []
+    for _ in range(int(dice.integers(MOST + 1))):
+        letters = "".join(dice.choice(LETTERS, int(dice.integers(1, LONGEST + 1))))
+        word = letters.title() if dice.random() < TITLE else letters
+        drawn.append(word + str(dice.choice(ENDS)))
+    return " ".join(drawn)
 
 
 def questions(dice: np.random.Generator, done: float, _step: int) -> list[Sketch]:

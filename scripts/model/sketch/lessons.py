@@ -1,4 +1,4 @@
-"""The course of `sketch-vl`: surfaces for the tower; for the text first brightness, then single layers, then everything.
+"""The course of `sketch-vl`: surfaces for the tower; for the text brightness, then single layers, then everything.
 
 The tower is trained alone and for long. (Measured on towers that were then adapted to another kind of maps for one
 pass, correlation of heights within an image: 0.23 for a tower trained alone for 104 steps and then together with the

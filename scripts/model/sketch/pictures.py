@@ -29,7 +29,7 @@ PHRASES = ("Write {}.", "Please write {}.", "Look closely and write {}.", "Write
 
 
 class Sketch(NamedTuple):
-    """An image, uint8 [32 · rows, 256, 3] or, of a room, [96, 128, 3], red first; a question; its answer, compact JSON."""
+    """An image, uint8 [32 · rows, 256, 3] or of a room [96, 128, 3], red first; a question; its answer as JSON."""
 
     picture: np.ndarray
     question: str

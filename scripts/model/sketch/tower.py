@@ -10,8 +10,9 @@ PATCH = 16  # pixels
 
 
 def patches_of(picture: np.ndarray) -> np.ndarray:
-    """An image of whole cells in patches, as this model's image processor returns it: float32 [patches, 3 · 2 · 16 · 16],
-    from -1 to 1.
+    """An image of whole cells in patches, as this model's image processor returns them.
+
+    float32 [patches, 3 · 2 · 16 · 16], from -1 to 1.
 
     The image processor takes longer for a batch than the model; a test compares the two.
     """

@@ -48,14 +48,13 @@ def minimap(
 
 def _ground_colour(cover: Cover, style: Style) -> np.ndarray:
     """float32 [256, 256, 3]: each material's colour at this height, by its share."""
-    up = np.clip(cover.heights / HIGH, 0, 1.2)
+    up = np.clip(cover.heights / HIGH, 0, 1.2)[..., None]
     colour = np.zeros((PIXELS, PIXELS, 3), np.float32)
     for share, name in zip(cover.shares, MATERIALS, strict=True):
         if not share.any():
             continue
-        low, high = style.ground[name]
-        for channel in range(3):
-            colour[..., channel] += share * (low[channel] + up * (high[channel] - low[channel]))
+        low, high = np.array(style.ground[name], np.float32)
+        colour += share[..., None] * (low + up * (high - low))
     return colour
 
 

@@ -11,8 +11,9 @@ from scripts.terrain.generator.cover import MATERIALS, Cover, pixels, slopes
 from scripts.terrain.generator.ground import INNER, Ground
 from scripts.terrain.generator.layers import Layers, by_chunk
 from scripts.terrain.generator.things import BUILDINGS, KINDS, Thing
-from scripts.terrain.generator.world import STEP
-from scripts.terrain.geometry import CHUNK, CHUNKS, CORNER, VERTICES, unstitch
+from scripts.terrain.generator.world import DRY, STEP
+from scripts.terrain.geometry import CHUNK, CHUNKS, CORNER, OUTER, VERTICES, unstitch
+from scripts.terrain.geometry import INNER as INNER_VERTICES
 
 TEXTURES = {
     "grass": "grass01",
@@ -120,6 +121,34 @@ def shadow_bits(shadow: np.ndarray) -> list[dict[str, Any]]:
     pieces = by_chunk(shadow > 0)
     packed = np.packbits(pieces.reshape(len(pieces), -1), axis=1, bitorder="little")
     return [{"idx": i, "bits": text(packed[i])} for i in np.flatnonzero(packed.any(axis=1)).tolist()]
+
+
+def liquids_of(ground: Ground, cover: Cover, mask_path: str) -> list[dict[str, Any]]:
+    """A record for each chunk with water: ``{"idx", "type", "min_height", "max_height", "mask_path", "heights"}``.
+
+    ``heights`` are those of the 9 × 9 outer vertices; a vertex without water near it gets the lowest of the chunk's.
+    """
+    wet = by_chunk(cover.depth > 0)
+    ocean = by_chunk(pixels(ground.ocean.astype(np.float32)) > 0.5) & wet
+    surface = ground.surface[INNER, INNER][::2, ::2]
+    records = []
+    for index in np.flatnonzero(wet.any(axis=(1, 2))).tolist():
+        row, column = INNER_VERTICES * (index // CHUNKS), INNER_VERTICES * (index % CHUNKS)
+        heights = surface[row : row + OUTER, column : column + OUTER].astype(np.float64)
+        known = heights > DRY
+        lowest = heights[known].min() if known.any() else surface.max()
+        heights = np.rint(np.where(known, heights, lowest) * 100) / 100
+        records.append(
+            {
+                "idx": index,
+                "type": "ocean" if 2 * ocean[index].sum() > wet[index].sum() else "water",
+                "min_height": heights.min(),
+                "max_height": heights.max(),
+                "mask_path": mask_path,
+                "heights": heights.ravel(),
+            }
+        )
+    return records
 
 
 def objects_of(map_name: str, things: list[Thing], older: bool) -> list[dict[str, Any]]:

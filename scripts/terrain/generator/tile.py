@@ -14,7 +14,6 @@ from scripts.terrain.generator import record
 from scripts.terrain.generator.cover import cover_of
 from scripts.terrain.generator.ground import ground_of
 from scripts.terrain.generator.layers import layers_of, stitched
-from scripts.terrain.generator.liquids import liquids_of
 from scripts.terrain.generator.minimap import cast_shadow, minimap, shadow_map
 from scripts.terrain.generator.styles import STYLES
 from scripts.terrain.generator.things import caves_of, things_of, within
@@ -60,7 +59,7 @@ def write_tile(world: World, options: TerrainGenerateOptions, x: int, y: int, ou
         "textures": [record.texture_path(options.map, material) for material in layers.used],
         "chunk_layers": record.chunk_layers(options.map, ground, cover, layers, options.interleaved, shadow),
         "shadow_bits": record.shadow_bits(shadow),
-        "liquids": liquids_of(ground, cover, mask_path),
+        "liquids": record.liquids_of(ground, cover, mask_path),
         "objects": record.objects_of(options.map, within(ground, things), options.layout == "older"),
         "heightmap": f"images/{name}_heightmap.png",
         "heightmap_local": f"images/{name}_heightmap.png",
