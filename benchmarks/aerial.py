@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.merge import peak_bytes
+from benchmarks.sides import peak_bytes, run_side
 
 OURS, PEERS = ("questline", "piece", "read", "loop"), ("open3d", "trimesh_piece", "trimesh_read")
 FLOORS = {"open3d / ours": 3.0, "loop / ours, reading": 2.0}
@@ -55,7 +55,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         generate(folder, args.frames)
         sides = {side: in_process(sys.executable, side, folder) for side in OURS}
-        if has_peers(args.peers):
+        if subprocess.run([args.peers, "-c", "import open3d, trimesh"], stderr=subprocess.DEVNULL).returncode == 0:
             sides |= {side: in_process(args.peers, side, folder) for side in PEERS}
         else:
             print(
@@ -93,11 +93,6 @@ def ratios(sides: dict[str, Any], differ: int | None) -> dict[str, float]:
     return found
 
 
-def has_peers(python: str) -> bool:
-    """Whether an interpreter has them."""
-    return not subprocess.run([python, "-c", "import open3d, trimesh"], stderr=subprocess.DEVNULL).returncode
-
-
 def generate(folder: Path, frames: int) -> None:
     """Writes the city, its triangles as arrays for the peers, and poses."""
     from scripts.aerial.meshes import load_mesh
@@ -115,10 +110,8 @@ def generate(folder: Path, frames: int) -> None:
 
 def in_process(python: str, side: str, folder: Path) -> dict[str, Any]:
     """Runs one side as a command, with one thread."""
-    command = [python, "-m", "benchmarks.aerial", "--side", side, "--folder", str(folder)]
-    one = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=one)
-    return json.loads(done.stdout.splitlines()[-1])
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return run_side("aerial", side, {"folder": folder}, python=python, environment=single)
 
 
 def questline(folder: Path) -> dict[str, Any]:

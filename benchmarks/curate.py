@@ -23,8 +23,6 @@ import os
 import random
 import re
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.merge import peak_bytes
+from benchmarks.sides import fastest, peak_bytes, run_side
 from scripts.tools.options import ToolsCurateOptions
 
 SIDES = ("questline", "datasketch", "datasketch-tuned")
@@ -58,21 +56,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="curate-") as folder:
         file = Path(folder) / "rows.jsonl"
         count = write_rows(file, args.rows, args.seed)
-        runs = [{side: in_process(side, file) for side in SIDES} for _ in range(args.repeats)]
-    sides = {side: min((run[side] for run in runs), key=lambda result: result["seconds"]) for side in SIDES}
+        runs = [{side: run_side("curate", side, {"file": file}) for side in SIDES} for _ in range(args.repeats)]
+    sides = fastest(runs)
     for side in sides.values():
         side["rows_per_second"] = round(count / side["seconds"])
     own, peer = sides["questline"], sides["datasketch"]
     speed = {f"rows/s against {side}": own["rows_per_second"] / sides[side]["rows_per_second"] for side in SIDES[1:]}
     memory = {"peak memory, ours / datasketch": own["peak_bytes"] / peer["peak_bytes"]}
     return {"benchmark": "curate", "sides": {**sides, "rows": count}, "ratios": speed | memory, "at_least": FLOORS}
-
-
-def in_process(side: str, file: Path) -> dict[str, Any]:
-    """Runs one side as a command."""
-    command = [sys.executable, "-m", "benchmarks.curate", "--side", side, "--file", str(file)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def one_side(side: str, file: Path) -> dict[str, Any]:

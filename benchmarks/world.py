@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of a step of both stages, their floors, and the quotients."""
-    from benchmarks.merge import peak_bytes
+    from benchmarks.sides import peak_bytes
     from scripts.config import load_files
 
     [run] = load_files(Path(f"config/{args.preset}.yaml")).world_runs()

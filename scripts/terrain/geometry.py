@@ -28,9 +28,7 @@ def stitch(heights: np.ndarray, interleaved: bool = True) -> np.ndarray:
     Vertices that chunks share are averaged. A grid point without a vertex lies halfway on an edge of the ground's
     triangles, between two outer vertices, and gets their mean.
     """
-    rows, columns = _grid_places(interleaved)
-    places = (rows * GRID + columns).reshape(-1)
-    count = np.maximum(np.bincount(places, minlength=GRID * GRID), 1)
+    places, count = _grid_counts(interleaved)
     return fill_between_vertices((np.bincount(places, heights.reshape(-1), GRID * GRID) / count).reshape(GRID, GRID))
 
 
@@ -44,6 +42,14 @@ def fill_between_vertices(field: np.ndarray) -> np.ndarray:
 def unstitch(field: np.ndarray, interleaved: bool = True) -> np.ndarray:
     """The heights [256, 145] of the chunks' vertices in a height field [257, 257]."""
     return field[_grid_places(interleaved)]
+
+
+@cache
+def _grid_counts(interleaved: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The flat grid place of each vertex of a tile, and the vertices at each place [257²], at least 1."""
+    rows, columns = _grid_places(interleaved)
+    places = (rows * GRID + columns).reshape(-1)
+    return places, np.maximum(np.bincount(places, minlength=GRID * GRID), 1)
 
 
 @cache

@@ -127,18 +127,18 @@ def read_layers(chunks: Any, textures: int) -> tuple[np.ndarray, np.ndarray, np.
     """
     if not chunks:
         return np.zeros(textures), np.zeros(CHUNK_COUNT, int), np.zeros(CHUNK_COUNT, bool)
-    rows = [chunk or [] for chunk in by_chunk(chunks, "chunk_layers", "layers")]
+    rows = [row or [] for row in by_chunk(chunks, "chunk_layers", "layers")]
     for chunk, row in enumerate(rows):
         if not isinstance(row, list):
             raise TileError("chunk_layers", f"chunk {chunk}: its layers are no list; export the tile again.")
+        for layer in row:
+            number = layer.get("tex_id") if isinstance(layer, dict) else None
+            if type(number) is not int or not 0 <= number < textures:
+                message = f"chunk {chunk}: a layer's tex_id {number!r} is none of {textures} textures."
+                raise TileError("chunk_layers", message)
     flat = list(chain.from_iterable(rows))
     layers = np.fromiter(map(len, rows), int, CHUNK_COUNT)
     chunk_of = np.repeat(np.arange(CHUNK_COUNT), layers)
-    for layer, chunk in zip(flat, chunk_of, strict=True):
-        number = layer.get("tex_id") if isinstance(layer, dict) else None
-        if type(number) is not int or not 0 <= number < textures:
-            message = f"chunk {chunk}: a layer's tex_id {number!r} is none of {textures} textures."
-            raise TileError("chunk_layers", message)
     depth = np.arange(len(flat)) - (np.cumsum(layers) - layers)[chunk_of]
     texts = [layer.get("alpha_bits") for layer in flat]
     blends = np.fromiter(map(bool, texts), bool, len(flat))
