@@ -77,7 +77,9 @@ def frames(records: Path, count: int) -> list[tuple[Any, str]]:
     from scripts.model.viewer import open_picture
 
     chosen = spread(read_records(records), count)
-    return [(open_picture(records.parent / one.images[0])[..., ::-1].copy(), one.meta["goal"]) for one in chosen]
+    return [
+        (open_picture(records.parent / record.images[0])[..., ::-1].copy(), record.meta["goal"]) for record in chosen
+    ]
 
 
 if __name__ == "__main__":

@@ -67,13 +67,13 @@ def generate(folder: Path, distinct: Path, count: int) -> None:
 
     for made in (folder, distinct):
         made.mkdir()
-    dice = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     for number in range(DISTINCT):
         picture = np.repeat(np.linspace(60, 200, 480)[:, None, None], 640, axis=1).repeat(3, axis=2)
-        picture += dice.normal(0, 6, picture.shape)  # a game's textures are not plain
+        picture += rng.normal(0, 6, picture.shape)  # a game's textures are not plain
         picture = picture.clip(0, 255).astype(np.uint8)
-        for left, top in dice.integers(0, 440, (12, 2)).tolist():
-            cv2.rectangle(picture, (left, top), (left + 90, top + 60), dice.integers(0, 255, 3).tolist(), -1)
+        for left, top in rng.integers(0, 440, (12, 2)).tolist():
+            cv2.rectangle(picture, (left, top), (left + 90, top + 60), rng.integers(0, 255, 3).tolist(), -1)
         (distinct / f"{number}.jpg").write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
     words = [["w"], ["left", "w"], ["none"], ["w"], ["d"], ["right", "w"]]
     for tick in range(count):

@@ -42,55 +42,55 @@ def make(steps: int) -> tuple[Any, Any, dict[str, Any]]:
     Args:
         steps: of training, batches of 32 images; 0 leaves the weights random.
     """
-    dice = np.random.default_rng(1)
-    return build([finding(dice) for _ in range(CORPUS)], COURSE, steps)
+    rng = np.random.default_rng(1)
+    return build([finding(rng) for _ in range(CORPUS)], COURSE, steps)
 
 
-def finding(dice: np.random.Generator, strange: float = 0.0) -> Sketch:
+def finding(rng: np.random.Generator, strange: float = 0.0) -> Sketch:
     """A room and a question: where the thing of one colour is, usually one in the room, or those of all colours.
 
     ``strange`` is the chance that the one colour stands among words without meaning.
     """
-    drawn = room(dice)
+    drawn = room(rng)
     picture = drawn.picture[..., ::-1]
-    colours = dice.permutation(list(THINGS)).tolist()
-    if dice.random() < 0.5:
+    colours = rng.permutation(list(THINGS)).tolist()
+    if rng.random() < 0.5:
         answer: dict[str, object] = {colour: drawn.where(colour) for colour in colours}
         return Sketch(picture, f"Where are {', '.join(colours)}.", to_text(answer))
-    if drawn.things and dice.random() < 0.7:
-        colours = dice.permutation(list(drawn.things)).tolist()
-    question = carried(dice, colours[0]) if dice.random() < strange else f"Where is {colours[0]}."
+    if drawn.things and rng.random() < 0.7:
+        colours = rng.permutation(list(drawn.things)).tolist()
+    question = carried(rng, colours[0]) if rng.random() < strange else f"Where is {colours[0]}."
     return Sketch(picture, question, to_text({"where": drawn.where(colours[0])}))
 
 
-def carried(dice: np.random.Generator, name: str) -> str:
+def carried(rng: np.random.Generator, name: str) -> str:
     """A name between none to six random words on each side: ``Kzo dhw: p red gnapd,``."""
-    return f"{words(dice)} {name} {words(dice)}"
+    return f"{words(rng)} {name} {words(rng)}"
 
 
-def words(dice: np.random.Generator) -> str:
+def words(rng: np.random.Generator) -> str:
     """None to six words of one to seven random letters."""
     drawn = []
-    for _ in range(int(dice.integers(MOST + 1))):
-        letters = "".join(dice.choice(LETTERS, int(dice.integers(1, LONGEST + 1))))
-        word = letters.title() if dice.random() < TITLE else letters
-        drawn.append(word + str(dice.choice(ENDS)))
+    for _ in range(int(rng.integers(MOST + 1))):
+        letters = "".join(rng.choice(LETTERS, int(rng.integers(1, LONGEST + 1))))
+        word = letters.title() if rng.random() < TITLE else letters
+        drawn.append(word + str(rng.choice(ENDS)))
     return " ".join(drawn)
 
 
-def questions(dice: np.random.Generator, done: float, _step: int) -> list[Sketch]:
+def questions(rng: np.random.Generator, done: float, _step: int) -> list[Sketch]:
     """A batch of questions when a share of the text's steps is done."""
-    return [finding(dice, CARRIED if done >= PLAIN else 0.0) for _ in range(BATCH)]
+    return [finding(rng, CARRIED if done >= PLAIN else 0.0) for _ in range(BATCH)]
 
 
-def views(dice: np.random.Generator, _step: int) -> tuple[list[np.ndarray], list[Room]]:
+def views(rng: np.random.Generator, _step: int) -> tuple[list[np.ndarray], list[Room]]:
     """A batch of rooms: images, red first, and their contents."""
-    drawn = [room(dice) for _ in range(BATCH)]
+    drawn = [room(rng) for _ in range(BATCH)]
     return [view.picture[..., ::-1] for view in drawn], drawn
 
 
-def loss_of_told(told: Any, drawn: list[Room]) -> Any:
-    """The weighted loss of a probe's output [rooms · 12, sum of `SIZES`].
+def loss_of_told(outputs: Any, drawn: list[Room]) -> Any:
+    """The weighted loss of a probe's outputs [rooms · 12, sum of `SIZES`].
 
     Squared error of covered shares and of the cell's own place; cross entropy of each colour's place and distance,
     which every cell predicts for the whole image.
@@ -98,7 +98,7 @@ def loss_of_told(told: Any, drawn: list[Room]) -> Any:
     import torch
 
     cells = ROWS * COLUMNS
-    covered, place, across, near = told.split(SIZES, dim=-1)
+    covered, place, across, near = outputs.split(SIZES, dim=-1)
     shares = torch.from_numpy(np.concatenate([view.covered.reshape(cells, -1) for view in drawn]))
     where = torch.from_numpy(places(ROWS, COLUMNS, ROWS)).float().repeat(len(drawn), 1)
     of_things = [[view.things.get(colour) for colour in THINGS] for view in drawn]

@@ -23,7 +23,7 @@ LESSONS = (0.12, 0.45)  # shares of the text's steps after which layers follow b
 KEPT = 0.4  # share of layers in everything, so that they are not forgotten
 
 
-def seen(dice: np.random.Generator, rows: int) -> tuple[list[np.ndarray], Any]:
+def seen(rng: np.random.Generator, rows: int) -> tuple[list[np.ndarray], Any]:
     """A batch of surfaces: images, and for each cell its height, its colours, and its row and column as one-hot.
 
     The truth is float32 [cells of all images, 4 + 8 + 8].
@@ -32,7 +32,7 @@ def seen(dice: np.random.Generator, rows: int) -> tuple[list[np.ndarray], Any]:
 
     place, pictures, truth = places(rows, COLUMNS, max(HEIGHTS)), [], []
     for _ in range(BATCH):
-        values, heights = lit(dice, rows)
+        values, heights = lit(rng, rows)
         picture = as_picture(values)[..., ::-1]
         known = np.concatenate([cell_means(heights)[..., None], cell_means(picture / 255)], axis=-1)
         pictures.append(picture)
@@ -41,16 +41,16 @@ def seen(dice: np.random.Generator, rows: int) -> tuple[list[np.ndarray], Any]:
     return pictures, torch.from_numpy(np.concatenate(truth)).float()
 
 
-def questions(dice: np.random.Generator, done: float, step: int) -> list[Sketch]:
+def questions(rng: np.random.Generator, done: float, step: int) -> list[Sketch]:
     """A batch of questions when a share of the text's steps is done."""
     sketches = []
     for _ in range(BATCH):
         kind = None  # everything
         if done < LESSONS[0]:
             kind = brightness
-        elif done < LESSONS[1] or dice.random() < KEPT:
+        elif done < LESSONS[1] or rng.random() < KEPT:
             kind = layer
-        sketches.append(draw(dice, HEIGHTS[step % len(HEIGHTS)], kind))
+        sketches.append(draw(rng, HEIGHTS[step % len(HEIGHTS)], kind))
     return sketches
 
 
@@ -59,7 +59,7 @@ COURSE = Course(
     tower_rate=3e-3,
     text_rate=1.5e-3,
     outputs=4 + max(HEIGHTS) + COLUMNS,
-    tower_batch=lambda dice, step: seen(dice, HEIGHTS[step % len(HEIGHTS)]),
+    tower_batch=lambda rng, step: seen(rng, HEIGHTS[step % len(HEIGHTS)]),
     tower_loss=lambda output, truth: (output - truth).square().mean(),
     text_batch=questions,
 )

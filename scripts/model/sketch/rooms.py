@@ -73,46 +73,46 @@ class Room(NamedTuple):
         return [side, "near" if near else "far"]
 
 
-def room(dice: np.random.Generator) -> Room:
+def room(rng: np.random.Generator) -> Room:
     """A room with up to three things of different colours; nearer things hide farther ones."""
-    horizon = float(dice.uniform(0.38, 0.55)) * HIGH
-    picture = ground(dice, horizon)
-    colours = dice.choice(list(THINGS), int(dice.choice(len(HOW_MANY), p=HOW_MANY)), replace=False).tolist()
+    horizon = float(rng.uniform(0.38, 0.55)) * HIGH
+    picture = ground(rng, horizon)
+    colours = rng.choice(list(THINGS), int(rng.choice(len(HOW_MANY), p=HOW_MANY)), replace=False).tolist()
     things = []
     for colour in colours:
-        height = float(np.exp(dice.uniform(np.log(SMALL), np.log(LARGE))) * HIGH)
-        things.append(Thing(colour, str(dice.choice(FORMS)), height, float(dice.uniform(-1, 1))))
+        height = float(np.exp(rng.uniform(np.log(SMALL), np.log(LARGE))) * HIGH)
+        things.append(Thing(colour, str(rng.choice(FORMS)), height, float(rng.uniform(-1, 1))))
     things.sort(key=lambda thing: thing.height)
     owner = np.full((HIGH, WIDE), -1, np.int8)
     for thing in things:
-        paint(dice, picture, owner, thing, horizon)
+        paint(rng, picture, owner, thing, horizon)
     covered = np.stack([cell_means((owner == at).astype(np.float32)) for at in range(len(THINGS))], axis=-1)
     visible = {thing.colour: thing for thing in things if (owner == NAMES.index(thing.colour)).sum() >= SEEN}
     return Room(as_picture(picture), visible, covered)
 
 
-def ground(dice: np.random.Generator, horizon: float) -> np.ndarray:
+def ground(rng: np.random.Generator, horizon: float) -> np.ndarray:
     """Ceiling, wall and floor in dull colours with noise and lines: float32 [96, 128, 3]."""
     down, across = np.arange(HIGH, dtype=np.float32)[:, None], np.arange(WIDE, dtype=np.float32)[None]
     # The wall's edges fall and rise to the sides, as in a corner of a room.
-    slope = dice.uniform(-0.25, 0.25) * (across - dice.uniform(0, WIDE))
-    top, bottom = horizon - dice.uniform(7, 35) - slope, horizon + dice.uniform(5, 30) + slope
+    slope = rng.uniform(-0.25, 0.25) * (across - rng.uniform(0, WIDE))
+    top, bottom = horizon - rng.uniform(7, 35) - slope, horizon + rng.uniform(5, 30) + slope
     part = np.where(down < top, 0, np.where(down < bottom, 1, 2))
-    dull = (dice.uniform(20, 200, (3, 1)) + dice.normal(0, 14, (3, 3))).astype(np.float32)
-    lines = (down % int(dice.integers(3, 20)) < 1) | (across % int(dice.integers(3, 20)) < 1)
-    light = 0.75 + 0.5 * smooth(dice, (HIGH, WIDE), float(dice.uniform(10, 60)))
-    light *= np.where(lines & (part == int(dice.integers(3))), dice.uniform(0.5, 1.3), 1)
-    noise = dice.standard_normal((HIGH, WIDE, 1), np.float32) * np.float32(dice.uniform(2, 18))
+    dull = (rng.uniform(20, 200, (3, 1)) + rng.normal(0, 14, (3, 3))).astype(np.float32)
+    lines = (down % int(rng.integers(3, 20)) < 1) | (across % int(rng.integers(3, 20)) < 1)
+    light = 0.75 + 0.5 * smooth(rng, (HIGH, WIDE), float(rng.uniform(10, 60)))
+    light *= np.where(lines & (part == int(rng.integers(3))), rng.uniform(0.5, 1.3), 1)
+    noise = rng.standard_normal((HIGH, WIDE, 1), np.float32) * np.float32(rng.uniform(2, 18))
     return dull[part] * light[..., None].astype(np.float32) + noise
 
 
-def paint(dice: np.random.Generator, picture: np.ndarray, owner: np.ndarray, thing: Thing, horizon: float) -> None:
+def paint(rng: np.random.Generator, picture: np.ndarray, owner: np.ndarray, thing: Thing, horizon: float) -> None:
     """Draws a thing into an image, and the number of its colour into ``owner`` [h, w]."""
     x, foot = (thing.across + 1) / 2 * WIDE, horizon + FOOT * thing.height
-    body, bare = masks(thing, x, foot, float(dice.uniform(0.14, 0.25)))
+    body, bare = masks(thing, x, foot, float(rng.uniform(0.14, 0.25)))
     across = np.clip((np.arange(WIDE) - x) / max(thing.height / 4, 1), -1, 1)
-    light = (1 - 0.45 * np.abs(across))[None] * dice.uniform(0.75, 1.1)
-    light = light * (1 + 0.15 * dice.standard_normal((HIGH, WIDE), np.float32))
+    light = (1 - 0.45 * np.abs(across))[None] * rng.uniform(0.75, 1.1)
+    light = light * (1 + 0.15 * rng.standard_normal((HIGH, WIDE), np.float32))
     for mask, colour in ((bare, BARE), (body, THINGS[thing.colour])):
         picture[mask] = light[mask][:, None] * np.array(colour, np.float32)
     owner[bare], owner[body] = -1, NAMES.index(thing.colour)

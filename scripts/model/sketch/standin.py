@@ -51,8 +51,8 @@ def make(steps: int) -> tuple[Any, Any, dict[str, Any]]:
     Args:
         steps: of training, batches of 8 images; 0 leaves the weights random.
     """
-    dice = np.random.default_rng(1)
-    return build([draw(dice, HEIGHTS[at % len(HEIGHTS)]) for at in range(CORPUS)], COURSE, steps)
+    rng = np.random.default_rng(1)
+    return build([draw(rng, HEIGHTS[at % len(HEIGHTS)]) for at in range(CORPUS)], COURSE, steps)
 
 
 def build(corpus: list[Sketch], course: Course, steps: int) -> tuple[Any, Any, dict[str, Any]]:
