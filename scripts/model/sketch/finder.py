@@ -59,13 +59,10 @@ def finding(rng: np.random.Generator, strange: float = 0.0) -> Sketch:
         return Sketch(picture, f"Where are {', '.join(colours)}.", to_text(answer))
     if drawn.things and rng.random() < 0.7:
         colours = rng.permutation(list(drawn.things)).tolist()
-    question = carried(rng, colours[0]) if rng.random() < strange else f"Where is {colours[0]}."
+    question = f"Where is {colours[0]}."
+    if rng.random() < strange:  # such as "Kzo dhw: p red gnapd,"
+        question = f"{words(rng)} {colours[0]} {words(rng)}"
     return Sketch(picture, question, to_text({"where": drawn.where(colours[0])}))
-
-
-def carried(rng: np.random.Generator, name: str) -> str:
-    """A name between none to six random words on each side: ``Kzo dhw: p red gnapd,``."""
-    return f"{words(rng)} {name} {words(rng)}"
 
 
 def words(rng: np.random.Generator) -> str:

@@ -64,7 +64,10 @@ def teach(model: Any, tokenizer: Any, steps: int, course: Course) -> None:
         optimizer = optimizer_of([weights for weights in model.parameters() if weights.requires_grad])
         for step in range(text_steps):
             batch = batch_of(course.text_batch(rng, step / text_steps, step), tokenizer, model.config)
-            update(optimizer, loss_of(model, batch), course.text_rate * rate(step, text_steps), bar)
+            labels = batch.pop("labels")[:, 1:]
+            hidden = model.model(**batch, use_cache=False)[0][:, :-1][labels != -100]
+            loss = torch.nn.functional.cross_entropy(model.lm_head(hidden), labels[labels != -100])
+            update(optimizer, loss, course.text_rate * rate(step, text_steps), bar)
         tower.requires_grad_(True)
 
 
@@ -94,15 +97,6 @@ def update(optimizer: Any, loss: Any, learning_rate: float, bar: tqdm) -> None:
     optimizer.zero_grad()
     bar.set_postfix_str(f"loss {loss.item():.3f}", refresh=False)
     bar.update()
-
-
-def loss_of(model: Any, batch: dict[str, Any]) -> Any:
-    """Mean cross entropy over the tokens of the answers."""
-    import torch
-
-    labels = batch.pop("labels")[:, 1:]
-    hidden = model.model(**batch, use_cache=False)[0][:, :-1][labels != -100]
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden), labels[labels != -100])
 
 
 def batch_of(sketches: list[Sketch], tokenizer: Any, config: Any) -> dict[str, Any]:

@@ -55,7 +55,12 @@ def cover_of(seed: int, ground: Ground) -> Cover:
     heights, wet = pixels(ground.heights), pixels(ground.water.astype(np.float32)) > 0.5
     down, right = slopes(ground.heights)
     steep = np.sqrt(down * down + right * right)
-    trees = _forest(seed, ground, steep, rows, columns)
+    # Trees stand in patches, but not on steep, high or wet ground, on roads and in towns.
+    patches = ground.moisture + 0.75 * noise(seed, 63, rows, columns, 70) + 0.3 * noise(seed, 64, rows, columns, 22)
+    trees = smooth(patches, -0.35, 0.5) * smooth(ground.heights, 250, 150) * smooth(steep, 0.95, 0.55)
+    clear = smooth(np.minimum(ground.road, 12), 3, 7) * smooth(ground.town, 0.5, 0.05)
+    dry = ~ground.water & (ground.heights > ground.surface + 1.2)
+    trees = (trees * clear * dry).astype(np.float32)
     slope, forest = pixels(steep), pixels(trees)
     tile_rows, tile_columns = rows[MARGIN : MARGIN + PIXELS], columns[MARGIN : MARGIN + PIXELS]
     ragged = noise(seed, 61, tile_rows, tile_columns, 9) + 0.5 * noise(seed, 62, tile_rows, tile_columns, 4)
@@ -84,12 +89,3 @@ def cover_of(seed: int, ground: Ground) -> Cover:
     shares[0] = left
     depth = np.where(wet, np.maximum(pixels(ground.surface) - heights, 0.05), 0).astype(np.float32)
     return Cover(shares, heights, slope, depth, trees)
-
-
-def _forest(seed: int, ground: Ground, steep: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """float32 [321, 321]: how dense trees are, 0 to 1; none on steep, high or wet ground, on roads and in towns."""
-    patches = ground.moisture + 0.75 * noise(seed, 63, rows, columns, 70) + 0.3 * noise(seed, 64, rows, columns, 22)
-    forest = smooth(patches, -0.35, 0.5) * smooth(ground.heights, 250, 150) * smooth(steep, 0.95, 0.55)
-    clear = smooth(np.minimum(ground.road, 12), 3, 7) * smooth(ground.town, 0.5, 0.05)
-    dry = ~ground.water & (ground.heights > ground.surface + 1.2)
-    return (forest * clear * dry).astype(np.float32)

@@ -62,7 +62,13 @@ def ground_of(world: World, x: int, y: int) -> Ground:
     coarse, town = _with_towns(world, spline(world.ground, *places), rows, columns)
     calm = np.maximum(np.maximum(town, 0.8 * smooth(road, 9, 2)), 0.9 * smooth(river[0], 20, 2))
     level_ground = np.where(level > DRY, 0.3 + 0.7 * smooth(np.abs(coarse - level), 0, 12), 1)
-    heights = coarse + _detail(world.seed, rows, columns, rough) * (1 - calm) * level_ground
+    detail = np.zeros(rough.shape, np.float32)  # below the size of a cell: waves on plains, sharp ridges in mountains
+    amplitude = np.float32(PLAIN) + np.float32(1 - PLAIN) * rough
+    for octave, (wavelength, yards) in enumerate(DETAIL):
+        wave = noise(world.seed, 51 + octave, rows, columns, wavelength)
+        ridge = np.float32(0.7) - np.float32(1.6) * np.abs(wave)
+        detail += np.float32(yards) * amplitude * (wave + rough * (ridge - wave))
+    heights = coarse + detail * (1 - calm) * level_ground
     heights = np.clip(_carved(heights, river, level), *world.bounds).astype(np.float64)
     heights = fill_between_vertices(np.rint(heights * 100) / 100)
     flows = (river[0] < 0) & (heights < river[1])
@@ -92,17 +98,6 @@ def _with_towns(
             coarse = coarse + within * np.float32(0.75) * (np.float32(height) - coarse)
             town = np.maximum(town, within)
     return coarse, town
-
-
-def _detail(seed: int, rows: np.ndarray, columns: np.ndarray, rough: np.ndarray) -> np.ndarray:
-    """Detail below the size of a cell, yards: waves on plains, sharp ridges in mountains."""
-    total = np.zeros(rough.shape, np.float32)
-    height = np.float32(PLAIN) + np.float32(1 - PLAIN) * rough
-    for octave, (wavelength, yards) in enumerate(DETAIL):
-        wave = noise(seed, 51 + octave, rows, columns, wavelength)
-        ridge = np.float32(0.7) - np.float32(1.6) * np.abs(wave)
-        total += np.float32(yards) * height * (wave + rough * (ridge - wave))
-    return total
 
 
 def _carved(heights: np.ndarray, river: np.ndarray, level: np.ndarray) -> np.ndarray:

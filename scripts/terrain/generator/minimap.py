@@ -27,7 +27,12 @@ def minimap(
 ) -> np.ndarray:
     """The image, uint8 [size, size, 3] in blue, green, red, north up; ``shadow`` comes from `cast_shadow`."""
     rows, columns = (origin + MARGIN + np.arange(PIXELS) for origin in ground.origin)
-    colour = _ground_colour(cover, style)
+    up = np.clip(cover.heights / HIGH, 0, 1.2)[..., None]
+    colour = np.zeros((PIXELS, PIXELS, 3), np.float32)  # each material's colour at this height, by its share
+    for share, name in zip(cover.shares, MATERIALS, strict=True):
+        if share.any():
+            low, high = np.array(style.ground[name], np.float32)
+            colour += share[..., None] * (low + up * (high - low))
     grain = 0.06 * (hashed(seed, 101, rows[:, None], columns[None]) - 0.5)
     for number, (wavelength, strength) in enumerate(style.grain):
         grain = grain + strength * noise(seed, 102 + number, rows, columns, wavelength)
@@ -44,18 +49,6 @@ def minimap(
         draw = _draw_building if thing.kind in BUILDINGS else _draw_crown
         draw(picture, thing, _place(thing, ground, zoom), zoom, style)
     return picture
-
-
-def _ground_colour(cover: Cover, style: Style) -> np.ndarray:
-    """float32 [256, 256, 3]: each material's colour at this height, by its share."""
-    up = np.clip(cover.heights / HIGH, 0, 1.2)[..., None]
-    colour = np.zeros((PIXELS, PIXELS, 3), np.float32)
-    for share, name in zip(cover.shares, MATERIALS, strict=True):
-        if not share.any():
-            continue
-        low, high = np.array(style.ground[name], np.float32)
-        colour += share[..., None] * (low + up * (high - low))
-    return colour
 
 
 def shading(heights: np.ndarray, style: Style) -> np.ndarray:

@@ -41,14 +41,6 @@ def texture_path(map_name: str, material: int) -> str:
     return f"tileset\\{map_name.lower()}\\{TEXTURES[MATERIALS[material]]}.blp"
 
 
-def object_name(map_name: str, thing: Thing) -> str:
-    """The invented path of a thing's model."""
-    folder, name = map_name.lower(), f"{thing.kind}{thing.variant + 1:02d}"
-    if thing.kind in BUILDINGS:
-        return f"world\\wmo\\{folder}\\buildings\\{name}.wmo"
-    return f"world\\{folder}\\passivedoodads\\{'rocks' if thing.kind == 'rock' else 'trees'}\\{name}.m2"
-
-
 def text(array: np.ndarray) -> str:
     """An array's bytes in base64."""
     return base64.b64encode(np.ascontiguousarray(array)).decode()
@@ -152,8 +144,18 @@ def liquids_of(ground: Ground, cover: Cover, mask_path: str) -> list[dict[str, A
 
 
 def objects_of(map_name: str, things: list[Thing], older: bool) -> list[dict[str, Any]]:
-    """The placements, raw (x east, y up, z south); old clients have no scale of buildings and write 0."""
-    paths = [object_name(map_name, thing) for thing in things]
+    """The placements, raw (x east, y up, z south), with invented paths of models.
+
+    Old clients have no scale of buildings and write 0.
+    """
+    folder, paths = map_name.lower(), []
+    for thing in things:
+        name = f"{thing.kind}{thing.variant + 1:02d}"
+        if thing.kind in BUILDINGS:
+            paths.append(f"world\\wmo\\{folder}\\buildings\\{name}.wmo")
+        else:
+            kind = "rocks" if thing.kind == "rock" else "trees"
+            paths.append(f"world\\{folder}\\passivedoodads\\{kind}\\{name}.m2")
     names = sorted(set(paths))
     entries = []
     for name, thing in zip(paths, things, strict=True):
