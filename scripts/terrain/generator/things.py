@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.terrain.generator.cover import Cover, pixels
 from scripts.terrain.generator.ground import INNER, MARGIN, Ground
+from scripts.terrain.generator.layers import by_chunk
 from scripts.terrain.generator.noise import hashed
 from scripts.terrain.generator.world import STEP, TILE_STEPS, World
 
@@ -120,11 +121,10 @@ def _bridges(ground: Ground) -> list[Thing]:
 
 def caves_of(seed: int, ground: Ground, cover: Cover) -> tuple[np.ndarray, list[Thing]]:
     """Hole masks [256] of the tile's chunks (bit = column + 4 · row), and the mouths of the caves behind them."""
-    steep = cover.slope.reshape(16, 16, 16, 16).swapaxes(1, 2).reshape(256, -1)
-    high = pixels(ground.heights).reshape(16, 16, 16, 16).swapaxes(1, 2).reshape(256, -1)
     first_row, first_column = ((origin + MARGIN) // 16 for origin in ground.origin)
     rows, columns = first_row + np.arange(256) // 16, first_column + np.arange(256) % 16
-    steep, high = np.sort(steep, axis=1)[:, 128], np.sort(high, axis=1)[:, 128]
+    fields = cover.slope, pixels(ground.heights)
+    steep, high = (np.sort(by_chunk(field).reshape(256, -1), axis=1)[:, 128] for field in fields)  # medians
     chosen = (hashed(seed, 91, rows, columns) < CAVES) & (steep > 0.6) & (high > 70)
     shape = (hashed(seed, 92, rows, columns) * len(CAVE_SHAPES)).astype(int)
     masks = np.where(chosen, np.array(CAVE_SHAPES)[shape], 0)

@@ -44,12 +44,11 @@ def write_tile(world: World, options: TerrainGenerateOptions, x: int, y: int, ou
         f"stitched/{name}_shadow.png": shadow,
         **{f"stitched/{name}_alpha_l{number}.png": stitched(alpha) for number, alpha in enumerate(layers.alphas, 1)},
     }
-    if cover.depth.any():
-        mask = (cover.depth > 0).astype(np.uint8) * 255
-        pictures[f"liquids/{name}_liq_mask.png"] = np.repeat(np.repeat(mask, 4, axis=0), 4, axis=1)
+    mask, mask_path = (cover.depth > 0).astype(np.uint8) * 255, f"liquids/{name}_liq_mask.png"
+    if mask.any():
+        pictures[mask_path] = np.repeat(np.repeat(mask, 4, axis=0), 4, axis=1)
     for path, picture in pictures.items():
         _write(out / path, cv2.imencode(".png", picture, GREYS if len(picture) == 1024 else [])[1].tobytes())
-    mask_path = f"liquids/{name}_liq_mask.png"
     data = {
         "adt_tile": name,
         **record.heights_of(ground, options.interleaved),
