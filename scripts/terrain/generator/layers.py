@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ class Layers:
     materials: list[list[int]]
     alphas: np.ndarray
 
-    @property
+    @cached_property
     def used(self) -> list[int]:
         """All materials of the tile, in the order of its texture list."""
         return sorted({material for chosen in self.materials for material in chosen})
