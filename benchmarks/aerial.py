@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.merge import peak_bytes
+from benchmarks.sides import peak_bytes, run_side
 
 OURS, PEERS = ("questline", "piece", "read", "loop"), ("open3d", "trimesh_piece", "trimesh_read")
 FLOORS = {"open3d / ours": 3.0, "loop / ours, reading": 2.0}
@@ -55,7 +55,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         generate(folder, args.frames)
         sides = {side: in_process(sys.executable, side, folder) for side in OURS}
-        if has_peers(args.peers):
+        if subprocess.run([args.peers, "-c", "import open3d, trimesh"], stderr=subprocess.DEVNULL).returncode == 0:
             sides |= {side: in_process(args.peers, side, folder) for side in PEERS}
         else:
             print(
@@ -78,24 +78,19 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def ratios(sides: dict[str, Any], differ: int | None) -> dict[str, float]:
-    """What there is to compare."""
-    found = {
+    """The ratios of the sides that were measured."""
+    shown = {
         "ours, frames a second": sides["questline"]["frames"] / sides["questline"]["seconds"],
         "loop / ours, reading": sides["loop"]["seconds"] / sides["read"]["seconds"],
     }
     if differ is not None:
-        found |= {
+        shown |= {
             "open3d / ours": sides["open3d"]["seconds"] / sides["questline"]["seconds"],
             "cells that differ from open3d's": float(differ),
             "trimesh / ours, a small piece": sides["trimesh_piece"]["seconds"] / sides["piece"]["seconds"],
             "trimesh / ours, reading": sides["trimesh_read"]["seconds"] / sides["read"]["seconds"],
         }
-    return found
-
-
-def has_peers(python: str) -> bool:
-    """Whether an interpreter has them."""
-    return not subprocess.run([python, "-c", "import open3d, trimesh"], stderr=subprocess.DEVNULL).returncode
+    return shown
 
 
 def generate(folder: Path, frames: int) -> None:
@@ -107,18 +102,16 @@ def generate(folder: Path, frames: int) -> None:
     subprocess.run(command, stderr=subprocess.DEVNULL, check=True)
     mesh, _ = load_mesh([folder / "city"], AerialMeshOptions())
     np.savez(folder / "mesh.npz", triangles=mesh.vertices[mesh.triangles], classes=mesh.classes)
-    dice = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     middle, half = mesh.bounds.mean(axis=0), np.ptp(mesh.bounds, axis=0) / 2
-    places = middle + dice.uniform(-0.7, 0.7, (frames, 3)) * half
-    np.save(folder / "poses.npy", np.column_stack([places, dice.uniform(-math.pi, math.pi, frames)]))
+    places = middle + rng.uniform(-0.7, 0.7, (frames, 3)) * half
+    np.save(folder / "poses.npy", np.column_stack([places, rng.uniform(-math.pi, math.pi, frames)]))
 
 
 def in_process(python: str, side: str, folder: Path) -> dict[str, Any]:
     """Runs one side as a command, with one thread."""
-    command = [python, "-m", "benchmarks.aerial", "--side", side, "--folder", str(folder)]
-    one = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=one)
-    return json.loads(done.stdout.splitlines()[-1])
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return run_side("aerial", side, {"folder": folder}, python=python, environment=single)
 
 
 def questline(folder: Path) -> dict[str, Any]:
@@ -183,23 +176,23 @@ def open3d(folder: Path) -> dict[str, Any]:
     for number, pose in enumerate(poses):
         started = time.process_time()
         seen = ego(triangles, pose)
-        near, found = in_range(seen), {}
+        near, grids = in_range(seen), {}
         for value in (1, 2, 3):
             part = seen[near & (classes == value)] * scale
             rows = np.arange(3 * len(part)).reshape(-1, 3)
             vertices = open3d.utility.Vector3dVector(part.reshape(-1, 3))
             surface = open3d.geometry.TriangleMesh(vertices, open3d.utility.Vector3iVector(rows))
             voxels = open3d.geometry.VoxelGrid.create_from_triangle_mesh_within_bounds
-            found[value] = voxels(surface, VOXEL[0], LOW * scale, high)
+            grids[value] = voxels(surface, VOXEL[0], LOW * scale, high)
         seconds += time.process_time() - started
-        np.save(folder / f"open3d-{number}.npy", cells_of(found))
+        np.save(folder / f"open3d-{number}.npy", cells_of(grids))
     return {"seconds": round(seconds, 4), "frames": len(poses)}
 
 
-def cells_of(found: dict[int, Any]) -> np.ndarray:
+def cells_of(grids: dict[int, Any]) -> np.ndarray:
     """The grid that voxel grids by class make; the highest class counts."""
     grid = np.zeros(SHAPE, np.uint8)
-    for value, voxels in found.items():
+    for value, voxels in grids.items():
         places = np.array([voxel.grid_index for voxel in voxels.get_voxels()], np.int64).reshape(-1, 3)
         inside = ((places >= 0) & (places < SHAPE)).all(axis=1)
         grid[tuple(places[inside].T)] = value
@@ -208,8 +201,8 @@ def cells_of(found: dict[int, Any]) -> np.ndarray:
 
 def compare(folder: Path, frames: int) -> int:
     """Cells of all frames that are not the same on both sides."""
-    load = [(np.load(folder / f"ours-{at}.npy"), np.load(folder / f"open3d-{at}.npy")) for at in range(frames)]
-    return sum(int(np.count_nonzero(one != other)) for one, other in load)
+    pairs = [(np.load(folder / f"ours-{at}.npy"), np.load(folder / f"open3d-{at}.npy")) for at in range(frames)]
+    return sum(int(np.count_nonzero(ours != theirs)) for ours, theirs in pairs)
 
 
 def piece_of(folder: Path) -> np.ndarray:
@@ -246,8 +239,8 @@ def trimesh_piece(folder: Path) -> dict[str, Any]:
     rows = np.arange(3 * len(triangles)).reshape(-1, 3)
     started = time.process_time()
     mesh = trimesh.Trimesh(triangles.reshape(-1, 3), rows, process=False)
-    found = trimesh.voxel.creation.voxelize_subdivide(mesh, VOXEL[0])
-    return {"seconds": round(time.process_time() - started, 4), "cells": int(found.filled_count)}
+    voxels = trimesh.voxel.creation.voxelize_subdivide(mesh, VOXEL[0])
+    return {"seconds": round(time.process_time() - started, 4), "cells": int(voxels.filled_count)}
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.sides import must_exist, options_of, run_side
 
 SIDES = ("questline", "questline-calls", "transformers")
 UNUSED_SEED = 20_011
@@ -48,13 +48,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         SystemExit: something to measure is missing.
     """
-    must_be_built(args)
-    given = [part for key in (*PATHS, "instructions") for part in (f"--{key}", str(getattr(args, key)))]
-    sides = {}
-    for side in SIDES:
-        command = [sys.executable, "-m", "benchmarks.call", "--side", side, *given]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        sides[side] = json.loads(done.stdout.splitlines()[-1])
+    must_exist(args, PATHS)
+    options = options_of(args, (*PATHS, "instructions"))
+    sides = {side: run_side("call", side, options) for side in SIDES}
     peer = sides["transformers"]
     ratios = {
         f"{name} ms, transformers / {side}": peer[f"{name}_ms"] / sides[side][f"{name}_ms"]
@@ -62,17 +58,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for name in ("median", "p90")
     }
     return {"benchmark": "call", "sides": sides, "ratios": ratios}
-
-
-def must_be_built(args: argparse.Namespace) -> None:
-    """Stops where a folder or file to measure is not there.
-
-    Raises:
-        SystemExit: it names what is missing and the command that makes it.
-    """
-    missing = [str(getattr(args, key)) for key in PATHS if not getattr(args, key).exists()]
-    if missing:
-        sys.exit(f"error: no {' and no '.join(missing)}; run `make demo` first, or name other paths.")
 
 
 def one_side(args: argparse.Namespace) -> dict[str, Any]:
@@ -97,23 +82,20 @@ def one_side(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def instructions(records: Path, count: int) -> list[str]:
-    """What the user asks first in test records that want calls, drawn evenly, filled up with generated ones."""
+    """First instructions of test records that expect calls, drawn evenly; generated ones of the same tools fill up."""
     from scripts.lib.records import read_records
     from scripts.lib.sampling import spread
+    from scripts.tools.generator.assemble import examples
     from scripts.tools.specialist import first_words
 
     read = read_records(records)
     shown = {tool["function"]["name"] for tool in read[0].tools}
     asked = spread([first_words(record) for record in read if record.expect[0]["kind"] == "calls"], count)
-    return [*asked, *spread(generated(shown), count - len(asked))] if len(asked) < count else asked
-
-
-def generated(shown: Collection[str]) -> list[str]:
-    """Generated requests that want calls of these tools only."""
-    from scripts.tools.generator.assemble import examples
-
+    if len(asked) == count:
+        return asked
     rows = [row for row in examples(600, UNUSED_SEED, lambda *_: []) if row["kind"] == "calls"]
-    return [row["instruction"] for row in rows if all(call["tool"] in shown for call in row["tool_calls"])]
+    fitting = [row["instruction"] for row in rows if all(call["tool"] in shown for call in row["tool_calls"])]
+    return [*asked, *spread(fitting, count - len(asked))]
 
 
 def timed(asked: list[str], answer: Callable[[str], tuple[str, int]]) -> dict[str, Any]:

@@ -23,8 +23,6 @@ import os
 import random
 import re
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -32,7 +30,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.merge import peak_bytes
+from benchmarks.sides import fastest, peak_bytes, run_side
 from scripts.tools.options import ToolsCurateOptions
 
 SIDES = ("questline", "datasketch", "datasketch-tuned")
@@ -58,8 +56,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="curate-") as folder:
         file = Path(folder) / "rows.jsonl"
         count = write_rows(file, args.rows, args.seed)
-        runs = [{side: in_process(side, file) for side in SIDES} for _ in range(args.repeats)]
-    sides = {side: min((run[side] for run in runs), key=lambda result: result["seconds"]) for side in SIDES}
+        runs = [{side: run_side("curate", side, {"file": file}) for side in SIDES} for _ in range(args.repeats)]
+    sides = fastest(runs)
     for side in sides.values():
         side["rows_per_second"] = round(count / side["seconds"])
     own, peer = sides["questline"], sides["datasketch"]
@@ -68,22 +66,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {"benchmark": "curate", "sides": {**sides, "rows": count}, "ratios": speed | memory, "at_least": FLOORS}
 
 
-def in_process(side: str, file: Path) -> dict[str, Any]:
-    """Runs one side as a command."""
-    command = [sys.executable, "-m", "benchmarks.curate", "--side", side, "--file", str(file)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def one_side(side: str, file: Path) -> dict[str, Any]:
-    """Curates the file in this process: seconds, memory and what became of the rows."""
+    """Curates the file in this process: seconds, memory and counts of rows."""
     run = ours() if side == "questline" else peer(tuned=side == "datasketch-tuned")
     started = time.perf_counter()
-    found = run(file)
+    outcome = run(file)
     result = {"seconds": round(time.perf_counter() - started, 2), "peak_bytes": peak_bytes()}
     own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     result["cpu_seconds"] = round(sum(used.ru_utime + used.ru_stime for used in (own, workers)), 2)
-    return {**result, "worker_peak_bytes": workers.ru_maxrss * 1024, **found}
+    return {**result, "worker_peak_bytes": workers.ru_maxrss * 1024, **outcome}
 
 
 def ours() -> Any:
@@ -97,10 +88,10 @@ def ours() -> Any:
 
     def run(file: Path) -> dict[str, Any]:
         with uncollected():
-            found = divide([file], load_schema(SCHEMA), ToolsCurateOptions(), ToolsCheckOptions())
-        pool, texts = found.pool, len(set(found.pool.masked.values()))
-        fell = len(found.valid.faults), len(pool.duplicates), len(pool.near_duplicates)
-        return outcome(*fell, texts, found.groups, found.sides, found.leakage)
+            divided = divide([file], load_schema(SCHEMA), ToolsCurateOptions(), ToolsCheckOptions())
+        pool, texts = divided.pool, len(set(divided.pool.masked.values()))
+        dropped = len(divided.valid.faults), len(pool.duplicates), len(pool.near_duplicates)
+        return outcome_of(*dropped, texts, divided.groups, divided.sides, divided.leakage)
 
     return run
 
@@ -111,17 +102,17 @@ def peer(tuned: bool) -> Any:
 
     def run(file: Path) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="curate-cache-") as cache:
-            return outcome(*curate(file, SCHEMA, ToolsCurateOptions(), Path(cache), os.cpu_count() or 1, tuned))
+            return outcome_of(*curate(file, SCHEMA, ToolsCurateOptions(), Path(cache), os.cpu_count() or 1, tuned))
 
     return run
 
 
-def outcome(
+def outcome_of(
     faults: int, repeats: int, near: int, texts: int, groups: dict[str, str], sides: dict[str, str], leaks: Any
 ) -> dict[str, Any]:
-    """What became of the rows, so that both sides can be seen to have done the same work."""
-    fell = {"bad": faults, "repeats": repeats, "near_repeats": near}
-    return {**fell, "texts": texts, "groups": len(set(groups.values())), **Counter(sides.values()), "leaks": leaks}
+    """The counts of both sides, which show that they have done the same work."""
+    dropped = {"bad": faults, "repeats": repeats, "near_repeats": near}
+    return {**dropped, "texts": texts, "groups": len(set(groups.values())), **Counter(sides.values()), "leaks": leaks}
 
 
 def write_rows(file: Path, count: int, seed: int) -> int:
@@ -136,19 +127,14 @@ def write_rows(file: Path, count: int, seed: int) -> int:
     own = round(count * (1 - REPEATS - NEAR - BAD))
     generated = examples(own, seed, functools.partial(fits, load_schema(SCHEMA)))
     rows = [openai_row(make_record(from_raw(row, Source("rows", 1)), "", [], "")) for row in generated]
-    rows += repeated(rows, round(count * REPEATS), rng)
+    repeats = enumerate(rng.choices(rows, k=round(count * REPEATS)))
+    rows += [renamed(row, f"repeat-{number}") for number, row in repeats]
     rows += near_repeated(rows[:own], round(count * NEAR), rng)
     rows += spoiled([row for row in rows[:own] if "tool_calls" in row["messages"][1]], count - len(rows), rng)
     rng.shuffle(rows)
     with file.open("w") as stream:
         stream.writelines(json.dumps({key: row[key] for key in ("messages", "metadata")}) + "\n" for row in rows)
     return len(rows)
-
-
-def repeated(rows: Sequence[dict[str, Any]], count: int, rng: random.Random) -> Iterator[dict[str, Any]]:
-    """Rows again, under other ids."""
-    for number, row in enumerate(rng.choices(rows, k=count)):
-        yield renamed(row, f"repeat-{number}")
 
 
 def near_repeated(rows: Sequence[dict[str, Any]], count: int, rng: random.Random) -> Iterator[dict[str, Any]]:

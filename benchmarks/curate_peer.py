@@ -47,7 +47,9 @@ def curate(
     rows = read.map(checked, batched=True, num_proc=cores, remove_columns=read.column_names, fn_kwargs=named)
     kept = without_repeats(rows.to_dict())
     sketches = dict(signed(dict(zip(kept["key"], kept["text"], strict=True)), cores, tuned))
-    index = indexed(sketches)
+    index = MinHashLSH(threshold=ToolsCurateOptions().near_threshold, num_perm=PERMUTATIONS)
+    for key, sketch in sketches.items():
+        index.insert(key, sketch, check_duplication=False)
     pairs = list(near_pairs(index, sketches, sorted(sketches), options.near_threshold))
     left = without_near(kept, pairs, options.drop_threshold)
     groups = grouped(left, pairs)
@@ -60,30 +62,25 @@ def curate(
 
 @functools.cache
 def validators(schema: Path, tuned: bool) -> dict[str, Callable[[Any], Any]]:
-    """What raises an error at a tool's wrong arguments; once a process, since compiled functions do not travel."""
-    found: dict[str, Callable[[Any], Any]] = {}
-    for name, tool in load_schema(schema).items():
-        form = {**tool.definition()["function"]["parameters"], "additionalProperties": False}
-        if tuned:
-            found[name] = fastjsonschema.compile(form, formats=FORMATS)
-        else:
-            found[name] = jsonschema.Draft202012Validator(form, format_checker=formats()).validate
-    return found
-
-
-def formats() -> jsonschema.FormatChecker:
-    """The project's formats, for jsonschema."""
+    """By tool a function that raises an error at wrong arguments; made once a process, as it cannot be pickled."""
     checker = jsonschema.FormatChecker(formats=())
     for name, pattern in FORMATS.items():
         checker.checks(name)(lambda value, pattern=pattern: re.search(pattern, value) is not None)
-    return checker
+    compiled: dict[str, Callable[[Any], Any]] = {}
+    for name, tool in load_schema(schema).items():
+        form = {**tool.definition()["function"]["parameters"], "additionalProperties": False}
+        if tuned:
+            compiled[name] = fastjsonschema.compile(form, formats=FORMATS)
+        else:
+            compiled[name] = jsonschema.Draft202012Validator(form, format_checker=checker).validate
+    return compiled
 
 
 def is_valid(calls: Iterable[tuple[str, Any]], tools: Mapping[str, Callable[[Any], Any]]) -> bool:
     """Whether every call names a tool and its arguments keep that tool's schema."""
     try:
-        for name, given in calls:
-            tools[name](given)
+        for name, arguments in calls:
+            tools[name](arguments)
     except (KeyError, jsonschema.ValidationError, fastjsonschema.JsonSchemaException):
         return False
     return True
@@ -92,7 +89,7 @@ def is_valid(calls: Iterable[tuple[str, Any]], tools: Mapping[str, Callable[[Any
 def checked(batch: Columns, schema: Path, tuned: bool) -> Columns:
     """Valid rows as what the other steps compare: content, calls, masked text, template and stratum."""
     tools = validators(schema, tuned)
-    found: Columns = {name: [] for name in ("id", "key", "content", "calls", "text", "template", "stratum")}
+    columns: Columns = {name: [] for name in ("id", "key", "content", "calls", "text", "template", "stratum")}
     for messages, metadata in zip(batch["messages"], batch["metadata"], strict=True):
         steps = [step_of(message) for message in messages if message["role"] != "system"]
         calls = [call for _, _, made in steps for call in made]
@@ -101,10 +98,10 @@ def checked(batch: Columns, schema: Path, tuned: bool) -> Columns:
         first = calls[0][0] if calls else metadata["kind"]
         row = {"id": metadata["id"], "template": metadata["template"], "stratum": f"{first}/{metadata['difficulty']}"}
         row |= {"content": hashed(steps), "text": mask(messages[0]["content"])}
-        row |= {"calls": hashed([made or said for role, said, made in steps if role == "assistant"])}
+        row |= {"calls": hashed([made or text for role, text, made in steps if role == "assistant"])}
         for name, value in {**row, "key": row["text" if tuned else "id"]}.items():
-            found[name].append(value)
-    return found
+            columns[name].append(value)
+    return columns
 
 
 def step_of(message: dict[str, Any]) -> tuple[str, list[str], list[tuple[str, Any]]]:
@@ -144,20 +141,11 @@ def signatures(batch: Columns, tuned: bool) -> Columns:
 def signed(texts: Mapping[str, str], cores: int, tuned: bool) -> Iterator[tuple[str, LeanMinHash]]:
     """Each key with its text's sketch."""
     rows = datasets.Dataset.from_dict({"key": list(texts), "text": list(texts.values())})
-    rows = rows.map(
-        signatures, batched=True, num_proc=cores, remove_columns=["text"], fn_kwargs={"tuned": tuned}
-    ).with_format("numpy")
-    for batch in rows.iter(1000):
+    named = {"tuned": tuned}
+    rows = rows.map(signatures, batched=True, num_proc=cores, remove_columns=["text"], fn_kwargs=named)
+    for batch in rows.with_format("numpy").iter(1000):
         for key, values in zip(batch["key"], batch["values"], strict=True):
             yield str(key), LeanMinHash(seed=SEED, hashvalues=values, scheme="affine32")
-
-
-def indexed(sketches: Mapping[str, LeanMinHash]) -> MinHashLSH:
-    """All sketches in one index."""
-    index = MinHashLSH(threshold=ToolsCurateOptions().near_threshold, num_perm=PERMUTATIONS)
-    for key, sketch in sketches.items():
-        index.insert(key, sketch, check_duplication=False)
-    return index
 
 
 def near_pairs(
@@ -184,7 +172,7 @@ def without_near(rows: Columns, pairs: Iterable[tuple[str, str, float]], thresho
 def grouped(rows: Columns, pairs: Iterable[tuple[str, str, float]]) -> dict[str, str]:
     """The group of each row by id: joined by near texts and by templates."""
     keys = set(rows["key"])
-    links = [(one, other) for one, other, _ in pairs if one in keys and other in keys]
+    links = [(key, other) for key, other, _ in pairs if key in keys and other in keys]
     first: dict[str, str] = {}
     for key, template in zip(rows["key"], rows["template"], strict=True):
         if template is not None:
@@ -215,7 +203,7 @@ def near_crossing(
     held: dict[str, set[str]] = defaultdict(set)
     for name, key in zip(rows["id"], rows["key"], strict=True):
         held[key].add(sides[name])
-    asked = [key for key, found in held.items() if found != {"train"}]
+    asked = [key for key, splits in held.items() if splits != {"train"}]
     pairs = near_pairs(index, sketches, asked, threshold)
     across = sum(other in held and held[key] != held[other] for key, other, _ in pairs)
-    return across + sum(len(found) > 1 for found in held.values())
+    return across + sum(len(splits) > 1 for splits in held.values())

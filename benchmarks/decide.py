@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.sides import must_exist, options_of, run_side
 
 SIDES = ("questline", "transformers")
 PATHS = ("package", "adapter", "records")
@@ -37,15 +37,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         SystemExit: something to measure is missing.
     """
-    missing = [str(getattr(args, key)) for key in PATHS if not getattr(args, key).exists()]
-    if missing:
-        sys.exit(f"error: no {' and no '.join(missing)}; run `make demo` first, or name other paths.")
-    given = [part for key in (*PATHS, "frames") for part in (f"--{key}", str(getattr(args, key)))]
-    sides = {}
-    for side in SIDES:
-        command = [sys.executable, "-m", "benchmarks.decide", "--side", side, *given]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        sides[side] = json.loads(done.stdout.splitlines()[-1])
+    must_exist(args, PATHS)
+    options = options_of(args, (*PATHS, "frames"))
+    sides = {side: run_side("decide", side, options) for side in SIDES}
     ours, peer = (sides[side]["decisions_per_second"] for side in SIDES)
     return {"benchmark": "decide", "sides": sides, "ratios": {"ours / transformers": ours / peer}}
 
@@ -83,7 +77,9 @@ def frames(records: Path, count: int) -> list[tuple[Any, str]]:
     from scripts.model.viewer import open_picture
 
     chosen = spread(read_records(records), count)
-    return [(open_picture(records.parent / one.images[0])[..., ::-1].copy(), one.meta["goal"]) for one in chosen]
+    return [
+        (open_picture(records.parent / record.images[0])[..., ::-1].copy(), record.meta["goal"]) for record in chosen
+    ]
 
 
 if __name__ == "__main__":

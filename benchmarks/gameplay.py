@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.merge import peak_bytes
+from benchmarks.sides import fastest, peak_bytes, run_side
 
 SIDES = ("ingest", "timeline", "jpegs")
 PROCESSES = 2
@@ -49,8 +46,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gameplay-") as name:
         folder = Path(name) / "play"
         generate(folder, Path(name) / "distinct", args.frames)
-        runs = [{side: in_process(side, folder) for side in SIDES} for _ in range(args.repeats)]
-    sides = {side: min((run[side] for run in runs), key=lambda found: found["seconds"]) for side in SIDES}
+        granted = {"OMP_NUM_THREADS": str(PROCESSES)}
+        runs = [
+            {side: run_side("gameplay", side, {"folder": folder}, environment=granted) for side in SIDES}
+            for _ in range(args.repeats)
+        ]
+    sides = fastest(runs)
     ratios = {
         "ingest / decoding alone": sides["ingest"]["seconds"] / sides["jpegs"]["seconds"],
         "ingest / decoding alone, CPU time": sides["ingest"]["cpu_seconds"] / sides["jpegs"]["cpu_seconds"],
@@ -61,18 +62,18 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def generate(folder: Path, distinct: Path, count: int) -> None:
-    """Writes the frames; their pictures are links to some that are drawn: a floor, a sky, things that stand on it."""
+    """Writes the frames; their images are links to a few drawn ones: a floor, a sky, things on the floor."""
     from scripts.gameplay.raw import frame_name
 
     for made in (folder, distinct):
         made.mkdir()
-    dice = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     for number in range(DISTINCT):
         picture = np.repeat(np.linspace(60, 200, 480)[:, None, None], 640, axis=1).repeat(3, axis=2)
-        picture += dice.normal(0, 6, picture.shape)  # a game's textures are not plain
+        picture += rng.normal(0, 6, picture.shape)  # a game's textures are not plain
         picture = picture.clip(0, 255).astype(np.uint8)
-        for left, top in dice.integers(0, 440, (12, 2)).tolist():
-            cv2.rectangle(picture, (left, top), (left + 90, top + 60), dice.integers(0, 255, 3).tolist(), -1)
+        for left, top in rng.integers(0, 440, (12, 2)).tolist():
+            cv2.rectangle(picture, (left, top), (left + 90, top + 60), rng.integers(0, 255, 3).tolist(), -1)
         (distinct / f"{number}.jpg").write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
     words = [["w"], ["left", "w"], ["none"], ["w"], ["d"], ["right", "w"]]
     for tick in range(count):
@@ -83,26 +84,16 @@ def generate(folder: Path, distinct: Path, count: int) -> None:
         (folder / f"{name}.json").write_text(json.dumps(value))
 
 
-def in_process(side: str, folder: Path) -> dict[str, Any]:
-    """Runs one side as a command, with leave for two processes."""
-    command = [sys.executable, "-m", "benchmarks.gameplay", "--side", side, "--folder", str(folder)]
-    granted = os.environ | {"OMP_NUM_THREADS": str(PROCESSES)}
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True, env=granted
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def one_side(side: str, folder: Path) -> dict[str, Any]:
     """Seconds, CPU seconds of all processes (other work on the machine stretches them less), this one's peak memory."""
     started = cpu_seconds()
     seconds = WORK[side](folder)
-    used = cpu_seconds() - started
-    return {"seconds": round(seconds, 2), "cpu_seconds": round(used, 2), "peak_bytes": peak_bytes()}
+    cpu = cpu_seconds() - started
+    return {"seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2), "peak_bytes": peak_bytes()}
 
 
 def cpu_seconds() -> float:
-    """What this process and its finished children have used."""
+    """CPU time of this process and its finished children."""
     return sum(sum(resource.getrusage(which)[:2]) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
@@ -140,7 +131,7 @@ def jpegs(folder: Path) -> float:
     """Every JPEG read and decoded in full; nothing is done with it."""
     paths = sorted(path for path in folder.iterdir() if path.suffix == ".jpg")
     with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        list(pool.map(decode_all, [[]] * PROCESSES))  # both are up, and everything is imported
+        list(pool.map(decode_all, [[]] * PROCESSES))  # starts both processes and imports everything
         started = time.perf_counter()
         done = list(pool.map(decode_all, [paths[at::PROCESSES] for at in range(PROCESSES)]))
         seconds = time.perf_counter() - started

@@ -14,15 +14,15 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sides import peak_bytes, run_side
+
 RANK = 16
+CHUNK = 1 << 22  # numbers that are drawn at a time
 LINEARS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
 LINEARS += ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 
@@ -101,19 +101,14 @@ def write_weights(path: Path, named: dict[str, tuple[int, ...]], dtype: str, dra
     with path.open("wb") as stream:
         stream.write(header_bytes(rows))
         for _, _, shape, _ in rows:
-            for count in pieces(math.prod(shape)):
-                stream.write(draw(count).tobytes())
+            numbers = math.prod(shape)
+            for first in range(0, numbers, CHUNK):
+                stream.write(draw(min(CHUNK, numbers - first)).tobytes())
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def pieces(count: int, step: int = 1 << 22) -> Iterator[int]:
-    """``count`` cut into pieces of at most ``step``."""
-    for first in range(0, count, step):
-        yield min(step, count - first)
-
-
-def run_side(side: str, work: Path) -> None:
+def merge_here(side: str, work: Path) -> None:
     """Merges one way in this process and prints seconds and VmHWM as JSON."""
     base, adapter, out = work / "base", work / "adapter", work / side
     if side == "ours":
@@ -133,20 +128,12 @@ def run_side(side: str, work: Path) -> None:
     print(json.dumps({"seconds": seconds, "cpu_seconds": round(time.process_time(), 2), "peak_bytes": peak_bytes()}))
 
 
-def peak_bytes() -> int:
-    """The largest resident set of this process so far (VmHWM), in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
 def one_side(side: str, work: Path) -> dict[str, Any]:
     """Runs one side as a command."""
-    command = [sys.executable, "-m", "benchmarks.merge", "--side", side, "--work", str(work)]
     shutil.rmtree(work / side, ignore_errors=True)
-    os.sync()  # what the side before left to be written must not slow this one
+    os.sync()  # unwritten data of the previous side must not slow this one
     started = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-    result = json.loads(done.stdout.splitlines()[-1])
+    result = run_side("merge", side, {"work": work})
     return {**result, "process_seconds": round(time.perf_counter() - started, 2)}
 
 
@@ -214,6 +201,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 if __name__ == "__main__":
     arguments = parser().parse_args()
     if arguments.side:
-        run_side(arguments.side, arguments.work)
+        merge_here(arguments.side, arguments.work)
     else:
         print(json.dumps(measure(arguments)))

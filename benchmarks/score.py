@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.sides import options_of, run_side
 
 SIDES = ("gguf", "gguf-fresh", "transformers", "transformers-single")
 FLOORS = {"tokens/s against transformers": 1.4, "tokens/s against transformers-single": 4.0}
@@ -39,13 +39,8 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Each side in a process of its own; tokens a second and the ratios."""
-    keys = ("base", "gguf", "records", "slots", "turns", "tokens", "precision")
-    given = [part for key in keys for part in (f"--{key}", str(getattr(args, key)))]
-    sides = {}
-    for side in SIDES:
-        command = [sys.executable, "-m", "benchmarks.score", "--side", side, *given]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        sides[side] = json.loads(done.stdout.splitlines()[-1])
+    options = options_of(args, ("base", "gguf", "records", "slots", "turns", "tokens", "precision"))
+    sides = {side: run_side("score", side, options) for side in SIDES}
     speed = {side: row["tokens_per_second"] for side, row in sides.items()}
     ratios = {f"tokens/s against {side}": speed["gguf"] / speed[side] for side in SIDES[2:]}
     ratios |= {f"fresh prompts, tokens/s against {side}": speed["gguf-fresh"] / speed[side] for side in SIDES[2:]}

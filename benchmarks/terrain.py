@@ -1,4 +1,4 @@
-"""Reading, checking, weighing and encoding terrain tiles against bare parses of the same files.
+"""Reading, checking, scoring and encoding terrain tiles against bare parses of the same files.
 
     python -m benchmarks.terrain [--tiles 1024]
 
@@ -27,7 +27,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.merge import peak_bytes
+from benchmarks.sides import fastest, peak_bytes, run_side
 
 SIDES = ("questline", "orjson", "loops")
 PROCESSES = 2
@@ -49,16 +49,19 @@ def parser() -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Generates the tiles, then runs the sides in turns; the fastest run of each counts."""
     with tempfile.TemporaryDirectory(prefix="terrain-") as name:
-        made, whole, part = (Path(name) / one for one in ("made", "whole", "part"))
-        generate(made)
-        count = spread(made, whole, args.tiles)
+        made, whole, part = (Path(name) / folder for folder in ("made", "whole", "part"))
+        command = [sys.executable, "-m", "scripts.terrain.generate", "--out", str(made)]
+        params = json.dumps({"tiles": DISTINCT})
+        subprocess.run([*command, "--params", params], stderr=subprocess.DEVNULL, check=True)
+        spread(made, whole, args.tiles)
         spread(made, part, args.tiles // 8)
-        runs = [{side: in_process(side, whole) for side in ("questline", "orjson")} for _ in range(args.repeats)]
-        runs.append({"loops": in_process("loops", part)})
-        eighth = in_process("questline", part)
-    sides = {
-        side: min((run[side] for run in runs if side in run), key=lambda found: found["seconds"]) for side in SIDES
-    }
+        runs = [
+            {side: run_side("terrain", side, {"folder": whole}) for side in ("questline", "orjson")}
+            for _ in range(args.repeats)
+        ]
+        runs.append({"loops": run_side("terrain", "loops", {"folder": part})})
+        eighth = run_side("terrain", "questline", {"folder": part})
+    sides = fastest(runs)
     per_tile = {side: sides[side]["seconds"] / sides[side]["tiles"] for side in SIDES}
     ratios = {
         "ours / bare orjson": per_tile["questline"] / per_tile["orjson"],
@@ -67,22 +70,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
     return {
         "benchmark": "terrain",
-        "sides": {**sides, "tiles": count},
+        "sides": {**sides, "tiles": args.tiles},
         "ratios": ratios,
         "at_most": LIMITS,
         "at_least": FLOORS,
     }
 
 
-def generate(folder: Path) -> None:
-    """Writes a generated map."""
-    command = [sys.executable, "-m", "scripts.terrain.generate", "--out", str(folder)]
-    params = json.dumps({"tiles": DISTINCT})
-    subprocess.run([*command, "--params", params], stderr=subprocess.DEVNULL, check=True)
-
-
-def spread(made: Path, out: Path, count: int) -> int:
-    """Links the tiles' files under the names of so many tiles; what a file says of its own name is left out."""
+def spread(made: Path, out: Path, count: int) -> None:
+    """Links the tiles' files under the names of so many tiles; the name inside a file is removed."""
     (out / "dataset").mkdir(parents=True)
     files = sorted((made / "dataset").glob("*.json"))
     nameless = made / "nameless"
@@ -95,36 +91,28 @@ def spread(made: Path, out: Path, count: int) -> int:
     for number in range(count):
         target = nameless / files[number % len(files)].name
         (out / "dataset" / f"Bench_{number % 64}_{number // 64}.json").symlink_to(target)
-    return count
-
-
-def in_process(side: str, folder: Path) -> dict[str, Any]:
-    """Runs one side as a command."""
-    command = [sys.executable, "-m", "benchmarks.terrain", "--side", side, "--folder", str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def one_side(side: str, folder: Path) -> dict[str, Any]:
     """Reads all tiles in two processes: seconds, and the larger process's peak memory."""
     files = sorted((folder / "dataset").glob("*.json"))
     with ProcessPoolExecutor(PROCESSES, get_context("spawn"), initializer=WORK[side], initargs=(None,)) as pool:
-        list(pool.map(WORK[side], [None] * PROCESSES))  # both are up, and everything is imported
+        list(pool.map(WORK[side], [None] * PROCESSES))  # starts both processes and imports everything
         started = time.perf_counter()
-        done = list(pool.map(run, [side] * PROCESSES, [files[at::PROCESSES] for at in range(PROCESSES)]))
+        peaks = list(pool.map(run, [side] * PROCESSES, [files[at::PROCESSES] for at in range(PROCESSES)]))
         seconds = time.perf_counter() - started
-    return {"seconds": round(seconds, 2), "tiles": len(files), "peak_bytes": max(peak for _, peak in done)}
+    return {"seconds": round(seconds, 2), "tiles": len(files), "peak_bytes": max(peaks)}
 
 
-def run(side: str, files: list[Path]) -> tuple[int, int]:
-    """Reads the files one after the other; returns how many, and the process's peak memory."""
+def run(side: str, files: list[Path]) -> int:
+    """Reads the files one after the other; returns the process's peak memory."""
     for file in files:
         WORK[side](file)
-    return len(files), peak_bytes()
+    return peak_bytes()
 
 
 def ours(file: Path | None) -> Any:
-    """Read, check, weigh and encode."""
+    """Read, check, score and encode."""
     from scripts.lib.process import uncollected
     from scripts.terrain.export import TileFile, tile_file
     from scripts.terrain.ingest import encode_tile
@@ -133,10 +121,10 @@ def ours(file: Path | None) -> Any:
 
     if file is None:
         return None
-    found = tile_file(file.parent.parent, file)
-    assert isinstance(found, TileFile)
-    with uncollected():  # as the stage does
-        return encode_tile(read_tile(found, TerrainCheckOptions()), TerrainIngestOptions())
+    tile = tile_file(file.parent.parent, file)
+    assert isinstance(tile, TileFile)
+    with uncollected():  # as in the stage
+        return encode_tile(read_tile(tile, TerrainCheckOptions()), TerrainIngestOptions())
 
 
 def bare(file: Path | None) -> Any:
@@ -145,7 +133,7 @@ def bare(file: Path | None) -> Any:
 
 
 def loops(file: Path | None) -> Any:
-    """What ours does, value by value: ground, cell means, textures, liquids, holes, objects, the way back."""
+    """The work of ours, value by value: ground, cell means, textures, liquids, holes, objects, the rebuilt ground."""
     if file is None:
         return None
     data = json.loads(file.read_text())["terrain_data"]
@@ -177,18 +165,16 @@ def loops(file: Path | None) -> Any:
         if 0 <= row < 1 and 0 <= column < 1:
             key = (thing["name"], int(8 * row), int(8 * column))
             things[key] = things.get(key, 0) + 1
-    wet = {liquid["idx"]: wet_values(field, liquid) for liquid in data["liquids"]}
+    wet = {}
+    for liquid in data["liquids"]:
+        top, left = 16 * (liquid["idx"] // 16), 16 * (liquid["idx"] % 16)
+        below = (field[top + r][left + c] < liquid["max_height"] for r in range(16) for c in range(16))
+        wet[liquid["idx"]] = sum(below)
     return statistics.pstdev(chain.from_iterable(field)), cells, shares, holes, things, wet, way_back(field, cells)
 
 
-def wet_values(field: list[list[float]], liquid: dict[str, Any]) -> int:
-    """How many values of a chunk lie below its liquid."""
-    top, left = 16 * (liquid["idx"] // 16), 16 * (liquid["idx"] % 16)
-    return sum(field[top + r][left + c] < liquid["max_height"] for r in range(16) for c in range(16))
-
-
 def way_back(field: list[list[float]], cells: list[list[float]]) -> float:
-    """RMSE between the ground and what its cells say of it: each value a sum over the 8 cells of its column."""
+    """RMSE between the ground and its rebuilt cells: each value a sum over the 8 cells of its column."""
     spread = spread_of(len(cells))
     wide = [[sum(a * b for a, b in zip(weights, row, strict=True)) for row in cells] for weights in spread]
     total = 0.0
@@ -200,7 +186,7 @@ def way_back(field: list[list[float]], cells: list[list[float]]) -> float:
 
 @cache
 def spread_of(cells: int) -> list[list[float]]:
-    """What each cell along a side adds to each grid point; ours, made once, since the way there is not compared."""
+    """Each cell's weight in each grid point along a side; our function, called once, because it is not compared."""
     from scripts.terrain.answer import between
 
     return between(cells).tolist()

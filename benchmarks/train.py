@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.sides import options_of, run_side
 
 SIDES = ("questline", "trl", "trl-bucketed", "trl-keep-memory")
 FLOOR = 1.1
@@ -35,12 +35,8 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Each side in a process of its own; tokens a second and the ratios."""
-    speeds = {}
-    for side in SIDES:
-        command = [sys.executable, "-m", "benchmarks.train", "--side", side, "--base", args.base]
-        command += ["--records", args.records, "--batch", args.batch, "--steps", args.steps]
-        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
-        speeds[side] = json.loads(done.stdout.splitlines()[-1])
+    options = options_of(args, ("base", "records", "batch", "steps"))
+    speeds = {side: run_side("train", side, options) for side in SIDES}
     own = speeds["questline"]["tokens_per_second"]
     ratios = {f"tokens/s against {side}": own / speeds[side]["tokens_per_second"] for side in SIDES[1:]}
     floors = {"tokens/s against trl": FLOOR}

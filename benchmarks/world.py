@@ -31,31 +31,31 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of a step of both stages, their floors, and the quotients."""
-    from benchmarks.merge import peak_bytes
+    from benchmarks.sides import peak_bytes
     from scripts.config import load_files
 
     [run] = load_files(Path(f"config/{args.preset}.yaml")).world_runs()
     rate = product_rate()
     sides = {stage: one_stage(run, stage, args.steps) for stage in STAGES}
     ratios = {f"{name} step / floor": row["seconds"] / (row["operations"] / rate) for name, row in sides.items()}
-    told = {name: {**row, "floor_seconds": round(row["operations"] / rate, 3)} for name, row in sides.items()}
+    rows = {name: {**row, "floor_seconds": round(row["operations"] / rate, 3)} for name, row in sides.items()}
     return {
         "benchmark": "world",
-        "sides": {**told, "product_gflops": round(rate / 1e9, 1), "peak_bytes": peak_bytes()},
+        "sides": {**rows, "product_gflops": round(rate / 1e9, 1), "peak_bytes": peak_bytes()},
         "ratios": ratios,
         "at_most": dict.fromkeys(ratios, CEILING),
     }
 
 
 def product_rate() -> float:
-    """Operations that a product of square matrices does in a second of the processor."""
+    """Floating-point operations a second of CPU time in a product of square matrices."""
     import torch
 
-    one, other = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
-    one @ other
+    left, right = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    left @ right
     started = time.process_time()
     for _ in range(8):
-        one @ other
+        left @ right
     return 8 * 2 * SIDE**3 / (time.process_time() - started)
 
 

@@ -250,3 +250,40 @@ def test_truth_is_thinned_to_a_grid(curated):
     case = cases(curated)[0]
     assert case.truth.shape == (33, 33) == thinned(np.zeros((257, 257))).shape
     assert to_text(case.ground, case.options) == case.record.messages[-1].text
+
+
+def test_the_report_by_hand():
+    """Both tables and the pairs, line by line; only the scores of a smoke test end with the warning."""
+
+    def rows(rmse, correlation, *shares):
+        values = dict(zip(("valid_json", "texture_f1", "object_error", "liquid_f1", "hole_f1"), shares, strict=True))
+        scores = {"height_rmse": rmse, "height_correlation": correlation}
+        return {name: {"value": value, "low": None, "high": None} for name, value in (scores | values).items()}
+
+    tuned = rows(12.25, 0.5, 1, 0.75, 0.125, None, 0.5)
+    tuned["height_rmse"] |= {"low": 10.0, "high": 15.5}
+    facts = {"cases": 7, "groups": 3, "confidence": 0.95}
+    pair = {"variant": "tuned", "against": "base", "metric": "height_rmse", "value": -4.5, "low": -6.0, "high": -3.0}
+    metrics = {
+        **facts,
+        "variants": {"tuned": tuned},
+        "baselines": {"flat": rows(40.04, 0, 1, None, None, None, None)},
+        "paired": [pair],
+        "unseen": {**facts, "cases": 2, "variants": {"tuned": tuned}, "baselines": {}},
+        "scope": "learning",
+    }
+    lines = [
+        "7 tiles, 3 blocks; intervals 95%.",
+        "        RMSE, yards        correlation  valid  textures F1  objects off  liquid F1  hole F1",
+        "------  -----------------  -----------  -----  -----------  -----------  ---------  -------",
+        "tuned   12.2 [10.0, 15.5]  0.50         1.00   0.75         0.12         n/a        0.50",
+        "(flat)  40.0               0.00         1.00   n/a          n/a          n/a        n/a",
+        "tuned minus base, height_rmse: -4.500 [-6.000, -3.000]",
+        "2 tiles of maps in a style that no one trained on, 3 blocks; intervals 95%.",
+        "       RMSE, yards        correlation  valid  textures F1  objects off  liquid F1  hole F1",
+        "-----  -----------------  -----------  -----  -----------  -----------  ---------  -------",
+        "tuned  12.2 [10.0, 15.5]  0.50         1.00   0.75         0.12         n/a        0.50",
+    ]
+    assert score.report(metrics).splitlines() == lines
+    assert score.report(metrics | {"scope": "real"}).splitlines() == lines
+    assert score.report(metrics | {"scope": "road"}).splitlines() == [*lines, score.NOT_TO_BE_QUOTED]

@@ -1,4 +1,4 @@
-"""A model that sees, asked through llama.cpp: pictures and a question in, text out."""
+"""A vision-language model under llama.cpp: images and a question in, text out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scripts.model.gguf_facts import read_facts
 from scripts.model.llama import Completion, Server
 from scripts.model.vision import beside
 
-TEMPLATE = 64  # tokens of the chat template around prompts and pictures, at most
+TEMPLATE = 64  # most tokens of the chat template around prompts and images
 
 
 class Viewer:
@@ -28,11 +28,11 @@ class Viewer:
 
     Args:
         model, projector: GGUF files.
-        pictures: how many a question shows at most.
-        pixels: of each picture at most.
-        answer: tokens that an answer may have.
-        system_prompt: what the model was trained with; "" for none.
-        room: tokens of the question.
+        pictures: most images of a question.
+        pixels: most pixels of an image.
+        answer: most tokens of an answer.
+        system_prompt: the system prompt of training; "" for none.
+        room: most tokens of the question.
 
     Raises:
         UserError: a file is missing.
@@ -52,20 +52,21 @@ class Viewer:
         facts = read_facts(model)
         self.tokenizer = TemplateTokenizer(facts.chat_template, {"bos_token": facts.bos, "eos_token": facts.eos})
         self.system, self.answer = system_prompt, answer
-        features = pictures * (pixels // 14**2)  # at least as many as any of the known families makes
+        features = pictures * (pixels // 14**2)  # at least as many as in any of the known families
         context = features + TEMPLATE + room + len(system_prompt) + answer
         self.server = Server(model, slots=1, context=context, mmproj=projector)
 
     def prompt(self, question: str, pictures: int) -> str:
-        """The rendered prompt, as in training, with a placeholder a picture."""
+        """The rendered prompt, as in training, with a placeholder for each image."""
         system = [text_message("system", self.system)] if self.system else []
         messages = [*system, question_message(question, pictures)]
         return render_text(self.tokenizer, messages, prompt=True)
 
     def ask(self, question: str, pictures: Sequence[np.ndarray], **sampling: Any) -> Completion:
-        """What the model says of pictures, each uint8 [h, w, 3], blue first; greedy where no sampling is given."""
-        shown = [as_png(picture) for picture in pictures]
-        prompt = beside(self.prompt(question, len(shown)), shown, self.server.marker)
+        """The model's answer about images, each uint8 [h, w, 3], blue first; greedy if no sampling is given."""
+        pngs = [cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1] for picture in pictures]
+        encoded = [base64.b64encode(png).decode() for png in pngs]
+        prompt = beside(self.prompt(question, len(encoded)), encoded, self.server.marker)
         return self.server.complete(prompt, self.answer, **sampling)
 
     def __enter__(self) -> Viewer:
@@ -85,18 +86,11 @@ def packaged(folder: Path) -> tuple[Path, Path]:
     return inside(folder, read_json(folder / "deployment_config.json")["default"]), folder / "mmproj.gguf"
 
 
-def as_png(picture: np.ndarray) -> str:
-    """A picture as PNG in base64."""
-    done, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    assert done
-    return base64.b64encode(data.tobytes()).decode()
-
-
 def open_picture(path: Path) -> np.ndarray:
-    """A picture file, uint8 [h, w, 3], blue first.
+    """An image file, uint8 [h, w, 3], blue first.
 
     Raises:
-        UserError: it is no picture.
+        UserError: it cannot be decoded.
     """
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None

@@ -1,14 +1,15 @@
-"""Pictures as a vision-language model takes them, for training, prediction and certificates alike.
+"""The image input of a vision-language model, the same for training, prediction and certificates.
 
-A prompt holds one placeholder a picture. Transformers wants it repeated, once for each feature of the vision tower;
-llama.cpp wants a marker in its place and the picture beside the prompt. Both are given the very same pixels: a picture
-is brought to sides that are multiples of the model's step once, here, so that neither resizes it in its own way.
+A prompt has one placeholder for each image. Transformers expects it repeated, once for each feature of the vision
+tower; llama.cpp expects a marker in its place and the image beside the prompt. Both get identical pixels: an image's
+sides are rounded to multiples of the model's step here, so that neither resizes it in its own way.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +21,13 @@ from scripts.lib.files import below, read_json
 from scripts.lib.records import Record
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-# llama.cpp puts the tokens around a picture itself.
+# llama.cpp adds the tokens around an image itself.
 FRAMED = f"<|vision_start|>{PLACEHOLDER}<|vision_end|>"
 SMALLEST_SIDE = 2  # steps
 
 
 def sees(folder: Path) -> bool:
-    """Whether the model in a folder takes pictures; of a folder without a model: no."""
+    """Whether the model in a folder is a vision-language model; False for a folder without a model."""
     config = folder / "config.json"
     return config.is_file() and bool(read_json(config).get("vision_config"))
 
@@ -39,18 +40,18 @@ def model_class(folder: Path) -> Any:
 
 
 def eyes_of(folder: Path) -> Eyes | None:
-    """The eyes of the model in a folder, None where it has none."""
+    """The image processor of the model in a folder; None for a text model."""
     return Eyes(folder) if sees(folder) else None
 
 
 class Eyes:
-    """What turns pictures into a model's input.
+    """Turns image files into a model's input.
 
     Args:
-        folder: the model's.
+        folder: of the model.
 
     Raises:
-        UserError: it is of a family that is not known here.
+        UserError: the model's family is not supported.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,7 +67,7 @@ class Eyes:
 
     @property
     def step(self) -> int:
-        """Pixels of which a picture's sides are multiples: those of one feature."""
+        """Pixels a side of one feature; an image's sides are multiples of it."""
         return self.patch * self.merge
 
     @cached_property
@@ -76,10 +77,10 @@ class Eyes:
         return Qwen2VLImageProcessorPil.from_pretrained(self.folder, local_files_only=True, do_resize=False)
 
     def open(self, path: Path) -> Any:
-        """A picture as a PIL image, RGB, its sides rounded to multiples of `step`.
+        """An image as a PIL image, RGB, its sides rounded to multiples of `step`.
 
         Raises:
-            UserError: it is not there, or is no picture.
+            UserError: the file is missing or cannot be decoded.
         """
         from PIL import Image
 
@@ -92,36 +93,35 @@ class Eyes:
         return picture if sides == picture.size else picture.resize(sides, Image.Resampling.BICUBIC)
 
     def features(self, path: Path) -> int:
-        """Placeholders that a picture takes, from its size alone."""
-        wide, high = (max(SMALLEST_SIDE, round(side / self.step)) for side in size_of(path))
-        return wide * high
+        """The number of placeholders of an image, from its size alone."""
+        return math.prod(max(SMALLEST_SIDE, round(side / self.step)) for side in size_of(path))
 
     def pixels(self, paths: Sequence[Path]) -> dict[str, Any]:
-        """``pixel_values`` [patches, width of a patch] and ``image_grid_thw`` [pictures, 3] of pictures in order."""
+        """``pixel_values`` [patches, width of a patch] and ``image_grid_thw`` [images, 3] of images in order."""
         return dict(self._processor([self.open(path) for path in paths], return_tensors="pt"))
 
     def input_of(self, ids: Any, paths: Sequence[Path]) -> dict[str, Any]:
-        """What a model takes beside its ids [batch, length]: `pixels`, and ``mm_token_type_ids``, 1 at placeholders.
+        """A model's inputs beside its ids [batch, length]: `pixels`, and ``mm_token_type_ids``, 1 at placeholders.
 
         Raises:
-            UserError: there are more or fewer placeholders than the pictures have features.
+            UserError: the number of placeholders is not that of the images' features.
         """
-        shown = self.pixels(paths)
-        features = int(shown["image_grid_thw"].prod(dim=1).sum()) // self.merge**2
+        pixels = self.pixels(paths)
+        features = int(pixels["image_grid_thw"].prod(dim=1).sum()) // self.merge**2
         types = (ids == self.token).int()
         if int(types.sum()) != features:
             raise UserError(f"{int(types.sum())} placeholders for {features} features of {len(paths)} pictures.")
-        return {**shown, "mm_token_type_ids": types}
+        return {**pixels, "mm_token_type_ids": types}
 
     def encoded(self, path: Path) -> str:
-        """The picture as llama.cpp takes it beside a prompt: a PNG of the same pixels, in base64."""
+        """The image for llama.cpp's server: a PNG of the same pixels, in base64."""
         stream = io.BytesIO()
         self.open(path).save(stream, "PNG", compress_level=1)
         return base64.b64encode(stream.getvalue()).decode()
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of a picture in pixels; it is not decoded for that."""
+    """Width and height of an image in pixels, without decoding it."""
     from PIL import Image
 
     with Image.open(path) as file:
@@ -129,10 +129,10 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def pictures_of(record: Record, folder: Path) -> list[Path]:
-    """The files of a record's pictures; ``folder`` is that of its JSONL file.
+    """The files of a record's images; ``folder`` is that of its JSONL file.
 
     Raises:
-        UserError: one leaves the folder, or is not there.
+        UserError: a path leaves the folder, or a file is missing.
     """
     paths = [below(folder, name) for name in record.images]
     for path in paths:
@@ -142,15 +142,15 @@ def pictures_of(record: Record, folder: Path) -> list[Path]:
 
 
 def for_llama(prompt: str, paths: Sequence[Path], eyes: Eyes, marker: str) -> dict[str, Any]:
-    """An unexpanded prompt and its pictures as llama.cpp's server takes them."""
+    """An unexpanded prompt and its images in the form of llama.cpp's server."""
     return beside(prompt, [eyes.encoded(path) for path in paths], marker)
 
 
 def beside(prompt: str, encoded: Sequence[str], marker: str) -> dict[str, Any]:
-    """The same of pictures that are encoded already.
+    """The same for images that are encoded already.
 
     Raises:
-        UserError: the prompt shows more or fewer pictures.
+        UserError: the prompt has another number of placeholders.
     """
     if prompt.count(FRAMED) != len(encoded):
         raise UserError(f"the chat template shows {prompt.count(FRAMED)} pictures where there are {len(encoded)}.")

@@ -6,13 +6,13 @@
      "liquids":{"water":["00000011",...]},"holes":[],"objects":{"pine02":[41,["04","15"]]}}
 
 ``heights`` has a text a row of cells, two digits a cell (one where there are at most ten levels), from 0 at the lowest
-to levels - 1 at the highest. They stand first, so that a digit's place in the answer alone tells its cell: small models
-learn that soon, and nothing else for long. ``lowest`` is that lowest height, in steps of the options' scale from its
-lowest, and ``rise`` how many steps the highest lies above it, both with all digits, so that each means one thing: of
-numbers of any length a model writes the commonest first digit, and of two heights it writes ones that fall.
-``textures`` are percent of the ground. ``liquids`` and ``holes`` have a digit a cell. Of objects the answer gives how
-many there are, and the cells (row and column, in digits to the base of 36) that hold most of them. How long the longest
-answer is follows from the options.
+to levels - 1 at the highest. Heights come first, so that a digit's position in the answer determines its cell: small
+models learn this early. ``lowest`` is the lowest height in steps of the options' scale, from the scale's lowest;
+``rise`` is the number of steps from there to the highest. Both are padded to all digits, so that each digit has one
+meaning: for numbers of varying length a model writes the commonest first digit, and for two absolute heights it writes
+a highest below the lowest. ``textures`` are percent of the ground. ``liquids`` and ``holes`` have a digit a cell. For
+each kind of object the answer gives the count, and the cells (row and column, in digits to the base of 36) that hold
+most of them. The options bound the length of the longest answer.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ import numpy as np
 import orjson
 
 from scripts.terrain.geometry import CHUNKS, GRID
-from scripts.terrain.options import MOST, AnswerOptions, ScaleOptions
-from scripts.terrain.tile import Tile, stem
+from scripts.terrain.options import MOST, AnswerOptions
+from scripts.terrain.tile import Tile
+from scripts.terrain.tile_fields import stem
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-FOREIGN = re.compile(r"[^a-z0-9_.-]")
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What an answer says of a tile.
+    """The content of an answer.
 
     Attributes:
         low, high: range of the cells' heights in yards, on the scale; the same where the ground is level.
@@ -45,7 +45,7 @@ class Ground:
         textures: name to percent.
         liquids: type to bool [cells, cells].
         holes: bool [cells, cells].
-        objects: name to how many there are, and the cells (row, column) that hold most.
+        objects: name to the count, and the cells (row, column) that hold most.
     """
 
     low: int
@@ -62,13 +62,15 @@ class Ground:
 
 
 class AnswerError(ValueError):
-    """Why a text is no answer."""
+    """Why a text is not a valid answer."""
 
 
 def describe(tile: Tile, options: AnswerOptions) -> Ground:
-    """What there is to say of a tile."""
-    heights = cell_means(tile.field, options.cells)
-    low, high = _on_scale(heights, options.scale)
+    """The content of a tile's answer: rounded to the options' steps, and cut to their numbers of names."""
+    heights, scale = cell_means(tile.field, options.cells), options.scale
+    # The nearest heights of the scale that enclose all heights, as far as the scale reaches.
+    ends = [np.floor((heights.min() - scale.lowest) / scale.step), np.ceil((heights.max() - scale.lowest) / scale.step)]
+    low, high = (np.clip(ends, 0, scale.most).astype(int) * scale.step + scale.lowest).tolist()
     steps = np.rint((heights - low) / max(high - low, 1) * (options.levels - 1))
     return Ground(
         low=low,
@@ -81,16 +83,8 @@ def describe(tile: Tile, options: AnswerOptions) -> Ground:
     )
 
 
-def _on_scale(heights: np.ndarray, scale: ScaleOptions) -> tuple[int, int]:
-    """The nearest heights of the scale, in yards, between which all heights lie that it can tell."""
-    low = np.floor((heights.min() - scale.lowest) / scale.step)
-    high = np.ceil((heights.max() - scale.lowest) / scale.step)
-    ends = np.clip([low, high], 0, scale.most).astype(int) * scale.step + scale.lowest
-    return int(ends[0]), int(ends[1])
-
-
 def beyond(tile: Tile, options: AnswerOptions) -> int:
-    """How many cells lie lower or higher than the scale can tell."""
+    """How many cells are lower or higher than the scale can represent."""
     heights, scale = cell_means(tile.field, options.cells), options.scale
     return int(((heights < scale.lowest) | (heights > scale.lowest + scale.most * scale.step)).sum())
 
@@ -103,17 +97,14 @@ def cell_means(field: np.ndarray, cells: int) -> np.ndarray:
 
 @cache
 def _trapezes(cells: int) -> np.ndarray:
-    """[cells, 257]: what each grid point along a side adds to a cell's mean; half as much on the cell's border."""
+    """[cells, 257]: each grid point's weight in a cell's mean along a side (trapezoidal rule: half at its borders)."""
     side = (GRID - 1) // cells
-    rows = np.zeros((cells, GRID))
-    for cell in range(cells):
-        rows[cell, cell * side : (cell + 1) * side] += 0.5 / side
-        rows[cell, cell * side + 1 : (cell + 1) * side + 1] += 0.5 / side
-    return rows
+    squares = np.repeat(np.eye(cells), side, axis=1) / (2 * side)
+    return np.pad(squares, ((0, 0), (0, 1))) + np.pad(squares, ((0, 0), (1, 0)))
 
 
 def coarse(mask: np.ndarray, cells: int) -> np.ndarray:
-    """Bool [cells, cells]: whether anything of a square mask lies in a cell; a coarser mask than that is repeated."""
+    """Bool [cells, cells]: whether a square mask is set anywhere in a cell; a mask with fewer cells is repeated."""
     side = len(mask)
     if side < cells:
         return mask.repeat(cells // side, axis=0).repeat(cells // side, axis=1)
@@ -122,10 +113,11 @@ def coarse(mask: np.ndarray, cells: int) -> np.ndarray:
 
 def short_name(name: str, length: int) -> str:
     """A texture's or object's name as answers write it."""
-    return FOREIGN.sub("_", name.lower())[:length] or "_"
+    return re.sub(r"[^a-z0-9_.-]", "_", name.lower())[:length] or "_"
 
 
 def _textures(tile: Tile, options: AnswerOptions) -> dict[str, int]:
+    """Percent of the ground by texture, the largest first."""
     shares: Counter[str] = Counter()
     for path, share in zip(tile.textures, tile.shares.tolist(), strict=True):
         shares[short_name(stem(path), options.name_length)] += share * 100 / options.texture_step
@@ -135,38 +127,36 @@ def _textures(tile: Tile, options: AnswerOptions) -> dict[str, int]:
 
 
 def _liquids(tile: Tile, options: AnswerOptions) -> dict[str, np.ndarray]:
-    """Liquids by type, a chunk's liquid only where it stands above the ground."""
+    """Cells [cells, cells] by type of liquid that are at least half covered, by liquid that stands above the ground."""
     highest: dict[str, np.ndarray] = {}
     for liquid in tile.liquids:
         level = highest.setdefault(short_name(liquid.type, options.name_length), np.full((CHUNKS, CHUNKS), -np.inf))
         at = divmod(liquid.chunk, CHUNKS)
         level[at] = max(level[at], liquid.high)
     ground = tile.field[:-1, :-1].reshape(CHUNKS, 16, CHUNKS, 16)
-    found = {name: (ground < level[:, None, :, None]).reshape(GRID - 1, GRID - 1) for name, level in highest.items()}
-    cells = {name: _mostly(mask, options.cells) for name, mask in found.items()}
-    ranked = sorted((name for name in cells if cells[name].any()), key=lambda name: (-cells[name].sum(), name))
-    return {name: cells[name] for name in ranked[: options.liquids]}
-
-
-def _mostly(mask: np.ndarray, cells: int) -> np.ndarray:
-    """Bool [cells, cells]: whether a square mask covers at least half of a cell."""
-    side = len(mask) // cells
-    down = mask.reshape(cells, side, len(mask)).sum(axis=1, dtype=np.int32)  # along whole rows, which is fast
-    return 2 * down.reshape(cells, cells, side).sum(axis=2) >= side * side
+    covered: dict[str, np.ndarray] = {}
+    for name, level in highest.items():
+        mask = (ground < level[:, None, :, None]).reshape(options.cells, -1, GRID - 1)
+        down = mask.sum(axis=1, dtype=np.int32)  # along whole rows, which is fast
+        cells = 2 * down.reshape(options.cells, options.cells, -1).sum(axis=2) >= mask.shape[1] ** 2
+        if cells.any():
+            covered[name] = cells
+    ranked = sorted(covered, key=lambda name: (-covered[name].sum(), name))
+    return {name: covered[name] for name in ranked[: options.liquids]}
 
 
 def _objects(tile: Tile, options: AnswerOptions) -> dict[str, tuple[int, list[tuple[int, int]]]]:
+    """By name how many there are, and the cells that hold most of them, in reading order; the most numerous first."""
     by_name: dict[str, Counter[tuple[int, int]]] = {}
     for thing in tile.objects:
         cell = (int(thing.row * options.cells), int(thing.column * options.cells))
         by_name.setdefault(short_name(thing.name, options.name_length), Counter())[cell] += 1
-    ranked = sorted(by_name, key=lambda name: (-by_name[name].total(), name))[: options.kinds]
-    return {name: (min(by_name[name].total(), MOST), _fullest(by_name[name], options.places)) for name in ranked}
-
-
-def _fullest(counts: Counter[tuple[int, int]], most: int) -> list[tuple[int, int]]:
-    """The cells that hold most, in reading order."""
-    return sorted(sorted(counts, key=lambda cell: (-counts[cell], cell))[:most])
+    objects = {}
+    for name in sorted(by_name, key=lambda name: (-by_name[name].total(), name))[: options.kinds]:
+        counts = by_name[name]
+        fullest = sorted(counts, key=lambda cell: (-counts[cell], cell))[: options.places]
+        objects[name] = (min(counts.total(), MOST), sorted(fullest))
+    return objects
 
 
 def to_text(ground: Ground, options: AnswerOptions) -> str:
@@ -188,14 +178,14 @@ def to_text(ground: Ground, options: AnswerOptions) -> str:
 
 
 def _bits(mask: np.ndarray) -> list[str]:
-    return ["".join("01"[bit] for bit in row) for row in mask.astype(int).tolist()]
+    return ["".join(map(str, row)) for row in mask.astype(int).tolist()]
 
 
 def from_text(text: str, options: AnswerOptions) -> Ground:
     """The ground that an answer describes; the inverse of `to_text`.
 
     Raises:
-        AnswerError: it is no JSON, or not of this form and size.
+        AnswerError: the text is no JSON, or not of this form and size.
     """
     try:
         value = orjson.loads(text)
@@ -203,23 +193,25 @@ def from_text(text: str, options: AnswerOptions) -> Ground:
         raise AnswerError(f"not valid JSON ({error})") from error
     if not isinstance(value, dict):
         raise AnswerError("no JSON object")
-    low = options.scale.lowest + _yards(value, "lowest", options.scale)
+    cells = options.cells
+    yards = {}
+    for key in ("lowest", "rise"):
+        if not _texts([value.get(key)], 1, options.scale.digits, "0123456789"):
+            raise AnswerError(f"`{key}` is not {options.scale.digits} digits")
+        yards[key] = int(value[key]) * options.scale.step
+    low = options.scale.lowest + yards["lowest"]
+    steps, textures = _steps(value.get("heights"), options), value.get("textures")
+    if not isinstance(textures, dict) or not all(type(part) is int and 0 <= part <= 100 for part in textures.values()):
+        raise AnswerError("`textures` is no mapping of names to percent")
     return Ground(
         low=low,
-        high=low + _yards(value, "rise", options.scale),
-        steps=_steps(value.get("heights"), options),
-        textures=_percent(value.get("textures")),
-        liquids={name: _mask(rows, options.cells) for name, rows in _mapping(value, "liquids").items()},
-        holes=_mask(value.get("holes") or ["0" * options.cells] * options.cells, options.cells),
-        objects={name: _placed(row, options.cells) for name, row in _mapping(value, "objects").items()},
+        high=low + yards["rise"],
+        steps=steps,
+        textures=textures,
+        liquids={name: _mask(rows, cells) for name, rows in _mapping(value, "liquids").items()},
+        holes=_mask(value.get("holes") or ["0" * cells] * cells, cells),
+        objects={name: _placed(row, cells) for name, row in _mapping(value, "objects").items()},
     )
-
-
-def _yards(value: Mapping[str, Any], key: str, scale: ScaleOptions) -> int:
-    text = value.get(key)
-    if not _texts([text], 1, scale.digits, "0123456789"):
-        raise AnswerError(f"`{key}` is not {scale.digits} digits")
-    return int(text) * scale.step
 
 
 def _steps(rows: Any, options: AnswerOptions) -> np.ndarray:
@@ -236,26 +228,21 @@ def _steps(rows: Any, options: AnswerOptions) -> np.ndarray:
 def _mask(rows: Any, cells: int) -> np.ndarray:
     if not _texts(rows, cells, cells, "01"):
         raise AnswerError(f"a mask is not {cells} rows of {cells} digits 0 or 1")
-    return np.array([[digit == "1" for digit in row] for row in rows])
+    return np.array([list(row) for row in rows]) == "1"
 
 
 def _texts(rows: Any, count: int, width: int, alphabet: str) -> bool:
+    """Whether a value is a list of ``count`` texts of ``width`` characters of an alphabet."""
     if not isinstance(rows, list) or len(rows) != count:
         return False
     return all(isinstance(row, str) and len(row) == width and set(row) <= set(alphabet) for row in rows)
 
 
 def _mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
-    found = value.get(key, {})
-    if not isinstance(found, dict):
+    mapping = value.get(key, {})
+    if not isinstance(mapping, dict):
         raise AnswerError(f"`{key}` is no mapping")
-    return found
-
-
-def _percent(value: Any) -> dict[str, int]:
-    if not isinstance(value, dict) or not all(type(share) is int and 0 <= share <= 100 for share in value.values()):
-        raise AnswerError("`textures` is no mapping of names to percent")
-    return value
+    return mapping
 
 
 def _placed(value: Any, cells: int) -> tuple[int, list[tuple[int, int]]]:
@@ -264,7 +251,7 @@ def _placed(value: Any, cells: int) -> tuple[int, list[tuple[int, int]]]:
         raise AnswerError("an entry of `objects` is not a number and a list of cells")
     if not isinstance(value[1], list) or not all(_texts([at], 1, 2, known) for at in value[1]):
         raise AnswerError("a cell of `objects` is not two digits of the grid")
-    return value[0], [(known.index(at[0]), known.index(at[1])) for at in value[1]]
+    return value[0], [(known.index(row), known.index(column)) for row, column in value[1]]
 
 
 def rebuild(heights: np.ndarray) -> np.ndarray:
@@ -275,7 +262,7 @@ def rebuild(heights: np.ndarray) -> np.ndarray:
 
 @cache
 def between(cells: int) -> np.ndarray:
-    """[257, cells]: what each cell along a side adds to each grid point, by cubic splines."""
+    """[257, cells]: the weight of each cell along a side in each grid point, by cubic splines."""
     from scipy.interpolate import make_interp_spline
 
     middles = np.arange(-2, cells + 2) + 0.5

@@ -1,6 +1,6 @@
-"""A package's model, asked what lies under a minimap, in the words and at the size it was trained with.
+"""A package's model, asked for the ground below a minimap, with the prompt and the image size of its training.
 
-Answers are held to their form by a grammar, unlike those that are scored.
+Unlike in scoring, a grammar constrains the answer to its form.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from scripts.terrain.question import CONFIG
 
 
 def picture_of(minimap: Path, which: str) -> Path:
-    """A picture of a minimap's tile, beside it or where an export has it.
+    """An image of a minimap's tile, beside the minimap or in the export's ``stitched``.
 
     Raises:
-        UserError: it is in neither place.
+        UserError: it is in neither folder.
     """
     if which == "minimap":
         return minimap
     name = f"{minimap.stem}_{STITCHED[which]}.png"
     places = [minimap.with_name(name), minimap.parent.parent / "stitched" / name]
-    found = next((path for path in places if path.is_file()), None)
-    if found is None:
-        raise UserError(f"{places[0]}: not there; the model was trained with it too, so put it beside the minimap.")
-    return found
+    for path in places:
+        if path.is_file():
+            return path
+    raise UserError(f"{places[0]}: not there; the model was trained with it too, so put it beside the minimap.")
 
 
 class Surveyor:
@@ -56,13 +56,13 @@ class Surveyor:
         )
 
     def ask(self, path: Path) -> str:
-        """The answer to a minimap, and to the pictures beside it that the model was trained with.
+        """The answer to a minimap and to the other images that the model was trained with.
 
         Raises:
-            UserError: one is no picture, or is not there.
+            UserError: an image is missing or cannot be read.
         """
-        shown = [resized(open_picture(picture_of(path, which)), self.side) for which in self.inputs]
-        return self.viewer.ask(self.question, shown, grammar=self.grammar).text
+        pictures = [resized(open_picture(picture_of(path, which)), self.side) for which in self.inputs]
+        return self.viewer.ask(self.question, pictures, grammar=self.grammar).text
 
     def __enter__(self) -> Surveyor:
         self.viewer.__enter__()

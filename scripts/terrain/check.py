@@ -1,17 +1,15 @@
 """Checks map exports tile by tile, as a summary or as one JSON line a tile.
 
-Exit code 0: every tile can be used. 1: some cannot, or manifest and files differ; each told with file and what to do.
-2: there is nothing to check.
+Exit code 0: every tile can be used. 1: some cannot, or manifest and files differ; each problem names the file and what
+to do. 2: there is nothing to check.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 from tqdm import tqdm
@@ -44,80 +42,66 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> int:
     """Checks all tiles; 1 if anything is wrong."""
     options = TerrainCheckOptions.parse(load_params(args.params))
-    wrong: list[Fault] = []
-    sound = 0
+    problems: list[Fault] = []
+    usable = 0
     for export in find_exports(args.paths):
-        tiles, faults = find_tiles(export)
-        wrong += faults
-        named = {file.path.stem for file in tiles}
-        write_rows([json_row([fault]) for fault in faults if fault.tile not in named], args.json)
+        tiles, export_faults = find_tiles(export)
+        problems += export_faults
+        names = {file.path.stem for file in tiles}
+        for fault in export_faults:
+            if args.json and fault.tile not in names:
+                print_row(fault.file, fault.tile, None, [fault])
         if not tiles:
             raise UserError(f"{export}: no tile <Map>_<x>_<y>.json in `dataset`; export the map again.")
-        for file, found in checked(tiles, options, args.inputs):
-            sound += isinstance(found, Tile)
-            wrong += [] if isinstance(found, Tile) else found
-            write_rows([json_row(found, file, faults)], args.json)
+        for file in tqdm(tiles, desc="check", unit="tile", disable=None):
+            tile, faults = check_tile(file, options, args.inputs)
+            problems += faults
+            usable += tile is not None
+            if args.json:
+                of_manifest = [fault for fault in export_faults if fault.tile == file.path.stem]
+                print_row(file.path.as_posix(), file.name, tile, [*faults, *of_manifest])
     if not args.json:
-        print_summary(sound, wrong)
-    return int(bool(wrong))
+        counts = Counter(fault.kind for fault in problems)
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+        print(f"{usable} tiles can be used" + (f"; problems: {kinds}" if problems else ""))
+        for fault in problems[:SHOWN]:
+            say(f"error: {fault.file}: {fault.kind}: {fault.message}")
+        if len(problems) > SHOWN:
+            say(f"... and {len(problems) - SHOWN} more; --json lists all.")
+    return int(bool(problems))
 
 
-def checked(
-    tiles: Sequence[TileFile], options: TerrainCheckOptions, needed: Sequence[str]
-) -> Iterator[tuple[TileFile, Tile | list[Fault]]]:
-    """Each tile read with its pictures, or all that is wrong with it."""
-    for file in tqdm(tiles, desc="check", unit="tile", disable=None):
-        try:
-            tile = read_tile(file, options)
-        except TileError as error:
-            yield file, faults_in(file, error)
-            continue
-        yield file, list(picture_faults(tile, options, needed)) or tile
-
-
-def picture_faults(tile: Tile, options: TerrainCheckOptions, needed: Sequence[str]) -> Iterator[Fault]:
-    """What is wrong with a tile's pictures: those ``needed``, and others where they are there."""
+def check_tile(
+    file: TileFile, options: TerrainCheckOptions, needed: Collection[str]
+) -> tuple[Tile | None, list[Fault]]:
+    """A tile, or None and all its faults; images that are not ``needed`` are checked where they exist."""
+    try:
+        tile = read_tile(file, options)
+    except TileError as error:
+        return None, faults_in(file, error)
+    faults = []
     for which in INPUTS:
         try:
             if which in needed or picture_path(tile, which).is_file():
                 read_picture(tile, which, options.image_sizes)
         except TileError as error:
-            yield from faults_in(tile.file, error)
+            faults += faults_in(file, error)
+    return None if faults else tile, faults
 
 
-def write_rows(rows: Sequence[dict[str, Any]], wanted: bool) -> None:
-    """JSON lines on stdout, where they are asked for."""
-    sys.stdout.writelines(orjson.dumps(row).decode() + "\n" for row in rows if wanted)
-
-
-def json_row(found: Tile | list[Fault], file: TileFile | None = None, faults: Sequence[Fault] = ()) -> dict[str, Any]:
-    """A tile, what it holds and its problems, of the manifest too; or a fault of what is no tile."""
-    problems = [] if isinstance(found, Tile) else list(found)
-    row: dict[str, Any] = {"usable": isinstance(found, Tile)}
-    if file is not None:
-        problems += [fault for fault in faults if fault.tile == file.path.stem]
-        row |= {"file": file.path.as_posix(), "tile": file.name}
-    else:
-        row |= {"file": problems[0].file, "tile": problems[0].tile}
-    if isinstance(found, Tile):
+def print_row(path: str, name: str, tile: Tile | None, faults: Sequence[Fault]) -> None:
+    """One JSON line on stdout: the file, the tile's contents if it is usable, and all problems, of the manifest too."""
+    row = {"usable": tile is not None, "file": path, "tile": name}
+    if tile is not None:
         row |= {
-            "heights": [round(float(found.field.min()), 2), round(float(found.field.max()), 2)],
-            "textures": len(found.textures),
-            "liquids": len(found.liquids),
-            "objects": len(found.objects),
-            "holes": int(found.holes.sum()),
+            "heights": [round(float(tile.field.min()), 2), round(float(tile.field.max()), 2)],
+            "textures": len(tile.textures),
+            "liquids": len(tile.liquids),
+            "objects": len(tile.objects),
+            "holes": int(tile.holes.sum()),
         }
-    return row | {"problems": [{"kind": one.kind, "message": one.message} for one in problems]}
-
-
-def print_summary(sound: int, wrong: Sequence[Fault]) -> None:
-    """Counts by kind on stdout, the first problems on stderr."""
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(fault.kind for fault in wrong).items()))
-    print(f"{sound} tiles can be used" + (f"; problems: {kinds}" if wrong else ""))
-    for fault in wrong[:SHOWN]:
-        say(f"error: {fault.file}: {fault.kind}: {fault.message}")
-    if len(wrong) > SHOWN:
-        say(f"... and {len(wrong) - SHOWN} more; --json lists all.")
+    row["problems"] = [{"kind": fault.kind, "message": fault.message} for fault in faults]
+    print(orjson.dumps(row).decode())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Map exports on disk: which maps and tiles there are, as folders and manifests say.
+"""Map exports on disk: the maps and tiles in their folders and manifests.
 
 An export is a folder with ``dataset/<Map>_<x>_<y>.json`` and, beside it, ``manifest.json`` or
 ``ml_dataset_manifest.json`` (schema ``mk-dataset-manifest.v1``: ``tiles``, each a name or an object with one).
@@ -7,9 +7,10 @@ An export is a folder with ``dataset/<Map>_<x>_<y>.json`` and, beside it, ``mani
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -38,7 +39,7 @@ class TileFile(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a tile, or with what the manifest says of it."""
+    """An error in a tile, or a difference between the manifest and the folder."""
 
     file: str
     tile: str
@@ -56,33 +57,32 @@ def find_exports(paths: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: a path is not there, or holds no export.
     """
-    found: list[Path] = []
+    exports: set[Path] = set()
     for path in paths:
         if not path.is_dir():
             raise UserError(f"{path}: no such folder; check the path of the map export.")
-        below = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
-        exports = [folder for folder in below if (folder / "dataset").is_dir()]
-        if not exports:
+        folders = [path] if (path / "dataset").is_dir() else [child.parent for child in path.glob("*/dataset/")]
+        if not folders:
             raise UserError(f"{path}: holds no map export (a folder `dataset` with <Map>_<x>_<y>.json).")
-        found += [exports[0]] if exports[0] == path else exports
-    return sorted(dict.fromkeys(found))
+        exports.update(folders)
+    return sorted(exports)
 
 
 def find_tiles(export: Path) -> tuple[list[TileFile], list[Fault]]:
-    """An export's tiles in the order of their coordinates, and what is wrong with names and manifest.
+    """An export's tiles in the order of their coordinates, and the faults of names and manifest.
 
-    A file whose name is no tile's, coordinates outside the map, and a second file for the same coordinates are faults,
-    and such files are no tiles. So is what manifest and folder do not both have; those files stay tiles.
+    A file whose name is not a tile's, coordinates outside the map, and a second file for the same coordinates are
+    faults, and such files are left out. A tile that only the manifest or only the folder has is a fault too, and stays.
     """
     tiles: dict[tuple[str, int, int], TileFile] = {}
     faults: list[Fault] = []
     for path in sorted((export / "dataset").glob("*.json")):
-        found = tile_file(export, path)
-        if isinstance(found, Fault):
-            faults.append(found)
+        file = tile_file(export, path)
+        if isinstance(file, Fault):
+            faults.append(file)
             continue
-        known = tiles.setdefault((found.map, found.x, found.y), found)
-        if known is not found:
+        known = tiles.setdefault((file.map, file.x, file.y), file)
+        if known is not file:
             message = f"{known.path.name} has the same coordinates; remove one of the two."
             faults.append(Fault(path.as_posix(), path.stem, "duplicate_coordinates", message))
     ordered = sorted(tiles.values(), key=lambda tile: (tile.map, tile.y, tile.x))
@@ -90,7 +90,7 @@ def find_tiles(export: Path) -> tuple[list[TileFile], list[Fault]]:
 
 
 def tile_file(export: Path, path: Path) -> TileFile | Fault:
-    """What a file's name says."""
+    """Map and coordinates from a file's name."""
     match = NAME.fullmatch(path.stem)
     if match is None:
         return Fault(path.as_posix(), path.stem, "name", "is not of the form <Map>_<x>_<y>.json; rename or remove it.")
@@ -103,13 +103,13 @@ def tile_file(export: Path, path: Path) -> TileFile | Fault:
 
 def pictures_of(export: Path) -> dict[str, list[Path]]:
     """An export's pictures by the name of their tile, by their usual names, sorted."""
-    found: dict[str, list[Path]] = {}
+    pictures: defaultdict[str, list[Path]] = defaultdict(list)
     for path in sorted(export.glob("images/*")):
-        found.setdefault(path.stem, []).append(path)
+        pictures[path.stem].append(path)
     for path in sorted(export.glob("stitched/*.png")):
         if match := STITCHED.match(path.name):
-            found.setdefault(match["tile"], []).append(path)
-    return found
+            pictures[match["tile"]].append(path)
+    return dict(pictures)
 
 
 def by_name(exports: Sequence[Path]) -> dict[str, Path]:
@@ -118,12 +118,12 @@ def by_name(exports: Sequence[Path]) -> dict[str, Path]:
     Raises:
         UserError: two have the same name.
     """
-    found: dict[str, Path] = {}
+    named: dict[str, Path] = {}
     for export in exports:
-        known = found.setdefault(export.name, export)
+        known = named.setdefault(export.name, export)
         if known != export:
             raise UserError(f"terrain.exports: {known} and {export} have the same name; rename one of the folders.")
-    return found
+    return named
 
 
 def tiles_in(export: Path) -> list[TileFile]:
@@ -134,32 +134,32 @@ def tiles_in(export: Path) -> list[TileFile]:
     """
     tiles, faults = find_tiles(export)
     if not tiles:
-        said = f" ({faults[0].file}: {faults[0].message})" if faults else ""
-        raise UserError(f"{export}: no tile <Map>_<x>_<y>.json in `dataset`{said}; export the map again.")
+        reason = f" ({faults[0].file}: {faults[0].message})" if faults else ""
+        raise UserError(f"{export}: no tile <Map>_<x>_<y>.json in `dataset`{reason}; export the map again.")
     return tiles
 
 
 def manifest_faults(export: Path, tiles: Sequence[TileFile]) -> Iterator[Fault]:
-    """Where manifest and folder differ; nothing where there is no manifest."""
+    """The differences between manifest and folder; none if there is no manifest.
+
+    An entry of a manifest is a tile's name, a path to its JSON, or an object with either under one of `NAME_KEYS`.
+    """
     path = next((export / name for name in MANIFESTS if (export / name).is_file()), None)
     if path is None:
         return
+    listed = set()
     try:
-        value = orjson.loads(path.read_bytes())
-        listed = [tile_name(row) for row in value["tiles"]]
+        for row in orjson.loads(path.read_bytes())["tiles"]:
+            if isinstance(row, dict):
+                row = next((row[key] for key in NAME_KEYS if isinstance(row.get(key), str)), None)
+            if isinstance(row, str):
+                listed.add(Path(row.replace("\\", "/")).name.removesuffix(".json"))
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         reason = "no list `tiles`" if isinstance(error, KeyError | TypeError) else str(error)
         yield Fault(path.as_posix(), "", "manifest", f"cannot be read ({reason}); export again, or remove it.")
         return
     there = {tile.path.stem for tile in tiles}
-    for name in sorted({name for name in listed if name} - there):
+    for name in sorted(listed - there - {""}):
         yield Fault(path.as_posix(), name, "missing_file", "the manifest lists it, but dataset/ has no such tile.")
-    for name in sorted(there - set(listed)):
+    for name in sorted(there - listed):
         yield Fault(path.as_posix(), name, "unlisted_file", "dataset/ has it, but the manifest does not list it.")
-
-
-def tile_name(row: Any) -> str | None:
-    """The tile that an entry of a manifest names: text, a path to its JSON, or an object that holds either."""
-    if isinstance(row, dict):
-        row = next((row[key] for key in NAME_KEYS if isinstance(row.get(key), str)), None)
-    return Path(row.replace("\\", "/")).name.removesuffix(".json") if isinstance(row, str) else None

@@ -1,4 +1,4 @@
-"""Writes a made-up map as an export of terrain tiles with minimaps.
+"""Writes an invented map as an export of terrain tiles with minimaps.
 
 In the folder: the export's manifest, `dataset/`, `images/`, `stitched/` and `liquids/`, and, last, `files.json` with
 the size and hash of every file. The same seed and options give the same bytes.
@@ -31,42 +31,31 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def coverage(entries: list[dict[str, Any]]) -> dict[str, int]:
-    """Counts of tiles and pictures, as the export's manifest gives them."""
-    return {
-        "tiles_processed": len(entries),
-        "tiles_with_source_minimap": len(entries),
-        "tiles_with_local_heightmap": len(entries),
-        "tiles_with_shadow_maps": len(entries),
-        "tiles_with_any_alpha_mask": len(entries),
-        "tiles_with_objects": sum(entry["object_count"] > 0 for entry in entries),
-        "tiles_with_liquids": sum(entry["liquid_count"] > 0 for entry in entries),
-        "tiles_with_chunk_layer_metadata": len(entries),
-        "existing_alpha_mask_images": sum(len(entry["alpha_mask_paths"]) for entry in entries),
-        "existing_shadow_map_images": sum(len(entry["shadow_map_paths"]) for entry in entries),
-    }
-
-
-def paths_of(entry: dict[str, Any]) -> list[str]:
-    """The files of a tile, by its entry in the manifest."""
-    single = ("tile_json_path", "source_minimap_path", "heightmap_local_path", "liquid_mask_path")
-    return [entry[key] for key in single if entry[key]] + entry["shadow_map_paths"] + entry["alpha_mask_paths"]
-
-
 def main(args: argparse.Namespace) -> None:
     """Makes the world and writes its tiles."""
     options = TerrainGenerateOptions.parse(load_params(args.params))
     cv2.setNumThreads(1)
     clear_listed(args.out)
-    world, entries = world_of(options.seed), []
-    for x, y in tqdm(block(options.tiles), desc=options.map, unit="tile", disable=None):
-        entries.append(write_tile(world, options, x, y, args.out))
+    world = world_of(options.seed)
+    tiles = tqdm(block(options.tiles), desc=options.map, unit="tile", disable=None)
+    entries = [write_tile(world, options, x, y, args.out) for x, y in tiles]
     index = {
         "schema_version": "mk-dataset-manifest.v1",
         "dataset_name": options.map,
         "source_format": "generated",
         "tile_json_directory": "dataset",
-        "coverage": coverage(entries),
+        "coverage": {
+            "tiles_processed": len(entries),
+            "tiles_with_source_minimap": len(entries),
+            "tiles_with_local_heightmap": len(entries),
+            "tiles_with_shadow_maps": len(entries),
+            "tiles_with_any_alpha_mask": len(entries),
+            "tiles_with_objects": sum(entry["object_count"] > 0 for entry in entries),
+            "tiles_with_liquids": sum(entry["liquid_count"] > 0 for entry in entries),
+            "tiles_with_chunk_layer_metadata": len(entries),
+            "existing_alpha_mask_images": sum(len(entry["alpha_mask_paths"]) for entry in entries),
+            "existing_shadow_map_images": sum(len(entry["shadow_map_paths"]) for entry in entries),
+        },
         "tiles": entries,
     }
     write_json(args.out / MANIFESTS[options.layout], index)
@@ -74,6 +63,12 @@ def main(args: argparse.Namespace) -> None:
     files = manifest(args.out, names)
     write_list(args.out, options.seed, options.model_dump(), files)
     say(f"{args.out}: {len(entries)} tiles, {sum(row['bytes'] for row in files) / 1e6:.1f} MB")
+
+
+def paths_of(entry: dict[str, Any]) -> list[str]:
+    """The files of a tile, from its entry in the manifest."""
+    single = ("tile_json_path", "source_minimap_path", "heightmap_local_path", "liquid_mask_path")
+    return [entry[key] for key in single if entry[key]] + entry["shadow_map_paths"] + entry["alpha_mask_paths"]
 
 
 if __name__ == "__main__":

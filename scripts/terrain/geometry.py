@@ -1,4 +1,4 @@
-"""Where things are on a map: tiles, chunks, vertices and objects, in yards.
+"""Coordinates of a map: tiles, chunks, vertices and objects, in yards.
 
 A map has 64 × 64 tiles of 533.33333 yards, x to the east and y to the south. A tile has 16 × 16 chunks, a chunk 145
 vertices: 9 × 9 outer ones, and 8 × 8 inner ones in the middles between them. On the tile's grid of 257 × 257 an outer
@@ -22,25 +22,18 @@ VERTICES = OUTER * OUTER + INNER * INNER  # 145
 GRID = 2 * CHUNKS * INNER + 1  # 257 grid points a side of a tile
 
 
-def vertex_places(interleaved: bool) -> np.ndarray:
-    """[145, 2]: row and column of each vertex of a chunk on the tile's grid, from the chunk's corner.
-
-    Args:
-        interleaved: rows of 9, 8, 9, ... 9 vertices; else 81 outer ones come first, then 64 inner ones.
-    """
-    outer = [(2 * row, 2 * column) for row in range(OUTER) for column in range(OUTER)]
-    inner = [(2 * row + 1, 2 * column + 1) for row in range(INNER) for column in range(INNER)]
-    return np.array(sorted(outer + inner) if interleaved else outer + inner)
-
-
 def stitch(heights: np.ndarray, interleaved: bool = True) -> np.ndarray:
     """A tile's height field, float64 [257, 257], from the heights [256, 145] of its chunks, in their unit.
 
-    Vertices that chunks share are averaged. Between four vertices of a row and a column, where none stands, lies an
-    edge of the ground's triangles between two outer vertices: the height there is their mean.
+    Vertices that chunks share are averaged. A grid point without a vertex lies halfway on an edge of the ground's
+    triangles, between two outer vertices, and gets their mean.
     """
     places, count = _grid_counts(interleaved)
-    field = np.bincount(places, heights.reshape(-1), GRID * GRID).reshape(GRID, GRID) / count
+    return fill_between_vertices((np.bincount(places, heights.reshape(-1), GRID * GRID) / count).reshape(GRID, GRID))
+
+
+def fill_between_vertices(field: np.ndarray) -> np.ndarray:
+    """Sets the grid points without a vertex, in place: each lies halfway on an edge between two outer vertices."""
     field[::2, 1::2] = (field[::2, :-2:2] + field[::2, 2::2]) / 2
     field[1::2, ::2] = (field[:-2:2, ::2] + field[2::2, ::2]) / 2
     return field
@@ -53,16 +46,22 @@ def unstitch(field: np.ndarray, interleaved: bool = True) -> np.ndarray:
 
 @cache
 def _grid_counts(interleaved: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The flat grid place of each vertex, and how many vertices stand at each place [257, 257], where none does 1."""
+    """The flat grid place of each vertex of a tile, and the vertices at each place [257²], at least 1."""
     rows, columns = _grid_places(interleaved)
     places = (rows * GRID + columns).reshape(-1)
-    return places, np.maximum(np.bincount(places, minlength=GRID * GRID), 1).reshape(GRID, GRID)
+    return places, np.maximum(np.bincount(places, minlength=GRID * GRID), 1)
 
 
 @cache
 def _grid_places(interleaved: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns, each [256, 145], of all vertices of a tile on its grid; chunk = 16 · row + column."""
-    places = vertex_places(interleaved)
+    """Rows and columns, each [256, 145], of all vertices of a tile on its grid; chunk = 16 · row + column.
+
+    Args:
+        interleaved: a chunk has rows of 9, 8, 9, ... 9 vertices; else 81 outer ones come first, then 64 inner ones.
+    """
+    outer = [(2 * row, 2 * column) for row in range(OUTER) for column in range(OUTER)]
+    inner = [(2 * row + 1, 2 * column + 1) for row in range(INNER) for column in range(INNER)]
+    places = np.array(sorted(outer + inner) if interleaved else outer + inner)
     corners = np.arange(CHUNKS) * 2 * INNER
     rows = np.repeat(corners, CHUNKS)[:, None] + places[:, 0]
     columns = np.tile(corners, CHUNKS)[:, None] + places[:, 1]

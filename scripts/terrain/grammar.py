@@ -1,15 +1,12 @@
-"""The form of an answer as a grammar, so that what a model writes can be read.
+"""The form of an answer as a grammar in GBNF, the notation of llama.cpp: a constrained model writes a readable answer.
 
-In GBNF, the notation of llama.cpp's grammars. It holds everything but that no name stands twice.
+The grammar does not exclude a name that occurs twice.
 """
 
 from __future__ import annotations
 
 from scripts.terrain.answer import DIGITS
 from scripts.terrain.options import MOST, AnswerOptions
-
-NAME = r'"\"" [a-z0-9_.-]{1,%d} "\""'
-PERCENT = '"100" | [1-9] [0-9]? | "0"'
 
 
 def grammar(options: AnswerOptions) -> str:
@@ -25,7 +22,7 @@ def grammar(options: AnswerOptions) -> str:
         "steps": rf'"\"" step{{{cells}}} "\""',
         "step": _below(options.levels),
         "textures": _mapping_to("percent", options.textures),
-        "percent": PERCENT,
+        "percent": '"100" | [1-9] [0-9]? | "0"',
         "liquids": _mapping_to("mask", options.liquids),
         "mask": _list_of("bits", cells, cells),
         "bits": rf'"\"" [01]{{{cells}}} "\""',
@@ -35,7 +32,7 @@ def grammar(options: AnswerOptions) -> str:
         "count": f'"0" | [1-9] [0-9]{{0,{len(str(MOST)) - 1}}}',
         "places": _list_of("cell", 0, options.places),
         "cell": rf'"\"" [{DIGITS[:cells]}]{{2}} "\""',
-        "name": NAME % options.name_length,
+        "name": rf'"\"" [a-z0-9_.-]{{1,{options.name_length}}} "\""',
     }
     return "\n".join(f"{name} ::= {rule}" for name, rule in rules.items())
 

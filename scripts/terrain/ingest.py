@@ -1,19 +1,20 @@
-"""Reads, checks, weighs and encodes the tiles of one shard of a map export.
+"""Reads, checks, scores and encodes the tiles of one shard of a map export.
 
 A shard is a square of 8 × 8 tiles, fixed by their coordinates: editing a tile rewrites its own shard and no other.
-Written are ``tiles.jsonl`` (a row a tile: answer, worth, hash of the minimap), the pictures at the size the model sees,
-the height fields, ``quarantine.jsonl``, and last ``manifest.json`` with names, sizes and hashes of all of them.
+Outputs: ``tiles.jsonl`` (a row a tile: answer, worth, hash of the minimap), the images at the size of the model's
+input, the height fields, ``quarantine.jsonl``, and last ``manifest.json`` with names, sizes and hashes of all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-# A tile's arrays are small: threads of the linear algebra would wait for each other. It reads this once, when loaded.
+# A tile's arrays are small, and threads of OpenBLAS would wait for each other. OpenBLAS reads this when it is loaded.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from tqdm import tqdm
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
     stage.add_argument("--export", type=Path, required=True, help="folder of a map export")
-    stage.add_argument("--shard", help="such as 4_3; none given: all of them, into folders of their names")
+    stage.add_argument("--shard", help="such as 4_3; without it all shards, into folders of their names")
     stage.add_argument("--out", type=Path, required=True, help="folder to write")
     stage.add_argument("--check", default="{}", help="options for reading exports as JSON, or @file.json")
     return stage
@@ -48,41 +49,30 @@ def main(args: argparse.Namespace) -> None:
     if not args.shard:
         list(write_export(export, args.out, options, check))
         return
-    tiles, faults = find_tiles(export)
-    shards = by_shard(tiles)
+    shards = shards_in(export)
     if args.shard not in shards:
         raise UserError(f"{export}: has no tile in shard {args.shard}; its shards: {', '.join(shards) or 'none'}.")
-    write_shard(args.out, shards[args.shard], faults_of(args.shard, shards, faults), options, check)
+    write_shard(args.out, *shards[args.shard], options, check)
 
 
 def write_export(export: Path, out: Path, options: TerrainIngestOptions, check: TerrainCheckOptions) -> Iterator[Path]:
     """Writes all shards of an export into folders of their names, and yields these."""
-    tiles, faults = find_tiles(export)
-    shards = by_shard(tiles)
-    for name, files in shards.items():
-        write_shard(out / name, files, faults_of(name, shards, faults), options, check)
+    for name, (files, faults) in shards_in(export).items():
+        write_shard(out / name, files, faults, options, check)
         yield out / name
 
 
-def faults_of(shard: str, shards: Collection[str], faults: Sequence[Fault]) -> list[Fault]:
-    """The faults that a shard tells of: of its own tiles; the first shard also of what belongs to none."""
-    first = shard == min(shards)
-    places = [(fault, shard_of_name(fault.tile)) for fault in faults]
-    return [fault for fault, place in places if place == shard or (first and place not in shards)]
-
-
-def shard_of_name(name: str) -> str | None:
-    """The shard of ``Azeroth_32_24``; None for what is no tile's name."""
-    parts = name.rsplit("_", 2)
-    return shard_of(int(parts[1]), int(parts[2])) if len(parts) == 3 and all(map(str.isdigit, parts[1:])) else None
-
-
-def by_shard(tiles: Sequence[TileFile]) -> dict[str, list[TileFile]]:
-    """Tiles by shard, sorted by its name."""
-    shards: dict[str, list[TileFile]] = {}
-    for tile in tiles:
-        shards.setdefault(shard_of(tile.x, tile.y), []).append(tile)
-    return dict(sorted(shards.items()))
+def shards_in(export: Path) -> dict[str, tuple[list[TileFile], list[Fault]]]:
+    """Tiles and faults by shard, sorted by its name; a fault that belongs to no shard is counted in the first one."""
+    tiles, faults = find_tiles(export)
+    shards: dict[str, tuple[list[TileFile], list[Fault]]] = {}
+    for tile in sorted(tiles, key=lambda tile: shard_of(tile.x, tile.y)):
+        shards.setdefault(shard_of(tile.x, tile.y), ([], []))[0].append(tile)
+    for fault in faults if shards else ():
+        match = re.fullmatch(r".*_(\d+)_(\d+)", fault.tile)
+        shard = shard_of(int(match[1]), int(match[2])) if match else None
+        shards[shard if shard in shards else min(shards)][1].append(fault)
+    return shards
 
 
 def write_shard(
@@ -92,56 +82,51 @@ def write_shard(
     options: TerrainIngestOptions,
     check: TerrainCheckOptions,
 ) -> None:
-    """All outputs of a shard; the manifest comes last."""
-    rows, found = [], list(faults)
+    """Writes all outputs of a shard, the manifest last, and removes images of tiles that are gone."""
+    rows, faults = [], list(faults)
     for file in tqdm(files, desc=out.name, unit="tile", disable=None):
         try:
             with uncollected():
                 rows.append(write_tile(out, file, options, check))
         except TileError as error:
-            found += faults_in(file, error)
+            faults += faults_in(file, error)
     write_jsonl(out / "tiles.jsonl", rows)
-    write_jsonl(out / "quarantine.jsonl", [fault.to_json() for fault in found])
-    pictures = [name for row in rows for name in [*row["images"], row["truth"]["file"]]]
-    names = ["tiles.jsonl", "quarantine.jsonl", *pictures]
-    remove_others(out, set(names))
-    write_json(out / "manifest.json", {"tiles": len(rows), "files": manifest(out, names)})
-    aside = f", {len(found)} faults (quarantine.jsonl says which)" if found else ""
-    say(f"{out}: {len(rows)} of {len(files)} tiles{aside}")
-
-
-def remove_others(out: Path, keep: set[str]) -> None:
-    """Removes pictures of tiles that are gone."""
+    write_jsonl(out / "quarantine.jsonl", [fault.to_json() for fault in faults])
+    names = ["tiles.jsonl", "quarantine.jsonl"]
+    names += [name for row in rows for name in [*row["images"], row["truth"]["file"]]]
     for path in [*out.glob("images/*.png"), *out.glob("truth/*.png")]:
-        if path.relative_to(out).as_posix() not in keep:
+        if path.relative_to(out).as_posix() not in names:
             path.unlink()
+    write_json(out / "manifest.json", {"tiles": len(rows), "files": manifest(out, names)})
+    quarantined = f", {len(faults)} faults (quarantine.jsonl says which)" if faults else ""
+    say(f"{out}: {len(rows)} of {len(files)} tiles{quarantined}")
 
 
 def write_tile(out: Path, file: TileFile, options: TerrainIngestOptions, check: TerrainCheckOptions) -> dict[str, Any]:
-    """Writes a tile's pictures and returns its row.
+    """Writes a tile's images and returns its row.
 
     Raises:
         TileError: the tile cannot be used.
     """
     tile = read_tile(file, check)
-    shown = [read_picture(tile, which, check.image_sizes) for which in options.inputs]
+    pictures = [read_picture(tile, which, check.image_sizes) for which in options.inputs]
     row = encode_tile(tile, options)
     names = [f"images/{file.name}_{which}.png" for which in options.inputs]
-    for name, picture in zip(names, shown, strict=True):
+    for name, picture in zip(names, pictures, strict=True):
         write_picture(out / name, resized(picture, options.image_size))
     truth = f"truth/{file.name}.png"
     low, step = write_heights(out / truth, tile.field)
     return {
         **row,
-        "hash": difference_hash(shown[0]).tobytes().hex(),
+        "hash": difference_hash(pictures[0]).tobytes().hex(),
         "images": names,
         "truth": {"file": truth, "low": low, "step": step},
     }
 
 
 def encode_tile(tile: Tile, options: TerrainIngestOptions) -> dict[str, Any]:
-    """What a tile is worth, its answer, and how far the answer is from the ground (RMSE, yards)."""
-    has = riches(tile)
+    """A tile's selection score, its answer, and the error of the answer against the ground (RMSE, yards)."""
+    features = riches(tile)
     ground = describe(tile, options.answer)
     rebuilt = rebuild(ground.heights(options.answer.levels))
     return {
@@ -149,8 +134,8 @@ def encode_tile(tile: Tile, options: TerrainIngestOptions) -> dict[str, Any]:
         "map": tile.file.map,
         "x": tile.file.x,
         "y": tile.file.y,
-        "worth": round(worth(has, options.worth), 4),
-        "riches": has._asdict(),
+        "worth": round(worth(features, options.worth), 4),
+        "riches": features._asdict(),
         "answer": to_text(ground, options.answer),
         "round_trip_yards": round(rms(rebuilt - tile.field), 4),
         "beyond_scale": beyond(tile, options.answer),

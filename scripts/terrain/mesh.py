@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MOST_SIDE = 129  # vertices a side: finer ones than the answer's cells carry show nothing more
+MOST_SIDE = 129  # vertices a side; the answer's cells hold no finer detail
 
 
 def obj_text(field: np.ndarray, spacing: float) -> str:

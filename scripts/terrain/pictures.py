@@ -1,4 +1,4 @@
-"""The pictures of a tile: found inside its export, decoded, resized, and hashed by what they show."""
+"""The images of a tile: located inside its export, decoded, resized, and hashed by their content."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ STITCHED = {"shadow": "shadow", **{f"alpha{number}": f"alpha_l{number}" for numb
 
 
 def picture_path(tile: Tile, which: str) -> Path:
-    """Where a picture of the tile should be.
+    """The path of one of the tile's images, which may be missing.
 
     Raises:
-        TileError: the export names a place outside its folder.
+        TileError: the export names a path outside its folder.
     """
     name = tile.image.replace("\\", "/")
     if which != "minimap":
@@ -34,7 +34,7 @@ def picture_path(tile: Tile, which: str) -> Path:
 
 
 def read_picture(tile: Tile, which: str, sizes: Collection[int]) -> np.ndarray:
-    """A picture, uint8 [side, side, 3], blue first.
+    """One of the tile's images, uint8 [side, side, 3], blue first.
 
     Raises:
         TileError: it is missing, cannot be decoded, or has another size.
@@ -54,7 +54,7 @@ def read_picture(tile: Tile, which: str, sizes: Collection[int]) -> np.ndarray:
 
 
 def resized(picture: np.ndarray, side: int) -> np.ndarray:
-    """The picture as a square of ``side`` pixels; areas are averaged where it shrinks."""
+    """The image as a square of ``side`` pixels; areas are averaged where it shrinks."""
     if picture.shape[:2] == (side, side):
         return picture
     how = cv2.INTER_AREA if picture.shape[0] > side else cv2.INTER_CUBIC
@@ -62,14 +62,18 @@ def resized(picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def difference_hash(picture: np.ndarray) -> np.ndarray:
-    """What a picture shows, as 256 bits, uint64 [4]: where it brightens from one of 17 × 16 cells to the next."""
+    """The difference hash of an image, 256 bits as uint64 [4]: whether each of 17 × 16 cells is darker than the next.
+
+    Images that look alike have hashes that differ in few bits, also at another size or brightness (dHash: N. Krawetz
+    2013, "Kind of Like That").
+    """
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     small = cv2.resize(grey, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA).astype(int)
     return np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)
 
 
 def alike(hashes: np.ndarray, most: int) -> list[tuple[int, int]]:
-    """Pairs of places, the smaller first, whose hashes [n, 4] differ in at most ``most`` bits; all are compared."""
+    """Pairs of indices, the smaller first, whose hashes uint64 [n, 4] differ in at most ``most`` bits; exhaustive."""
     pairs = []
     for at in range(len(hashes)):
         distances = np.bitwise_count(hashes[at + 1 :] ^ hashes[at]).sum(axis=1)
@@ -78,10 +82,10 @@ def alike(hashes: np.ndarray, most: int) -> list[tuple[int, int]]:
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture in the format that its name says, atomically."""
+    """Writes an image in the format of its file name, atomically."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else []
-    done, data = cv2.imencode(path.suffix, picture, quality)
-    if not done:
+    encoded, data = cv2.imencode(path.suffix, picture, quality)
+    if not encoded:
         raise UserError(f"{path}: OpenCV cannot write this picture.")
     with atomic_path(path) as part:
         part.write_bytes(data.tobytes())

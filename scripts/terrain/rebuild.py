@@ -3,9 +3,9 @@
     python -m scripts.terrain.rebuild --model dist/terrain/tile --image minimap.png --out rebuilt
     python -m scripts.terrain.rebuild --model dist/terrain/tile --image minimaps/ --out rebuilt
 
-Of a folder of ``<Map>_<x>_<y>.png`` the tiles are also joined to one map with its seams closed. Of each tile are
-written ``_height.png`` (16 bits; the JSON says what a step is), ``_hillshade.png``, ``.obj`` and ``.json``. A model
-that was trained with more pictures than the minimap finds them beside it, as ``<Map>_<x>_<y>_shadow.png``, or in the
+Each tile becomes ``_height.png`` (16 bits; the JSON gives the size of a step), ``_hillshade.png``, ``.obj`` and
+``.json``. The tiles of a folder of ``<Map>_<x>_<y>.png`` are also joined to one map with closed seams. If the model was
+trained with more images than the minimap, they are read from beside it, as ``<Map>_<x>_<y>_shadow.png``, or from the
 export's ``stitched``.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -29,7 +28,7 @@ from scripts.terrain.mesh import obj_text
 from scripts.terrain.options import AnswerOptions
 from scripts.terrain.pictures import write_heights, write_picture
 from scripts.terrain.question import CONFIG
-from scripts.terrain.shade import hillshade, tile_shade
+from scripts.terrain.shade import hillshade
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 LARGEST = 16_384  # pixels a side of an atlas
@@ -45,86 +44,73 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Rebuilds every picture; 1 if an answer could not be read."""
-    config = read_package(args.model)
+    """Rebuilds every image; 1 if an answer could not be read."""
+    if not (args.model / CONFIG).is_file():
+        raise UserError(f"{args.model}: no terrain package ({CONFIG} is missing); name one, such as dist/terrain/tile.")
+    config = read_json(args.model / CONFIG)
     options = AnswerOptions.parse(config["form"], CONFIG)
     fields: dict[str, np.ndarray] = {}
     unread = []
     with Surveyor(args.model, config) as surveyor:
-        for path in tqdm(pictures(args.image), desc="rebuild", unit="tile"):
-            said = surveyor.ask(path)
+        for path in tqdm(minimaps(args.image), desc="rebuild", unit="tile"):
+            answer = surveyor.ask(path)
             try:
-                ground = from_text(said, options)
+                ground = from_text(answer, options)
             except AnswerError as error:
                 unread.append(path.stem)
                 say(f"{path}: the answer cannot be read ({error}); it stands in {args.out / path.stem}.txt")
-                write_text(args.out / f"{path.stem}.txt", said)
+                write_text(args.out / f"{path.stem}.txt", answer)
                 continue
             fields[path.stem] = rebuild(ground.heights(options.levels)).astype(np.float32)
-            write_tile(args.out, path.stem, fields[path.stem], said)
+            write_tile(args.out, path.stem, fields[path.stem], answer)
     if args.image.is_dir() and fields:
         write_maps(args.out, fields)
     say(f"{args.out}: {len(fields)} tiles rebuilt" + (f", {len(unread)} not: {', '.join(unread)}" if unread else ""))
     return int(bool(unread))
 
 
-def read_package(folder: Path) -> dict[str, Any]:
-    """terrain_config.json of a package.
-
-    Raises:
-        UserError: the folder is no terrain package.
-    """
-    if not (folder / CONFIG).is_file():
-        raise UserError(f"{folder}: no terrain package ({CONFIG} is missing); name one, such as dist/terrain/tile.")
-    return read_json(folder / CONFIG)
-
-
-def pictures(path: Path) -> list[Path]:
-    """The picture, or the pictures in a folder, sorted; where some are named as tiles, those and no others.
+def minimaps(path: Path) -> list[Path]:
+    """The image, or the images in a folder, sorted; if some have the name of a tile, only those.
 
     Raises:
         UserError: there is none.
     """
-    found = [path] if path.is_file() else sorted(one for one in path.glob("*") if one.suffix.lower() in PICTURES)
-    found = [one for one in found if NAME.fullmatch(one.stem)] or found
-    if not found:
+    images = [path] if path.is_file() else sorted(file for file in path.glob("*") if file.suffix.lower() in PICTURES)
+    images = [image for image in images if NAME.fullmatch(image.stem)] or images
+    if not images:
         raise UserError(f"{path}: no picture here; name a minimap, or a folder of them.")
-    return found
+    return images
 
 
-def write_tile(out: Path, name: str, field: np.ndarray, said: str) -> None:
+def write_tile(out: Path, name: str, field: np.ndarray, answer: str) -> None:
     """All files of a tile."""
+    spacing = TILE / (len(field) - 1)
     low, step = write_heights(out / f"{name}_height.png", field)
-    write_picture(out / f"{name}_hillshade.png", tile_shade(field))
-    write_text(out / f"{name}.obj", obj_text(field, TILE / (len(field) - 1)))
+    write_picture(out / f"{name}_hillshade.png", hillshade(field, spacing))
+    write_text(out / f"{name}.obj", obj_text(field, spacing))
     heights = {"file": f"{name}_height.png", "yards_at_0": low, "yards_a_step": step}
-    write_json(out / f"{name}.json", {"answer": said, "heights": heights, "yards_a_side": TILE})
+    write_json(out / f"{name}.json", {"answer": answer, "heights": heights, "yards_a_side": TILE})
 
 
 def write_maps(out: Path, fields: dict[str, np.ndarray]) -> None:
-    """The tiles whose names have coordinates as one picture a map; a sentence where it would be too large."""
+    """One joined image for each map of two tiles or more; a map that would be too large is reported and skipped."""
     maps: dict[str, dict[tuple[int, int], np.ndarray]] = {}
     for name, field in fields.items():
         if match := NAME.fullmatch(name):
             maps.setdefault(match["map"], {})[int(match["x"]), int(match["y"])] = field
-    if not any(len(placed) > 1 for placed in maps.values()):
+    maps = {name: placed for name, placed in maps.items() if len(placed) > 1}
+    if not maps:
         say("no map: name the pictures <Map>_<x>_<y>.png to join them.")
     for name, placed in maps.items():
-        if len(placed) > 1:
-            write_map(out, name, placed)
-
-
-def write_map(out: Path, name: str, placed: dict[tuple[int, int], np.ndarray]) -> None:
-    """One map, joined."""
-    side = max(pixels_of(placed))
-    if side > LARGEST:
-        say(f"no map of {name}: a side of {side:,} pixels is more than {LARGEST:,}; join fewer tiles.")
-        return
-    joined = join(placed)
-    low, step = write_heights(out / f"{name}_map_height.png", joined)
-    yards = TILE / (len(next(iter(placed.values()))) - 1)
-    write_picture(out / f"{name}_map_hillshade.png", hillshade(joined, yards))
-    write_json(out / f"{name}_map.json", {"tiles": len(placed), "yards_at_0": low, "yards_a_step": step})
+        side = max(pixels_of(placed))
+        if side > LARGEST:
+            say(f"no map of {name}: a side of {side:,} pixels is more than {LARGEST:,}; join fewer tiles.")
+            continue
+        joined = join(placed)
+        low, step = write_heights(out / f"{name}_map_height.png", joined)
+        spacing = TILE / (len(next(iter(placed.values()))) - 1)
+        write_picture(out / f"{name}_map_hillshade.png", hillshade(joined, spacing))
+        write_json(out / f"{name}_map.json", {"tiles": len(placed), "yards_at_0": low, "yards_a_step": step})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ground as a person sees it: hillshade, error, and both beside the minimap."""
+"""Images of the ground: hillshade, error colours, and the panels of a contact sheet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def hillshade(field: np.ndarray, spacing: float) -> np.ndarray:
     Lambert's cosine law over surface normals (Horn 1981, "Hill shading and the reflectance map").
     """
     down, right = np.gradient(field * EXAGGERATION, spacing)
-    azimuth, altitude = np.radians(360.0 - SUN_AZIMUTH + 90.0), np.radians(SUN_ALTITUDE)
+    azimuth, altitude = np.radians(450.0 - SUN_AZIMUTH), np.radians(SUN_ALTITUDE)
     light = np.array([np.cos(azimuth) * np.cos(altitude), -np.sin(azimuth) * np.cos(altitude), np.sin(altitude)])
     cosine = (-right * light[0] - down * light[1] + light[2]) / np.sqrt(1 + right**2 + down**2)
     return np.clip(np.rint(cosine * 255), 0, 255).astype(np.uint8)
@@ -30,7 +30,9 @@ def tile_shade(field: np.ndarray) -> np.ndarray:
 
 
 def error_picture(error: np.ndarray, most: float) -> np.ndarray:
-    """Differences in yards as colours, uint8 [..., 3], blue first: blue too low, red too high, white right."""
+    """Differences in yards as colours, uint8 [..., 3], blue first: blue where the prediction is too low, red too
+    high, white correct.
+    """
     share = np.clip(error / max(most, 1e-9), -1, 1)
     paled = 255 * (1 - np.abs(share))
     blue = np.where(share > 0, paled, 255)
@@ -39,7 +41,7 @@ def error_picture(error: np.ndarray, most: float) -> np.ndarray:
 
 
 def panel(picture: np.ndarray, side: int) -> np.ndarray:
-    """A picture as a square of ``side`` pixels in colour."""
+    """An image, grey or in colour, as a square of ``side`` pixels in colour."""
     colour = picture if picture.ndim == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
     return cv2.resize(colour, (side, side), interpolation=cv2.INTER_AREA if len(colour) > side else cv2.INTER_LINEAR)
 

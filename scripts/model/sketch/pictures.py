@@ -1,4 +1,4 @@
-"""Pictures with a question and its answer, drawn from a seed: surfaces, regions, shapes, surfaces with shapes."""
+"""Images with a question and its answer, drawn from a seed: surfaces, regions, shapes, surfaces with shapes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ PHRASES = ("Write {}.", "Please write {}.", "Look closely and write {}.", "Write
 
 
 class Sketch(NamedTuple):
-    """A picture, uint8 [32 · rows, 256, 3] or, of a room, [96, 128, 3], red first; what is asked of it; and the answer,
-    compact JSON.
-    """
+    """An image, uint8 [32 · rows, 256, 3] or of a room [96, 128, 3], red first; a question; its answer as JSON."""
 
     picture: np.ndarray
     question: str
@@ -41,51 +39,51 @@ class Sketch(NamedTuple):
 Kind = Callable[[np.random.Generator, int], Sketch]
 
 
-def draw(dice: np.random.Generator, rows: int, kind: Kind | None = None) -> Sketch:
-    """One picture, of any kind where none is given, so many cells of 32 pixels high."""
-    chosen = kind or KINDS[int(dice.choice(len(KINDS), p=SHARES))]
-    sketch = chosen(dice, rows)
+def draw(rng: np.random.Generator, rows: int, kind: Kind | None = None) -> Sketch:
+    """One image, ``rows`` cells of 32 pixels high, of a random kind if none is given."""
+    chosen = kind or KINDS[int(rng.choice(len(KINDS), p=SHARES))]
+    sketch = chosen(rng, rows)
     return sketch._replace(picture=cv2.cvtColor(sketch.picture, cv2.COLOR_BGR2RGB))
 
 
-def brightness(dice: np.random.Generator, rows: int) -> Sketch:
-    """How bright each cell is: what can be answered by looking, without knowing anything; always asked alike."""
-    return layer(dice, rows, ("light",))
+def brightness(rng: np.random.Generator, rows: int) -> Sketch:
+    """The brightness of each cell, always in the same words: the easiest question, which needs no names."""
+    return layer(rng, rows, ("light",))
 
 
-def layer(dice: np.random.Generator, rows: int, names: tuple[str, ...] = LAYERS) -> Sketch:
-    """How bright, coloured or high a surface is in each cell; always asked alike."""
-    values, heights = lit(dice, rows)
+def layer(rng: np.random.Generator, rows: int, names: tuple[str, ...] = LAYERS) -> Sketch:
+    """The brightness, one colour or the height of a surface in each cell, always in the same words."""
+    values, heights = lit(rng, rows)
     picture = as_picture(values)
-    name = names[int(dice.integers(len(names)))]
-    known = {**layers(picture), "heights": cell_means(heights)}[name]
-    return Sketch(picture, PHRASES[0].format(name), to_text({name: digits(known)}))
+    name = names[int(rng.integers(len(names)))]
+    return Sketch(picture, PHRASES[0].format(name), to_text({name: digits(layers(picture, heights)[name])}))
 
 
-def surface(dice: np.random.Generator, rows: int) -> Sketch:
-    """A surface: how high, bright or coloured it is in each cell, one layer or two; sometimes a layer's range."""
-    values, heights = lit(dice, rows)
+def surface(rng: np.random.Generator, rows: int) -> Sketch:
+    """A surface: its height, brightness or colour in each cell, one layer or two; sometimes a layer's range."""
+    values, heights = lit(rng, rows)
     picture = as_picture(values)
-    known = {**layers(picture), "heights": cell_means(heights)}
-    names = [str(name) for name in dice.permutation(LAYERS[:-1])[:2]]
-    names = ["heights", *names] if dice.random() < 0.5 else [*names, "heights"]
+    known = layers(picture, heights)
+    names = [str(name) for name in rng.permutation(LAYERS[:-1])[:2]]
+    names = ["heights", *names] if rng.random() < 0.5 else [*names, "heights"]
     answer: dict[str, object] = {}
-    for name in names[: 1 + int(dice.random() < 0.4)]:
+    for name in names[: 1 + int(rng.random() < 0.4)]:
         answer[name] = digits(known[name])
-        if name != "heights" and dice.random() < 0.5:
+        if name != "heights" and rng.random() < 0.5:
             answer[f"{name} range"] = [round(float(end) * 255) for end in (known[name].min(), known[name].max())]
-    return Sketch(picture, asking(dice, ", ".join(answer)), to_text(answer))
+    return Sketch(picture, asking(rng, ", ".join(answer)), to_text(answer))
 
 
-def asking(dice: np.random.Generator, what: str) -> str:
-    """The question, in one of several ways."""
-    return PHRASES[int(dice.integers(len(PHRASES)))].format(what)
+def asking(rng: np.random.Generator, layers: str) -> str:
+    """The question, in one of several phrases."""
+    return PHRASES[int(rng.integers(len(PHRASES)))].format(layers)
 
 
-def layers(picture: np.ndarray) -> dict[str, np.ndarray]:
-    """Means of each cell, from 0 to 1: of the three colours and of brightness."""
+def layers(picture: np.ndarray, heights: np.ndarray) -> dict[str, np.ndarray]:
+    """Means of each cell, from 0 to 1, float64 [rows, 8]: of the three colours, of brightness and of heights."""
     channels = {name: cell_means(picture[..., at] / 255) for at, name in enumerate(CHANNELS)}
-    return {**channels, "light": cell_means(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) / 255)}
+    light = cell_means(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) / 255)
+    return {**channels, "light": light, "heights": cell_means(heights)}
 
 
 def digits(means: np.ndarray) -> list[str]:
@@ -93,53 +91,49 @@ def digits(means: np.ndarray) -> list[str]:
     return ["".join(map(str, row)) for row in np.rint(means * 9).astype(int).tolist()]
 
 
-def scene(dice: np.random.Generator, rows: int) -> Sketch:
-    """A surface with shapes strewn over it: its heights, and of each kind of shape how many and in which cells."""
-    picture, heights = lit(dice, rows)
-    kinds = sorted({(str(dice.choice(list(COLOURS))), str(dice.choice(SHAPES))) for _ in range(int(dice.integers(4)))})
+def scene(rng: np.random.Generator, rows: int) -> Sketch:
+    """A surface with clusters of shapes on it: its heights, and of each kind of shape the count and the first cells."""
+    picture, heights = lit(rng, rows)
+    kinds = sorted({(str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))) for _ in range(int(rng.integers(4)))})
+    ends = np.array([rows, COLUMNS]) - 1
     taken: set[tuple[int, int]] = set()
-    found = {f"{colour} {shape}": strew(dice, picture, colour, shape, taken) for colour, shape in kinds}
-    answer = {"heights": digits(cell_means(heights)), "shapes": {name: row for name, row in found.items() if row[0]}}
-    return Sketch(as_picture(picture), asking(dice, "heights, shapes"), to_text(answer))
+    shapes = {}
+    for colour, shape in kinds:
+        middle, count = rng.integers(1, ends), int(rng.integers(1, 7))
+        places = np.clip(np.rint(middle + rng.normal(0, 1.3, (count, 2))), 0, ends).astype(int)
+        cells = sorted(set(map(tuple, places.tolist())) - taken)
+        taken.update(cells)
+        for row, column in cells:
+            paint(picture, shape, (column, row), COLOURS[colour])
+        if cells:
+            shapes[f"{colour} {shape}"] = [len(cells), [f"{row}{column}" for row, column in cells[:4]]]
+    answer = {"heights": digits(cell_means(heights)), "shapes": shapes}
+    return Sketch(as_picture(picture), asking(rng, "heights, shapes"), to_text(answer))
 
 
-def strew(
-    dice: np.random.Generator, picture: np.ndarray, colour: str, shape: str, taken: set[tuple[int, int]]
-) -> tuple[int, list[str]]:
-    """Draws some of a kind into free cells near each other; returns how many, and the cells of the first four."""
-    ends = np.array([len(picture) // CELL, COLUMNS]) - 1
-    middle, count = dice.integers(1, ends), int(dice.integers(1, 7))
-    places = np.clip(np.rint(middle + dice.normal(0, 1.3, (count, 2))), 0, ends).astype(int)
-    cells = sorted({(int(row), int(column)) for row, column in places} - taken)
-    taken.update(cells)
-    for row, column in cells:
-        paint(picture, shape, (column, row), COLOURS[colour])
-    return len(cells), [f"{row}{column}" for row, column in cells[:4]]
-
-
-def regions(dice: np.random.Generator, rows: int) -> Sketch:
-    """Two to four regions, each of a colour and a grain: their shares in percent, and the cells of the first."""
-    names = dice.choice(list(COLOURS), int(dice.integers(2, 5)), replace=False).tolist()
-    owner = np.stack([smooth(dice, (CELL * rows, CELL * COLUMNS), 60.0) for _ in names]).argmax(axis=0)
-    picture = np.array([COLOURS[name] for name in names], np.float32)[owner] * (1 + grain(dice, rows, 0.12))
+def regions(rng: np.random.Generator, rows: int) -> Sketch:
+    """Two to four grained regions of different colours: the cells of the first, and all shares in percent."""
+    names = rng.choice(list(COLOURS), int(rng.integers(2, 5)), replace=False).tolist()
+    owner = np.stack([smooth(rng, (CELL * rows, CELL * COLUMNS), 60.0) for _ in names]).argmax(axis=0)
+    picture = np.array([COLOURS[name] for name in names], np.float32)[owner] * (1 + grain(rng, rows, 0.12))
     shares = {name: round(float((owner == at).mean()) * 10) * 10 for at, name in enumerate(names)}
     cells = cell_means((owner == 0).astype(float)) >= 0.5
-    answer = {names[0]: ["".join("01"[bit] for bit in row) for row in cells.astype(int).tolist()], "shares": shares}
-    return Sketch(as_picture(picture), asking(dice, f"{names[0]}, shares"), to_text(answer))
+    answer = {names[0]: ["".join(map(str, row)) for row in cells.astype(int).tolist()], "shares": shares}
+    return Sketch(as_picture(picture), asking(rng, f"{names[0]}, shares"), to_text(answer))
 
 
-def shapes(dice: np.random.Generator, rows: int) -> Sketch:
-    """Up to six shapes on a plain ground: of each kind how many, and in which cells, row and column."""
-    names = dice.choice(list(COLOURS), 4, replace=False).tolist()
-    picture = np.array(COLOURS[names[0]], np.float32) + grain(dice, rows, 6)
-    found: dict[str, list[str]] = {}
-    for place in dice.choice(rows * COLUMNS, int(dice.integers(1, 7)), replace=False).tolist():
+def shapes(rng: np.random.Generator, rows: int) -> Sketch:
+    """Up to six shapes on a plain ground: of each kind the count, and the cells, row and column."""
+    names = rng.choice(list(COLOURS), 4, replace=False).tolist()
+    picture = np.array(COLOURS[names[0]], np.float32) + grain(rng, rows, 6)
+    cells: dict[str, list[str]] = {}
+    for place in rng.choice(rows * COLUMNS, int(rng.integers(1, 7)), replace=False).tolist():
         row, column = divmod(place, COLUMNS)
-        colour, shape = names[int(dice.integers(1, 4))], SHAPES[int(dice.integers(3))]
+        colour, shape = names[int(rng.integers(1, 4))], SHAPES[int(rng.integers(3))]
         paint(picture, shape, (column, row), COLOURS[colour])
-        found.setdefault(f"{colour} {shape}", []).append(f"{row}{column}")
-    answer = {"ground": names[0], "shapes": {name: [len(at), sorted(at)] for name, at in sorted(found.items())}}
-    return Sketch(as_picture(picture), asking(dice, "shapes"), to_text(answer))
+        cells.setdefault(f"{colour} {shape}", []).append(f"{row}{column}")
+    answer = {"ground": names[0], "shapes": {name: [len(at), sorted(at)] for name, at in sorted(cells.items())}}
+    return Sketch(as_picture(picture), asking(rng, "shapes"), to_text(answer))
 
 
 KINDS: tuple[Kind, ...] = (surface, regions, shapes, scene)

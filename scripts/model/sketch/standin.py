@@ -1,29 +1,26 @@
-"""The stand-in itself: a Qwen3-VL of a few million parameters with a small vocabulary."""
+"""The toy VLM: a Qwen3-VL of a few million parameters with a small vocabulary, and the recipe `sketch-vl`."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scripts.model.gguf_base import pre_tokenizer
-from scripts.model.sketch.lessons import teach
+from scripts.model.sketch.lessons import COURSE
 from scripts.model.sketch.pictures import HEIGHTS, Sketch, draw
 from scripts.model.sketch.surface import CELL, COLUMNS
 from scripts.model.sketch.tower import PATCH
+from scripts.model.sketch.training import Course, teach
 
 VOCABULARY = 1024
-CORPUS = 400  # answers that the vocabulary is made from
+CORPUS = 400  # questions and answers for the vocabulary
 WINDOW = 2048  # tokens
 SPECIAL = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
+    *("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+    *("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
 )
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
@@ -52,28 +49,25 @@ def make(steps: int) -> tuple[Any, Any, dict[str, Any]]:
     """The model (float32), its tokenizer, and the settings of its image processor; the same bytes every time.
 
     Args:
-        steps: of training, batches of 8 pictures; 0 leaves the weights random.
+        steps: of training, batches of 8 images; 0 leaves the weights random.
     """
+    rng = np.random.default_rng(1)
+    return build([draw(rng, HEIGHTS[at % len(HEIGHTS)]) for at in range(CORPUS)], COURSE, steps)
+
+
+def build(corpus: list[Sketch], course: Course, steps: int) -> tuple[Any, Any, dict[str, Any]]:
+    """A model, trained on a course; its vocabulary comes from the questions and answers of a corpus."""
     import torch
 
-    tokenizer = make_tokenizer(answers())
+    tokenizer = make_tokenizer(corpus)
     torch.manual_seed(0)
     model = make_model(tokenizer)
-    if steps:
-        teach(model, tokenizer, steps)
+    teach(model, tokenizer, steps, course)
     return model.eval(), tokenizer, PICTURES
-
-
-def answers() -> list[Sketch]:
-    """Pictures whose questions and answers the vocabulary is made from."""
-    dice = np.random.default_rng(1)
-    return [draw(dice, HEIGHTS[at % len(HEIGHTS)]) for at in range(CORPUS)]
 
 
 def make_tokenizer(sketches: list[Sketch]) -> Any:
     """A byte-level BPE over questions and answers; every digit is a token of its own."""
-    from pathlib import Path
-
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -86,7 +80,7 @@ def make_tokenizer(sketches: list[Sketch]) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    backend.train_from_iterator([f"{one.question}\n{one.answer}" for one in sketches], trainer)
+    backend.train_from_iterator([f"{sketch.question}\n{sketch.answer}" for sketch in sketches], trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<|im_start|>",
@@ -143,15 +137,15 @@ def make_model(tokenizer: Any) -> Any:
         vision_end_token_id=ids["<|vision_end|>"],
     )
     model = Qwen3VLForConditionalGeneration(config)
-    place(model.model.visual.pos_embed.weight)
+    set_positions(model.model.visual.pos_embed.weight)
     return model
 
 
-def place(positions: Any) -> None:
-    """Sets the embeddings [places, width] of a square of patches to sines and cosines of their row and column.
+def set_positions(positions: Any) -> None:
+    """Sets position embeddings [patches, width] of a square of patches to sines and cosines of row and column.
 
-    Random ones are drowned by what the patches show, and it takes long to learn where a patch lies. The form is that
-    of Vaswani et al. 2017, arXiv:1706.03762, once for rows and once for columns.
+    Random embeddings are small against those of the patches, and the model takes long to learn where a patch lies. The
+    form is that of Vaswani et al. 2017, arXiv:1706.03762, once for rows and once for columns.
     """
     import torch
 

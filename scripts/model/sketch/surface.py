@@ -1,58 +1,58 @@
-"""Smooth surfaces seen from above, coloured as maps are, in light and shade."""
+"""Smooth surfaces from above, coloured like maps, in light and shade."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-CELL = 32  # pixels a side: one feature that the text model gets to see
+CELL = 32  # pixels a side: one feature of the text model's input
 COLUMNS = 8
 ELEVATION = ((120, 80, 30), (90, 160, 70), (110, 190, 200), (80, 110, 150), (245, 245, 245))  # as in atlases
 
 
-def lit(dice: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """A surface: its picture, float32 [32 · rows, 256, 3], blue first, and its heights from 0 to 1, [32 · rows, 256].
+def lit(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """A surface: its image, float32 [32 · rows, 256, 3], blue first, and its heights from 0 to 1, [32 · rows, 256].
 
-    Light comes from above: from below it would make a hill of every hollow, and nothing in the picture would tell.
+    Light comes from the upper edge: from below, a hollow would look like a hill, without any other hint.
     """
-    heights = smooth(dice, (CELL * rows, CELL * COLUMNS), float(dice.uniform(40, 220)))
-    painted = palette(dice)[np.rint(heights * 255).astype(np.uint8)]
-    angle, steepness = dice.uniform(0.15, 0.85) * np.pi, dice.uniform(12, 60)  # from the upper right to the upper left
+    heights = smooth(rng, (CELL * rows, CELL * COLUMNS), float(rng.uniform(40, 220)))
+    painted = palette(rng)[np.rint(heights * 255).astype(np.uint8)]
+    angle, steepness = rng.uniform(0.15, 0.85) * np.pi, rng.uniform(12, 60)  # from the upper right to the upper left
     down, right = np.gradient(heights * steepness)
     light = np.clip(0.85 + np.cos(angle) * right + np.sin(angle) * down, 0.25, 1.5)
-    return painted * light[..., None] + grain(dice, rows, float(dice.uniform(2, 10))), heights
+    return painted * light[..., None] + grain(rng, rows, float(rng.uniform(2, 10))), heights
 
 
-def palette(dice: np.random.Generator) -> np.ndarray:
+def palette(rng: np.random.Generator) -> np.ndarray:
     """A colour for each of 256 heights, float32 [256, 3].
 
-    Half are an atlas's, shifted; of the others most are brighter where it is higher. So that heights can be told from
-    colours, mostly; where they cannot, light and shade tell.
+    Half are those of an atlas, shifted; most of the others are brighter at greater heights. So colours mostly determine
+    the heights; elsewhere light and shade do.
     """
-    stops = np.sort(np.concatenate([[0, 1], dice.random(3)]))
-    kind = dice.random()
+    stops = np.sort(np.concatenate([[0, 1], rng.random(3)]))
+    kind = rng.random()
     if kind < 0.5:
-        colours = np.clip(np.array(ELEVATION) + dice.normal(0, 15, (5, 3)) + dice.normal(0, 15), 20, 250)
+        colours = np.clip(np.array(ELEVATION) + rng.normal(0, 15, (5, 3)) + rng.normal(0, 15), 20, 250)
     else:
-        colours = dice.integers(30, 230, (5, 3)).astype(float)
+        colours = rng.integers(30, 230, (5, 3)).astype(float)
         if kind < 0.9:
             colours = colours[np.argsort(colours.sum(axis=1))]
-    if dice.random() < 0.4:  # muted, so that light and shade tell more than colours
+    if rng.random() < 0.4:  # muted, so that light and shade carry more than colours
         colours = colours.mean(axis=0) + 0.4 * (colours - colours.mean(axis=0))
     table = [np.interp(np.linspace(0, 1, 256), stops, colour) for colour in colours.T]
     return np.stack(table, axis=-1).astype(np.float32)
 
 
-def smooth(dice: np.random.Generator, size: tuple[int, int], width: float) -> np.ndarray:
+def smooth(rng: np.random.Generator, size: tuple[int, int], width: float) -> np.ndarray:
     """A field of a size [h, w] from 0 to 1 without features smaller than about ``width`` pixels."""
     coarse = [int(np.ceil(side / width)) + 3 for side in size]
-    field = cv2.resize(dice.random(coarse, np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
+    field = cv2.resize(rng.random(coarse, np.float32), size[::-1], interpolation=cv2.INTER_CUBIC)
     return (field - field.min()) / (field.max() - field.min())
 
 
-def grain(dice: np.random.Generator, rows: int, strength: float) -> np.ndarray:
+def grain(rng: np.random.Generator, rows: int, strength: float) -> np.ndarray:
     """Noise of each pixel, float32 [32 · rows, 256, 1]."""
-    return dice.standard_normal((CELL * rows, CELL * COLUMNS, 1), np.float32) * np.float32(strength)
+    return rng.standard_normal((CELL * rows, CELL * COLUMNS, 1), np.float32) * np.float32(strength)
 
 
 def cell_means(field: np.ndarray) -> np.ndarray:
@@ -67,7 +67,5 @@ def as_picture(values: np.ndarray) -> np.ndarray:
 
 
 def places(rows: int, columns: int, most: int) -> np.ndarray:
-    """Each cell's row, one of ``most``, and column, one of ``columns``: [cells, most + columns] of 0 and 1."""
-    return np.concatenate(
-        [np.repeat(np.eye(most)[:rows], columns, axis=0), np.tile(np.eye(columns), (rows, 1))], axis=1
-    )
+    """Each cell's row, of ``most``, and column, of ``columns``, as one-hot: [cells, most + columns]."""
+    return np.hstack([np.repeat(np.eye(most)[:rows], columns, axis=0), np.tile(np.eye(columns), (rows, 1))])

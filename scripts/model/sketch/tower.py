@@ -1,4 +1,4 @@
-"""Pictures as the vision tower takes them, patches of 16 pixels of which four make a cell, and what it hands on."""
+"""The vision tower's input, patches of 16 pixels of which four make a cell, and its outputs for the text model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ PATCH = 16  # pixels
 
 
 def patches_of(picture: np.ndarray) -> np.ndarray:
-    """A picture of whole cells as the image processor of this model cuts it: float32 [patches, 3 · 2 · 16 · 16], from
-    -1 to 1.
+    """An image of whole cells in patches, as this model's image processor returns them.
 
-    Written out because the processor takes longer for a batch than the model; a test compares the two.
+    float32 [patches, 3 · 2 · 16 · 16], from -1 to 1.
+
+    The image processor takes longer for a batch than the model; a test compares the two.
     """
     rows, columns = (side // (2 * PATCH) for side in picture.shape[:2])
     values = (picture.astype(np.float32) / 127.5 - 1).reshape(rows, 2, PATCH, columns, 2, PATCH, 3)
@@ -22,21 +23,21 @@ def patches_of(picture: np.ndarray) -> np.ndarray:
 
 
 def grids(pictures: list[np.ndarray]) -> Any:
-    """How many patches each picture has: in time, down and across."""
+    """The number of patches of each image in time, down and across: int64 [images, 3]."""
     import torch
 
-    return torch.tensor([[1, len(one) // PATCH, one.shape[1] // PATCH] for one in pictures])
+    return torch.tensor([[1, len(picture) // PATCH, picture.shape[1] // PATCH] for picture in pictures])
 
 
 def handed(tower: Any) -> int:
-    """How many features of each cell the text gets: the last ones, and those of some earlier layers."""
+    """The number of features per cell that the text model gets: of the last layer, and of some earlier ones."""
     return 1 + len(tower.config.deepstack_visual_indexes)
 
 
 def features(tower: Any, pictures: list[np.ndarray]) -> list[Any]:
-    """What the tower hands to the text of pictures, red first: tensors [cells of all, width]."""
+    """The tower's outputs for the text model, of images with red first: tensors [cells of all images, width]."""
     import torch
 
     pixels = torch.from_numpy(np.concatenate([patches_of(picture) for picture in pictures]))
-    given = tower(pixels, grid_thw=grids(pictures))
-    return [given.pooler_output, *given.deepstack_features]
+    output = tower(pixels, grid_thw=grids(pictures))
+    return [output.pooler_output, *output.deepstack_features]

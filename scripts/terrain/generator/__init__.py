@@ -1,4 +1,4 @@
-"""A made-up world: relief, water, towns and roads from a seed, cut into tiles, drawn and written as an export.
+"""An invented world: relief, water, towns and roads from a seed, cut into tiles, drawn and written as an export.
 
-Sums, products and roots only, no sines, powers or matrix products: those differ in the last bit between processors.
+Only sums, products and roots are used. Sines, powers and matrix products differ in the last bit between processors.
 """

@@ -1,4 +1,4 @@
-"""What covers the ground of a tile: grass, forest floor, sand, rock, snow and so on, as soft shares of each pixel."""
+"""The cover of a tile's ground: grass, forest floor, sand, rock, snow and so on, as soft shares of each pixel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scripts.terrain.generator.world import STEP
 PIXELS = 256  # a side; a pixel lies between four grid points
 MATERIALS = ("grass", "drygrass", "heath", "leaves", "scree", "rock", "snow", "sand", "gravel", "cobble", "dirt")
 ROAD_HALF = 2.8  # yards
-SNOW_LINE = 310.0  # yards, in the middle of the temperate
+SNOW_LINE = 310.0  # yards, where warmth is 0
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Cover:
         shares: [11, 256, 256], of `MATERIALS`; they sum to 1.
         heights, slope: yards, and yards a yard.
         depth: yards of water; 0 on land.
-        forest: [321, 321] on the grid points of `Ground`: how thick trees stand, 0 to 1.
+        forest: [321, 321] on the grid points of `Ground`: how dense trees are, 0 to 1.
     """
 
     shares: np.ndarray
@@ -50,55 +50,42 @@ def slopes(heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cover_of(seed: int, ground: Ground) -> Cover:
-    """The cover of a tile."""
+    """The cover of a tile: materials in layers, each of which hides a part of what lies below it."""
     rows, columns = (origin + np.arange(len(ground.heights)) for origin in ground.origin)
     heights, wet = pixels(ground.heights), pixels(ground.water.astype(np.float32)) > 0.5
     down, right = slopes(ground.heights)
     steep = np.sqrt(down * down + right * right)
-    slope, forest = pixels(steep), _forest(seed, ground, steep, rows, columns)
-    tile_rows, tile_columns = rows[MARGIN : MARGIN + PIXELS], columns[MARGIN : MARGIN + PIXELS]
-    ragged = noise(seed, 61, tile_rows, tile_columns, 9) + 0.5 * noise(seed, 62, tile_rows, tile_columns, 4)
-    layers = _layers(ground, heights, slope, pixels(forest), ragged)
-    depth = np.where(wet, np.maximum(pixels(ground.surface) - heights, 0.05), 0).astype(np.float32)
-    return Cover(_shares(layers), heights, slope, depth, forest)
-
-
-def _forest(seed: int, ground: Ground, steep: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    # Trees stand in patches, but not on steep, high or wet ground, on roads and in towns.
     patches = ground.moisture + 0.75 * noise(seed, 63, rows, columns, 70) + 0.3 * noise(seed, 64, rows, columns, 22)
-    forest = smooth(patches, -0.35, 0.5) * smooth(ground.heights, 250, 150) * smooth(steep, 0.95, 0.55)
+    trees = smooth(patches, -0.35, 0.5) * smooth(ground.heights, 250, 150) * smooth(steep, 0.95, 0.55)
     clear = smooth(np.minimum(ground.road, 12), 3, 7) * smooth(ground.town, 0.5, 0.05)
     dry = ~ground.water & (ground.heights > ground.surface + 1.2)
-    return (forest * clear * dry).astype(np.float32)
-
-
-def _layers(
-    ground: Ground, heights: np.ndarray, slope: np.ndarray, forest: np.ndarray, ragged: np.ndarray
-) -> list[tuple[str, np.ndarray]]:
-    """Materials from the lowest layer up, each with its cover, 0 to 1, of what lies below it."""
+    trees = (trees * clear * dry).astype(np.float32)
+    slope, forest = pixels(steep), pixels(trees)
+    tile_rows, tile_columns = rows[MARGIN : MARGIN + PIXELS], columns[MARGIN : MARGIN + PIXELS]
+    ragged = noise(seed, 61, tile_rows, tile_columns, 9) + 0.5 * noise(seed, 62, tile_rows, tile_columns, 4)
     moisture, warmth, town = pixels(ground.moisture), pixels(ground.warmth), pixels(ground.town)
     road, river = pixels(np.minimum(ground.road, 30)) * STEP, pixels(np.minimum(ground.river, 30)) * STEP
     above = heights - pixels(np.maximum(ground.surface, FLOOR - 100))
     shore = smooth(pixels(ground.shore), 0.04, 0.4)
     cold = heights + 30 * ragged - 70 * warmth
-    return [
-        ("drygrass", smooth(0.45 * warmth - moisture + 0.25 * ragged, -0.1, 0.7)),
-        ("leaves", 0.85 * smooth(forest + 0.1 * ragged, 0.25, 0.8)),
-        ("heath", smooth(cold, 120, 220)),
-        ("scree", 0.9 * smooth(slope + 0.12 * ragged, 0.5, 0.8) * smooth(heights, 20, 120)),
-        ("rock", smooth(slope + 0.15 * ragged, 0.72, 1.05)),
-        ("snow", smooth(cold - 130 * np.maximum(slope - 0.55, 0), SNOW_LINE, SNOW_LINE + 60) * smooth(slope, 1.7, 1.2)),
-        ("sand", shore * smooth(above + 0.7 * ragged, 3.2, 1.4) * smooth(heights, 190, 120)),
-        ("gravel", np.maximum(smooth(river + ragged, 4.0, 1.0), shore * smooth(above, 0, -6))),
-        ("cobble", 0.9 * smooth(town + 0.15 * ragged, 0.75, 0.95) * smooth(above, 0.2, 1)),
-        ("dirt", smooth(road + 0.5 * ragged, ROAD_HALF + 0.9, ROAD_HALF - 0.7) * smooth(above, -0.2, 0.4)),
-    ]
-
-
-def _shares(layers: list[tuple[str, np.ndarray]]) -> np.ndarray:
+    layers = {  # from the lowest up, how much of what lies below each covers, 0 to 1
+        "drygrass": smooth(0.45 * warmth - moisture + 0.25 * ragged, -0.1, 0.7),
+        "leaves": 0.85 * smooth(forest + 0.1 * ragged, 0.25, 0.8),
+        "heath": smooth(cold, 120, 220),
+        "scree": 0.9 * smooth(slope + 0.12 * ragged, 0.5, 0.8) * smooth(heights, 20, 120),
+        "rock": smooth(slope + 0.15 * ragged, 0.72, 1.05),
+        "snow": smooth(cold - 130 * np.maximum(slope - 0.55, 0), SNOW_LINE, SNOW_LINE + 60) * smooth(slope, 1.7, 1.2),
+        "sand": shore * smooth(above + 0.7 * ragged, 3.2, 1.4) * smooth(heights, 190, 120),
+        "gravel": np.maximum(smooth(river + ragged, 4.0, 1.0), shore * smooth(above, 0, -6)),
+        "cobble": 0.9 * smooth(town + 0.15 * ragged, 0.75, 0.95) * smooth(above, 0.2, 1),
+        "dirt": smooth(road + 0.5 * ragged, ROAD_HALF + 0.9, ROAD_HALF - 0.7) * smooth(above, -0.2, 0.4),
+    }
     shares = np.zeros((len(MATERIALS), PIXELS, PIXELS), np.float32)
     left = np.ones((PIXELS, PIXELS), np.float32)
-    for name, share in reversed(layers):
+    for name, share in reversed(layers.items()):
         shares[MATERIALS.index(name)] = left * share.astype(np.float32)
         left -= shares[MATERIALS.index(name)]
     shares[0] = left
-    return shares
+    depth = np.where(wet, np.maximum(pixels(ground.surface) - heights, 0.05), 0).astype(np.float32)
+    return Cover(shares, heights, slope, depth, trees)

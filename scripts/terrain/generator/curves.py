@@ -1,4 +1,4 @@
-"""Rivers and roads as short straight pieces of smooth curves, and how far the points of a grid are from them."""
+"""Rivers and roads as short straight pieces of smooth curves, and the distance of grid points from them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def through(nodes: np.ndarray, before: np.ndarray, middle: np.ndarray, after: np
 
     Args:
         nodes: [n, 2 + values]; rows, columns and values of all nodes.
-        before, middle, after: indices into them, one of each a curve; where two are the same the curve begins there.
+        before, middle, after: indices into them, one of each a curve; a curve begins at a node that is given twice.
     """
     start, control, end = (nodes[before] + nodes[middle]) / 2, nodes[middle], (nodes[middle] + nodes[after]) / 2
-    t = np.linspace(0, 1, PIECES + 1)[:, None, None]
+    t = np.linspace(0, 1, PIECES + 1)[:, None, None]  # a quadratic Bézier curve
     points = start * ((1 - t) * (1 - t)) + control * (2 * t * (1 - t)) + end * (t * t)
     pieces = np.stack([points[:-1], points[1:]], axis=2)
     ends = pieces.reshape(-1, 2, nodes.shape[1])
@@ -44,7 +44,7 @@ def through(nodes: np.ndarray, before: np.ndarray, middle: np.ndarray, after: np
 
 
 def nearest(pieces: np.ndarray, top: int, left: int, side: int, reach: float, inset: int | None = None) -> np.ndarray:
-    """Of each grid point the distance to the nearest piece and its values there, float32 [1 + values, side, side].
+    """The distance of each grid point to the nearest piece, and its values there, float32 [1 + values, side, side].
 
     Args:
         pieces: [n, 2, 2 + values] as of `Curves.near`.
@@ -53,20 +53,19 @@ def nearest(pieces: np.ndarray, top: int, left: int, side: int, reach: float, in
         inset: which of the values is subtracted from the distance before pieces are compared (a river's half width).
     """
     values = pieces.shape[2] - 2
-    found = np.zeros((1 + values, side, side), np.float32)
-    found[0] = np.inf
+    result = np.zeros((1 + values, side, side), np.float32)
+    result[0] = np.inf
     for piece in pieces - np.array([top, left] + [0] * values):
-        rows, columns = (_window(*piece[:, axis].tolist(), reach, side) for axis in (0, 1))
-        if rows.start < rows.stop and columns.start < columns.stop:
-            _improve(found[:, rows, columns], piece, (rows.start, columns.start), reach, inset)
-    return found
-
-
-def _window(start: float, end: float, reach: float, side: int) -> slice:
-    return slice(max(int(min(start, end) - reach), 0), min(int(max(start, end) + reach) + 2, side))
+        (first_row, first_column), (last_row, last_column) = np.sort(piece[:, :2], axis=0).tolist()
+        row, column = max(int(first_row - reach), 0), max(int(first_column - reach), 0)
+        window = result[:, row : max(int(last_row + reach) + 2, 0), column : max(int(last_column + reach) + 2, 0)]
+        if window.size:
+            _improve(window, piece, (row, column), reach, inset)
+    return result
 
 
 def _improve(window: np.ndarray, piece: np.ndarray, corner: tuple[int, int], reach: float, inset: int | None) -> None:
+    """Writes distance and values of a piece into a window, from ``corner`` on, where it is nearer than all before."""
     rows = np.arange(window.shape[1], dtype=np.float32)[:, None] + np.float32(corner[0] - piece[0, 0])
     columns = np.arange(window.shape[2], dtype=np.float32)[None] + np.float32(corner[1] - piece[0, 1])
     down, right = (piece[1, :2] - piece[0, :2]).astype(np.float32)

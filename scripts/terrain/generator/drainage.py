@@ -1,8 +1,10 @@
-"""Where water runs on a grid of cells: every cell's way to the sea over the lowest passes.
+"""The drainage of a grid of cells: the path of each cell's water to the sea over the lowest passes.
 
-The way that keeps lowest is the way in the minimum spanning tree of the grid, with the higher of two cells as the
-weight of the edge between them, and the steeper edge first. It goes down the steepest slope, and out of a hollow over
-its lowest rim.
+Idea: weigh the edge between two neighbouring cells by the higher of the two, and break ties by the steeper edge. In the
+minimum spanning tree of that graph the path between two cells has the lowest possible maximum (a minimax path: Hu 1961,
+"The Maximum Capacity Route Problem"), so the path to the sea goes down the steepest slope, and leaves a hollow over its
+lowest rim. Example, heights in a row with the sea at the left: in 0 5 2 3 the cell of 2 drains over 5, the cell of 3
+through 2. Shapes: heights [n, n] become receivers and depths [n²], by flat index.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))  # to half of the eight neighbours; edges go both ways
-STEEP = 1 << 22  # steps in which slopes are told apart
+STEEP = 1 << 22  # levels of slope
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Drainage:
     levels: list[np.ndarray]
 
     def highest_on_the_way(self, values: np.ndarray) -> np.ndarray:
-        """[n]: the maximum of values [n] over each cell and everything downstream of it."""
+        """[n]: the maximum of values [n] over each cell and all cells downstream of it."""
         result, jump = values.copy(), self.receiver
         for _ in range(max(1, len(self.levels).bit_length())):
             result = np.maximum(result, result[jump])
@@ -59,33 +61,31 @@ def grid_edges(side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def drain(heights: np.ndarray, sea: np.ndarray) -> Drainage:
-    """The drainage of a height field [n, n] into its sea, bool [n, n], of which the whole edge is a part."""
+    """The drainage of a height field [n, n] into its sea, bool [n, n], which includes the whole edge.
+
+    The tree's root is an extra node behind all cells of the sea. Edges within the sea are left out.
+    """
     size, heights = heights.size, np.where(sea, heights.min() - 1, heights).ravel()
     first, second, step = grid_edges(len(sea))
     inland = ~(sea.ravel()[first] & sea.ravel()[second])
     first, second, step = first[inland], second[inland], step[inland]
-    outlets = np.flatnonzero(sea)
+    outlets, cells = np.flatnonzero(sea), np.arange(size)
     weights = np.append(_weights(heights, first, second, step), (outlets + 1) / (2 * size))
     rows, columns = np.append(first, np.full(len(outlets), size)), np.append(second, outlets)
     graph = coo_array((weights, (rows, columns)), shape=(size + 1, size + 1)).tocsr()
     order, before = breadth_first_order(minimum_spanning_tree(graph), size, directed=False)
-    return _from_order(order[1:], before[:size], size)
+    receiver = np.where(before[:size] == size, cells, before[:size]).astype(np.int64)
+    depth, jump = (receiver != cells).astype(np.int64), receiver
+    while depth[jump].any():  # pointer jumping: each round doubles the length of the path that is counted
+        depth, jump = depth + depth[jump], jump[jump]
+    return Drainage(receiver, np.split(order[1:], np.flatnonzero(np.diff(depth[order[1:]])) + 1))
 
 
 def _weights(heights: np.ndarray, first: np.ndarray, second: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Whole numbers from 1, no two alike, so that there is one tree: by the higher cell, then slope, then direction."""
+    """Different whole numbers from 1, so that the tree is unique: by the higher cell, then slope, then direction."""
     rank = np.empty(len(heights), np.int64)
     rank[np.argsort(heights, kind="stable")] = np.arange(len(heights))
     slope = np.abs(heights[first] - heights[second]) / np.where(step > 1, np.sqrt(2.0), 1.0)
     gentle = ((STEEP - 1) * (1 - slope / slope.max())).astype(np.int64)
     turned = 4 * (rank[first] > rank[second]) + step
     return ((np.maximum(rank[first], rank[second]) * STEEP + gentle) * 8 + turned + 1).astype(np.float64)
-
-
-def _from_order(order: np.ndarray, before: np.ndarray, root: int) -> Drainage:
-    receiver = np.where(before == root, np.arange(root), before).astype(np.int64)
-    depth, jump = (receiver != np.arange(root)).astype(np.int64), receiver
-    while depth[jump].any():
-        depth, jump = depth + depth[jump], jump[jump]
-    depths = depth[order]
-    return Drainage(receiver, np.split(order, np.flatnonzero(np.diff(depths)) + 1))

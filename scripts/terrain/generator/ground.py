@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.terrain.generator.curves import nearest
+from scripts.terrain.generator.curves import Curves, nearest
 from scripts.terrain.generator.noise import noise, smooth, spline
 from scripts.terrain.generator.world import CELL_STEPS, DRY, STEP, TILE_STEPS, World
-from scripts.terrain.geometry import GRID
+from scripts.terrain.geometry import GRID, fill_between_vertices
 
 MARGIN = 32  # grid points around the tile: 67 yards, from which shadows still fall into it
 SIDE = GRID + 2 * MARGIN
@@ -55,14 +55,22 @@ def ground_of(world: World, x: int, y: int) -> Ground:
     rows, columns = np.arange(top, top + SIDE), np.arange(left, left + SIDE)
     places = rows / CELL_STEPS - 0.5, columns / CELL_STEPS - 0.5
     rough, moisture, warmth, shore = (spline(field, *places) for field in world.climate)
-    level, ocean = _standing(world, rows, columns)
-    river = _near(world.rivers.near, rows, columns, RIVER_REACH, inset=1)
-    road = _near(world.roads.near, rows, columns, ROAD_REACH)[0]
+    cells = np.ix_((rows // CELL_STEPS).clip(0, 511), (columns // CELL_STEPS).clip(0, 511))
+    level, ocean = world.level[cells].astype(np.float32), world.ocean[cells]
+    river = _near(world.rivers, rows, columns, RIVER_REACH, inset=1)
+    road = _near(world.roads, rows, columns, ROAD_REACH)[0]
     coarse, town = _with_towns(world, spline(world.ground, *places), rows, columns)
     calm = np.maximum(np.maximum(town, 0.8 * smooth(road, 9, 2)), 0.9 * smooth(river[0], 20, 2))
     level_ground = np.where(level > DRY, 0.3 + 0.7 * smooth(np.abs(coarse - level), 0, 12), 1)
-    heights = coarse + _detail(world.seed, rows, columns, rough) * (1 - calm) * level_ground
-    heights = _settled(np.clip(_carved(heights, river, level), *world.bounds))
+    detail = np.zeros(rough.shape, np.float32)  # below the size of a cell: waves on plains, sharp ridges in mountains
+    amplitude = np.float32(PLAIN) + np.float32(1 - PLAIN) * rough
+    for octave, (wavelength, yards) in enumerate(DETAIL):
+        wave = noise(world.seed, 51 + octave, rows, columns, wavelength)
+        ridge = np.float32(0.7) - np.float32(1.6) * np.abs(wave)
+        detail += np.float32(yards) * amplitude * (wave + rough * (ridge - wave))
+    heights = coarse + detail * (1 - calm) * level_ground
+    heights = np.clip(_carved(heights, river, level), *world.bounds).astype(np.float64)
+    heights = fill_between_vertices(np.rint(heights * 100) / 100)
     flows = (river[0] < 0) & (heights < river[1])
     surface = np.maximum(level, np.where(river[0] < 4, river[1], DRY).astype(np.float32))
     water = (heights < level) | flows
@@ -70,21 +78,17 @@ def ground_of(world: World, x: int, y: int) -> Ground:
     return Ground(heights, surface, water, river[0], ocean, road, town, rough, moisture, warmth, shore, (top, left))
 
 
-def _near(near, rows: np.ndarray, columns: np.ndarray, reach: float, inset: int | None = None) -> np.ndarray:
-    far = reach + 20  # the widest river's half is less
-    pieces = near(rows[0] - far, columns[0] - far, rows[-1] + far, columns[-1] + far)
+def _near(curves: Curves, rows: np.ndarray, columns: np.ndarray, reach: float, inset: int | None = None) -> np.ndarray:
+    """Distance and values of the nearest curve, as `nearest` gives them, float32 [1 + values, 321, 321]."""
+    far = reach + 20  # more than half the width of any river
+    pieces = curves.near(rows[0] - far, columns[0] - far, rows[-1] + far, columns[-1] + far)
     return nearest(pieces, rows[0], columns[0], len(rows), reach, inset)
-
-
-def _standing(world: World, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    cells = np.ix_((rows // CELL_STEPS).clip(0, 511), (columns // CELL_STEPS).clip(0, 511))
-    return world.level[cells].astype(np.float32), world.ocean[cells]
 
 
 def _with_towns(
     world: World, coarse: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The coarse ground, level under towns, and how far each point is in a town."""
+    """The coarse ground, levelled under towns, and each point's share in a town: 1 in its middle, 0 outside."""
     town = np.zeros(coarse.shape, np.float32)
     for row, column, height, radius in world.towns:
         away = 2 * radius + 1
@@ -96,19 +100,8 @@ def _with_towns(
     return coarse, town
 
 
-def _detail(seed: int, rows: np.ndarray, columns: np.ndarray, rough: np.ndarray) -> np.ndarray:
-    """Yards of what is smaller than a cell: waves on plains, sharp ridges in mountains."""
-    total = np.zeros(rough.shape, np.float32)
-    height = np.float32(PLAIN) + np.float32(1 - PLAIN) * rough
-    for octave, (wavelength, yards) in enumerate(DETAIL):
-        wave = noise(seed, 51 + octave, rows, columns, wavelength)
-        ridge = np.float32(0.7) - np.float32(1.6) * np.abs(wave)
-        total += np.float32(yards) * height * (wave + rough * (ridge - wave))
-    return total
-
-
 def _carved(heights: np.ndarray, river: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """A bed in the river, and banks that rise from its edge no steeper and fall no faster than a little.
+    """Heights with a bed in the river, and with gentle banks beside it.
 
     Under standing water there are no banks, so that a river does not build a dam into its lake.
     """
@@ -120,11 +113,3 @@ def _carved(heights: np.ndarray, river: np.ndarray, level: np.ndarray) -> np.nda
     bed = surface - depth * (0.25 + 0.75 * across)
     far = smooth(np.minimum(edge, RIVER_REACH), RIVER_REACH * 0.3, RIVER_REACH * 0.8)
     return np.where(edge < 0, np.minimum(heights, bed), banked + far * (heights - banked))
-
-
-def _settled(heights: np.ndarray) -> np.ndarray:
-    """Heights to the hundredth; between two outer vertices, where none is, the mean of both (see `stitch`)."""
-    field = np.rint(heights.astype(np.float64) * 100) / 100
-    field[::2, 1::2] = (field[::2, :-2:2] + field[::2, 2::2]) / 2
-    field[1::2, ::2] = (field[:-2:2, ::2] + field[2::2, ::2]) / 2
-    return field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from scripts.terrain.geometry import CHUNKS
 TEXELS = 64  # a side of a chunk's alpha map
 LAYERS = 4
 LEAST_SHARE, LEAST_PEAK = 0.2, 0.5  # of a chunk on average, and somewhere in it, for a layer
-FOUR_BITS = np.rint(np.arange(256) / 17).astype(np.uint8) * 17  # what alphas have in the client's files
+FOUR_BITS = np.rint(np.arange(256) / 17).astype(np.uint8) * 17  # the precision of alphas in the client's files
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,16 @@ class Layers:
 
     Attributes:
         materials: for each chunk the materials (indices into `MATERIALS`) of its layers, the lowest first.
-        alphas: uint8 [4, 256, 64, 64]; of the lowest layer what the others leave of it, 0 where there is no layer.
+        alphas: uint8 [4, 256, 64, 64]; for the lowest layer the rest that the others leave; 0 where there is no layer.
     """
 
     materials: list[list[int]]
     alphas: np.ndarray
+
+    @cached_property
+    def used(self) -> list[int]:
+        """All materials of the tile, in the order of its texture list."""
+        return sorted({material for chosen in self.materials for material in chosen})
 
 
 def by_chunk(picture: np.ndarray) -> np.ndarray:
@@ -42,9 +48,9 @@ def stitched(pieces: np.ndarray) -> np.ndarray:
 
 
 def layers_of(shares: np.ndarray) -> Layers:
-    """Layers that show shares [11, 256, 256] of `MATERIALS`: the four that cover most, the most first.
+    """Layers that approximate shares [11, 256, 256] of `MATERIALS`: the four largest of a chunk, the largest lowest.
 
-    Alpha maps are of the smoothed shares, so that they go on across chunks.
+    Alpha maps come from the smoothed shares of the whole tile, so that they are continuous across chunks.
     """
     weights = np.rint(shares * 255).astype(np.uint8)
     pieces = np.stack([by_chunk(weight) for weight in weights])
@@ -57,20 +63,15 @@ def layers_of(shares: np.ndarray) -> Layers:
         for chunk in range(CHUNKS * CHUNKS)
     ]
     materials = [[chosen[0], *sorted(chosen[1:])] for chosen in materials]
-    return Layers(materials, _alphas(weights, materials))
-
-
-def _alphas(weights: np.ndarray, materials: list[list[int]]) -> np.ndarray:
     alphas = np.zeros((LAYERS, CHUNKS * CHUNKS, TEXELS, TEXELS), np.uint8)
     slots = np.full((len(MATERIALS), CHUNKS * CHUNKS), -1)
     for chunk, chosen in enumerate(materials):
         slots[chosen, chunk] = np.arange(len(chosen))
     for material in np.flatnonzero((slots > 0).any(axis=1)):
         large = cv2.resize(weights[material], None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR_EXACT)
-        large = cv2.LUT(large, FOUR_BITS)
         chunks = np.flatnonzero(slots[material] > 0)
-        alphas[slots[material, chunks], chunks] = by_chunk(large)[chunks]
-    rest = alphas[1] + alphas[2] + alphas[3]  # shares that are 255 together and rounded may pass it by one
+        alphas[slots[material, chunks], chunks] = by_chunk(cv2.LUT(large, FOUR_BITS))[chunks]
+    rest = alphas[1] + alphas[2] + alphas[3]  # the rounded shares of a pixel may sum to 256
     over = alphas[1:].astype(np.uint16).sum(axis=0) > 255
     alphas[0] = np.where(over, 0, 255 - rest)
-    return alphas
+    return Layers(materials, alphas)

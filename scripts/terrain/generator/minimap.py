@@ -17,47 +17,42 @@ HIGH = 350.0  # yards, where a material's second colour is reached
 CLEAR = 5.0  # yards of water that hide half of the bottom
 PARTS = 4  # bits of a pixel in which OpenCV places shapes
 COARSE = 16  # grid points between those of the surroundings' height
+ROOT_HALF = 0.7071067811865476
+# Unit vectors of a roof's ridge; a roof of a few pixels shows no finer directions.
+DIRECTIONS = ((1.0, 0.0), (ROOT_HALF, ROOT_HALF), (0.0, 1.0), (-ROOT_HALF, ROOT_HALF))
 
 
 def minimap(
     seed: int, ground: Ground, cover: Cover, shadow: np.ndarray, things: list[Thing], style: Style, size: int
 ) -> np.ndarray:
-    """The picture, uint8 [size, size, 3] in blue, green, red, north up; ``shadow`` is of `cast_shadow`."""
+    """The image, uint8 [size, size, 3] in blue, green, red, north up; ``shadow`` comes from `cast_shadow`."""
     rows, columns = (origin + MARGIN + np.arange(PIXELS) for origin in ground.origin)
-    colour = _ground_colour(cover, style)
-    colour *= (1 + _grain(seed, rows, columns, style))[..., None]
+    up = np.clip(cover.heights / HIGH, 0, 1.2)[..., None]
+    colour = np.zeros((PIXELS, PIXELS, 3), np.float32)  # each material's colour at this height, by its share
+    for share, name in zip(cover.shares, MATERIALS, strict=True):
+        if share.any():
+            low, high = np.array(style.ground[name], np.float32)
+            colour += share[..., None] * (low + up * (high - low))
+    grain = 0.06 * (hashed(seed, 101, rows[:, None], columns[None]) - 0.5)
+    for number, (wavelength, strength) in enumerate(style.grain):
+        grain = grain + strength * noise(seed, 102 + number, rows, columns, wavelength)
+    colour *= (1 + grain.astype(np.float32))[..., None]
     wet = cover.depth > 0
-    light = _light(ground, shadow, style)
-    colour = np.where(wet[..., None], _water_colour(ground, cover, colour, style), colour * light[..., None])
+    lit = colour * _light(ground, shadow, style)[..., None]
+    colour = np.where(wet[..., None], _water_colour(ground, cover, colour, style), lit)
     picture = np.rint(np.clip(colour[..., ::-1], 0, 255)).astype(np.uint8)
     picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR_EXACT) if size != PIXELS else picture
-    picture = np.ascontiguousarray(picture)
-    _draw_things(picture, things, ground, style)
+    picture, zoom = np.ascontiguousarray(picture), size / PIXELS
+    for thing in things:
+        _draw_shadow(picture, thing, ground, style, _shaded(style.crowns["pine"], 0.45))
+    for thing in things:
+        draw = _draw_building if thing.kind in BUILDINGS else _draw_crown
+        draw(picture, thing, _place(thing, ground, zoom), zoom, style)
     return picture
 
 
-def _ground_colour(cover: Cover, style: Style) -> np.ndarray:
-    """float32 [256, 256, 3]: each material's colour at this height, by its share."""
-    up = np.clip(cover.heights / HIGH, 0, 1.2)
-    colour = np.zeros((PIXELS, PIXELS, 3), np.float32)
-    for share, name in zip(cover.shares, MATERIALS, strict=True):
-        if not share.any():
-            continue
-        low, high = style.ground[name]
-        for channel in range(3):
-            colour[..., channel] += share * (low[channel] + up * (high[channel] - low[channel]))
-    return colour
-
-
-def _grain(seed: int, rows: np.ndarray, columns: np.ndarray, style: Style) -> np.ndarray:
-    total = 0.06 * (hashed(seed, 101, rows[:, None], columns[None]) - 0.5)
-    for number, (wavelength, strength) in enumerate(style.grain):
-        total = total + strength * noise(seed, 102 + number, rows, columns, wavelength)
-    return total.astype(np.float32)
-
-
 def shading(heights: np.ndarray, style: Style) -> np.ndarray:
-    """How much a grid of heights [n, n] in yards faces the sun, float32 [n, n]; 1 on a plain, 0 turned away."""
+    """Direct sunlight on a grid of heights [n, n] in yards, float32 [n, n]: 1 on a plain, 0 where turned away."""
     down, right = slopes(heights)
     side = np.sqrt(0.5) * (-1 if style.sun_right else 1)
     facing = style.sun_height + side * right + np.sqrt(0.5) * down
@@ -65,18 +60,22 @@ def shading(heights: np.ndarray, style: Style) -> np.ndarray:
 
 
 def cast_shadow(heights: np.ndarray, style: Style) -> np.ndarray:
-    """Which points of a grid of heights lie in the shadow of others, 0 to 1 with a soft edge, float32 [n, n]."""
+    """Shadow that other points of a grid of heights [n, n] cast, 0 to 1 with a soft edge, float32 [n, n].
+
+    Light falls along a diagonal: row by row, the shadow's ceiling is the higher of the ground and the ceiling one step
+    nearer to the sun, lowered by the drop of a sunbeam on that step.
+    """
     field = np.ascontiguousarray(heights[:, ::-1] if style.sun_right else heights).astype(np.float32)
     drop = np.float32(style.sun_height * np.sqrt(2.0) * STEP)
-    roof = field.copy()
+    ceiling = field.copy()
     for row in range(1, len(field)):
-        np.maximum(roof[row, 1:], roof[row - 1, :-1] - drop, out=roof[row, 1:])
-    shadow = np.clip((roof - field) / 4, 0, 1)
+        np.maximum(ceiling[row, 1:], ceiling[row - 1, :-1] - drop, out=ceiling[row, 1:])
+    shadow = np.clip((ceiling - field) / 4, 0, 1)
     return shadow[:, ::-1] if style.sun_right else shadow
 
 
 def shadow_map(ground: Ground, shadow: np.ndarray, things: list[Thing], style: Style) -> np.ndarray:
-    """What lies in shadow, of the ground and of things, uint8 0 or 255, four texels a pixel: [1024, 1024]."""
+    """The shadow of ground and things, uint8 0 or 255, four texels a pixel: [1024, 1024]."""
     dark = (pixels(shadow) > 0.5).astype(np.uint8) * 255
     picture = cv2.resize(dark, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR_EXACT)
     for thing in things:
@@ -104,23 +103,15 @@ def _water_colour(ground: Ground, cover: Cover, bottom: np.ndarray, style: Style
     return bottom * (0.55 * (1 - murk)) + water * (0.45 + 0.55 * murk) + high
 
 
-def _draw_things(picture: np.ndarray, things: list[Thing], ground: Ground, style: Style) -> None:
-    zoom = len(picture) / PIXELS
-    for thing in things:
-        _draw_shadow(picture, thing, ground, style, _shaded(style.crowns["pine"], 0.45))
-    for thing in things:
-        draw = _draw_building if thing.kind in BUILDINGS else _draw_crown
-        draw(picture, thing, _place(thing, ground, zoom), zoom, style)
-
-
 def _place(thing: Thing, ground: Ground, zoom: float) -> tuple[float, float]:
-    """Column and row of a thing in pixels; OpenCV counts from the middle of the first."""
+    """Column and row of a thing in pixels, from the middle of the first pixel, as OpenCV counts."""
     column, row = thing.column - ground.origin[1] - MARGIN, thing.row - ground.origin[0] - MARGIN
     return column * zoom - 0.5, row * zoom - 0.5
 
 
-def _fixed(*values: float) -> list[int]:
-    return [round(value * (1 << PARTS)) for value in values]
+def _draw_disc(picture: np.ndarray, column: float, row: float, radius: float, ink: list[int]) -> None:
+    x, y, r = (round(value * (1 << PARTS)) for value in (column, row, radius))
+    cv2.circle(picture, (x, y), r, ink, -1, cv2.LINE_AA, PARTS)
 
 
 def _draw_shadow(picture: np.ndarray, thing: Thing, ground: Ground, style: Style, ink: list[int]) -> None:
@@ -129,8 +120,8 @@ def _draw_shadow(picture: np.ndarray, thing: Thing, ground: Ground, style: Style
     zoom = len(picture) / PIXELS
     away = (0.75 if thing.kind in ("bush", "rock") else 1.3) * zoom
     column, row = _place(thing, ground, zoom)
-    x, y, r = _fixed(column + (-away if style.sun_right else away), row + away, radius_steps(thing) * zoom * 1.05)
-    cv2.circle(picture, (x, y), r, ink, -1, cv2.LINE_AA, PARTS)
+    column += -away if style.sun_right else away
+    _draw_disc(picture, column, row + away, radius_steps(thing) * zoom * 1.05, ink)
 
 
 def _shaded(colour: Colour, factor: float) -> list[int]:
@@ -142,19 +133,18 @@ def _draw_crown(picture: np.ndarray, thing: Thing, place: tuple[float, float], z
     colour = style.ground["rock"][0] if thing.kind == "rock" else style.crowns[thing.kind]
     tone = 0.88 + 0.08 * thing.variant + 0.1 * (thing.scale - 1)
     radius, lit = radius_steps(thing) * zoom, -0.3 * radius_steps(thing) * zoom
-    x, y, r = _fixed(*place, radius)
-    cv2.circle(picture, (x, y), r, _shaded(colour, tone), -1, cv2.LINE_AA, PARTS)
-    x, y, r = _fixed(place[0] + (-lit if style.sun_right else lit), place[1] + lit, radius * 0.55)
-    cv2.circle(picture, (x, y), r, _shaded(colour, tone * 1.3), -1, cv2.LINE_AA, PARTS)
+    column, row = place
+    _draw_disc(picture, column, row, radius, _shaded(colour, tone))
+    column += -lit if style.sun_right else lit
+    _draw_disc(picture, column, row + lit, radius * 0.55, _shaded(colour, tone * 1.3))
 
 
 def _draw_building(picture: np.ndarray, thing: Thing, place: tuple[float, float], zoom: float, style: Style) -> None:
     radius = radius_steps(thing) * zoom
     if thing.kind == "cave":
-        x, y, r = _fixed(*place, radius * 0.55)
-        cv2.circle(picture, (x, y), r, _shaded(style.ground["rock"][0], 0.25), -1, cv2.LINE_AA, PARTS)
+        _draw_disc(picture, *place, radius * 0.55, _shaded(style.ground["rock"][0], 0.25))
         return
-    along = np.array(_direction(thing.turn)) * radius
+    along = np.array(DIRECTIONS[int(thing.turn / 45 + 0.5) % 4]) * radius
     across = np.array([-along[1], along[0]]) * (0.35 if thing.kind == "bridge" else 0.7)
     colour = style.ground["dirt"][0] if thing.kind == "bridge" else style.roofs[thing.variant % len(style.roofs)]
     middle = np.array(place)
@@ -162,10 +152,3 @@ def _draw_building(picture: np.ndarray, thing: Thing, place: tuple[float, float]
         corners = [middle - along, middle + along, middle + along + side, middle - along + side]
         points = np.rint(np.array(corners) * (1 << PARTS)).astype(np.int32)
         cv2.fillPoly(picture, [points], _shaded(colour, tone), cv2.LINE_AA, PARTS)
-
-
-def _direction(degrees: float) -> tuple[float, float]:
-    """A unit vector of eight directions; as many as a roof of a few pixels can show."""
-    root = 0.7071067811865476
-    eighths = ((1.0, 0.0), (root, root), (0.0, 1.0), (-root, root))
-    return eighths[int(degrees / 45 + 0.5) % 4]

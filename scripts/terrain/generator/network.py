@@ -13,7 +13,7 @@ from scripts.terrain.generator.relief import CELL, CELLS, SIDE
 
 BLOCK = 3 * CELLS  # cells a side of the squares that get a town at most
 MARGIN = 4  # cells of a square's edge that stay free
-EXTRA_ROADS = 0.35  # share of the roads that a tree of them does not need
+EXTRA_ROADS = 0.35  # share of the roads outside the spanning tree that are built too
 
 
 def towns(seed: int, ground: np.ndarray, water: np.ndarray, slope: np.ndarray, near_water: np.ndarray) -> np.ndarray:
@@ -24,13 +24,13 @@ def towns(seed: int, ground: np.ndarray, water: np.ndarray, slope: np.ndarray, n
         water, near_water: bool [512, 512].
     """
     cells = np.arange(SIDE)
-    worth = hashed(seed, 21, cells[:, None], cells[None]) * 0.4 + 0.5 * near_water - 9 * slope
-    worth -= smooth(ground, 60, 220) + 1.5 * uniform_filter(water.astype(float), 7)
+    suitability = hashed(seed, 21, cells[:, None], cells[None]) * 0.4 + 0.5 * near_water - 9 * slope
+    suitability -= smooth(ground, 60, 220) + 1.5 * uniform_filter(water.astype(float), 7)
     inside = (cells % BLOCK >= MARGIN) & (cells % BLOCK < BLOCK - MARGIN) & (cells < SIDE // BLOCK * BLOCK)
-    worth = np.where(water | ~(inside[:, None] & inside[None]), -9.0, worth)
+    suitability = np.where(water | ~(inside[:, None] & inside[None]), -9.0, suitability)
     count = -(-SIDE // BLOCK)
     padded = np.full((count * BLOCK, count * BLOCK), -9.0)
-    padded[:SIDE, :SIDE] = worth
+    padded[:SIDE, :SIDE] = suitability
     squares = padded.reshape(count, BLOCK, count, BLOCK).swapaxes(1, 2).reshape(count * count, -1)
     best = squares.argmax(axis=1)
     good = np.flatnonzero(squares.max(axis=1) > 0.25)
@@ -40,11 +40,15 @@ def towns(seed: int, ground: np.ndarray, water: np.ndarray, slope: np.ndarray, n
 def road_edges(places: np.ndarray, ground: np.ndarray, water: np.ndarray, river: np.ndarray) -> np.ndarray:
     """Pairs [n, 2] of neighbouring cells (flat indices) that roads join.
 
-    All towns' cheapest ways are found at once: each cell knows its nearest town and the way there, and where the
-    lands of two towns meet at the least cost, their ways join to a road.
+    One run of Dijkstra's algorithm from all towns gives each cell its nearest town and the cheapest path there. Where
+    the areas of two towns touch at the least cost, their paths join to a road.
     """
     first, second, step = grid_edges(SIDE)
-    cost = _costs(ground.ravel(), water.ravel(), river.ravel(), first, second, step)
+    ground, water, river = ground.ravel(), water.ravel(), river.ravel()
+    distance = np.where(step > 1, np.sqrt(2.0), 1.0)
+    grade = (ground[first] - ground[second]) / (distance * CELL)
+    crossing = 6.0 * (river[first] | river[second]) + 60.0 * (water[first] | water[second])
+    cost = distance * (1 + 90 * grade * grade + crossing)
     graph = coo_array((np.append(cost, cost), (np.append(first, second), np.append(second, first)))).tocsr()
     sources = places[:, 0] * SIDE + places[:, 1]
     reach, before, owner = dijkstra(graph, indices=sources, min_only=True, return_predecessors=True)
@@ -52,21 +56,18 @@ def road_edges(places: np.ndarray, ground: np.ndarray, water: np.ndarray, river:
     town[sources] = np.arange(len(sources))
     town = town[np.maximum(owner, 0)]
     total = reach[first] + cost + reach[second]
-    return _joined(before, first, second, _chosen(town[first], town[second], total, len(sources)))
+    chosen = _chosen(town[first], town[second], total, len(sources))
+    pairs = [np.stack([first[chosen], second[chosen]], axis=1)]
+    cells = np.unique(pairs[0])
+    while len(cells := cells[before[cells] >= 0]):  # back to both towns
+        pairs.append(np.stack([cells, before[cells]], axis=1))
+        cells = np.unique(before[cells])
+    return np.unique(np.sort(np.concatenate(pairs).astype(np.int64), axis=1), axis=0)
 
 
-def _costs(
-    ground: np.ndarray, water: np.ndarray, river: np.ndarray, first: np.ndarray, second: np.ndarray, step: np.ndarray
-) -> np.ndarray:
-    distance = np.where(step > 1, np.sqrt(2.0), 1.0)
-    grade = (ground[first] - ground[second]) / (distance * CELL)
-    crossing = 6.0 * (river[first] | river[second]) + 60.0 * (water[first] | water[second])
-    return distance * (1 + 90 * grade * grade + crossing)
-
-
-def _chosen(one: np.ndarray, other: np.ndarray, total: np.ndarray, count: int) -> np.ndarray:
-    """Edges at which two towns' ways join: those of the cheapest tree of towns, and some more cheap ones."""
-    low, high = np.minimum(one, other), np.maximum(one, other)
+def _chosen(town: np.ndarray, neighbour: np.ndarray, total: np.ndarray, count: int) -> np.ndarray:
+    """Edges at which the paths of two towns join: those of the cheapest tree of towns, and some more cheap ones."""
+    low, high = np.minimum(town, neighbour), np.maximum(town, neighbour)
     between = np.flatnonzero((low != high) & (low >= 0) & (total < 400))
     order = between[np.lexsort((between, total[between]))]
     _, begin = np.unique(low[order] * count + high[order], return_index=True)
@@ -76,12 +77,3 @@ def _chosen(one: np.ndarray, other: np.ndarray, total: np.ndarray, count: int) -
     needed[tree.nonzero()] = True
     spare = best[~needed[low[best], high[best]]]
     return np.append(best[needed[low[best], high[best]]], spare[: int(len(spare) * EXTRA_ROADS)])
-
-
-def _joined(before: np.ndarray, first: np.ndarray, second: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    pairs = [np.stack([first[chosen], second[chosen]], axis=1)]
-    cells = np.unique(pairs[0])
-    while len(cells := cells[before[cells] >= 0]):
-        pairs.append(np.stack([cells, before[cells]], axis=1))
-        cells = np.unique(before[cells])
-    return np.unique(np.sort(np.concatenate(pairs).astype(np.int64), axis=1), axis=0)

@@ -1,4 +1,4 @@
-"""Smooth noise on grids, from hashed lattices, so that a point's value depends on its place and the seed alone."""
+"""Smooth noise on grids, from hashed lattices: a point's value depends only on its place and the seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ GAIN = 2.2  # brings a spline through values in -1..1 to about a third of that i
 
 
 def hashed(seed: int, channel: int, rows: ArrayLike, columns: ArrayLike) -> np.ndarray:
-    """Uniform floats in [0, 1) of integer places, float64 in the broadcast shape: SplitMix64 of seed and place."""
+    """Uniform floats in [0, 1) of integer places, float64 in the broadcast shape: SplitMix64 of seed and place.
+
+    SplitMix64 is from Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators".
+    """
     start = (seed * 0x9E3779B97F4A7C15 + channel * 0xD1B54A32D192ED03 + 0x2545F4914F6CDD1D) & MASK
     state = np.asarray(rows, np.int64).astype(np.uint64) * np.uint64(0xBF58476D1CE4E5B9) + np.uint64(start)
     state = _mix(state) + np.asarray(columns, np.int64).astype(np.uint64) * np.uint64(0x94D049BB133111EB)
@@ -40,9 +43,7 @@ def _spline_rows(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     total = np.zeros((len(places), values.shape[1]), np.float32)
     for tap, weight in enumerate(weights):
         rows = np.clip(first + tap, 0, len(values) - 1)
-        part = values[rows]
-        part *= (weight / 6).astype(np.float32)[:, None]
-        total += part
+        total += values[rows] * (weight / 6).astype(np.float32)[:, None]
     return total
 
 
@@ -67,6 +68,6 @@ def octaves(
 
 
 def smooth(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below ``low``, 1 above ``high``, a smooth step between; ``low`` above ``high`` turns it round."""
+    """0 below ``low``, 1 above ``high``, a smooth step between; the reverse if ``low`` is above ``high``."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)

@@ -1,4 +1,4 @@
-"""The relief of the whole map on a coarse grid: land lifted here more than there, cut by rivers, hollowed for lakes."""
+"""The relief of the whole map on a coarse grid: uplifted land, eroded by rivers, with hollows for lakes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOOR, CEILING = -70.0, 680.0  # yards; no ground lies beyond
 EROSION_ROUNDS = 10
 AROUND = np.ones((3, 3), bool)
 LAKE_DEPTH, LAKE_CELLS = 4.0, 6  # the least of a hollow that stays a lake
-DEEPEST = 18.0  # yards; a river that leaves a deeper lake has cut its way out
+DEEPEST = 18.0  # yards of a lake; rivers cut the outlets of deeper ones
 
 
 def land_and_lift(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,14 +41,24 @@ def land_and_lift(seed: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def eroded(heights: np.ndarray, lift: np.ndarray, sea: np.ndarray, cell: float, rounds: int) -> np.ndarray:
-    """Lift against rivers (the stream power law: slope = lift / square root of the area drained), in yards.
+    """Ground on which uplift and river erosion are in balance, yards [n, n].
 
-    Each round drains the ground of the round before; slopes end at `STEEPEST`.
+    Idea: under the stream power law a river's slope in balance is lift · hardness / sqrt(drained area) (Whipple and
+    Tucker 1999, "Dynamics of the stream-power river incision model"). Each round drains the ground of the round before
+    and sums these slopes, at most `STEEPEST`, from the sea upwards. Example: where four times the area drains, the
+    river is half as steep.
+
+    Args:
+        heights, lift: [n, n]; heights in yards, lift from 0 to 1.
+        sea: bool [n, n].
+        cell: yards.
     """
     hardness = 0.55 + 0.9 * hashed(lift.size, 11, np.arange(lift.size), 0)
     rise = lift.ravel() * hardness
     for _ in range(rounds):
-        heights = _slipped(_softened(heights.reshape(lift.shape), sea), STEEPEST * cell)
+        heights = heights.reshape(lift.shape)
+        crept = np.where(sea, heights, 0.6 * heights + 0.4 * blurred(heights))  # which also rounds ridges off
+        heights = _slipped(crept, STEEPEST * cell)
         drainage = drain(heights, sea)
         heights = heights.ravel()
         area = drainage.area() * (cell / 133) ** 2
@@ -58,15 +68,16 @@ def eroded(heights: np.ndarray, lift: np.ndarray, sea: np.ndarray, cell: float, 
     return heights.reshape(lift.shape)
 
 
-def _softened(heights: np.ndarray, sea: np.ndarray) -> np.ndarray:
-    """Slopes creep: a little of the mean of the neighbours, which also rounds ridges off."""
+def blurred(field: np.ndarray, rounds: int = 1) -> np.ndarray:
+    """A field [n, n] under so many rounds of the binomial filter 1-2-1 along both axes."""
     kernel = np.array([0.25, 0.5, 0.25])
-    mean = correlate1d(correlate1d(heights, kernel, 0, mode="nearest"), kernel, 1, mode="nearest")
-    return np.where(sea, heights, 0.6 * heights + 0.4 * mean)
+    for _ in range(rounds):
+        field = correlate1d(correlate1d(field, kernel, 0, mode="nearest"), kernel, 1, mode="nearest")
+    return field
 
 
 def _slipped(heights: np.ndarray, step: float) -> np.ndarray:
-    """Cliffs fall: no cell stands more than ``step`` above its lowest neighbour, for a few cells around each cliff."""
+    """Heights with cliffs lowered to ``step`` above their lowest neighbour, within six cells of each cliff."""
     for _ in range(6):
         heights = np.minimum(heights, minimum_filter(heights, footprint=AROUND) + step)
     return heights
@@ -83,29 +94,16 @@ def coarse_relief(seed: int) -> np.ndarray:
     sea, fine = land < 0, zoom(heights, 2, order=1, mode="nearest", grid_mode=True)
     fine = eroded(np.where(sea, 0, np.maximum(fine, 0.5)), lift, sea, CELL, 2)
     places = np.arange(SIDE)
-    fine = _slipped(_warped(seed, fine), STEEPEST * CELL)
-    fine += (2 + lift * 14) * octaves(seed, 7, places, places, 7, 2)
-    fine = np.where(sea, 90 * land / (1 - land), _flattened(fine) + 1.5) - _hollows(seed, lift, sea)
-    return np.clip(fine, FLOOR + 15, CEILING - 40)
-
-
-def _warped(seed: int, heights: np.ndarray) -> np.ndarray:
-    """Heights from a little beside, so that valleys bend where the grid's eight directions would keep them straight."""
-    places = np.arange(SIDE)
+    # Heights from a little beside, so that valleys bend where the grid's eight directions would keep them straight.
     down, right = (octaves(seed, channel, places, places, 9, 2) * 1.1 for channel in (12, 13))
-    return map_coordinates(heights, [places[:, None] + down, places[None] + right], order=1, mode="nearest")
-
-
-def _flattened(heights: np.ndarray) -> np.ndarray:
-    """The same order of heights, with 480 yards for 600, and none above 750."""
-    above = np.maximum(heights - 300, 0)
-    return np.minimum(heights, 300) + above / (1 + above / 450)
-
-
-def _hollows(seed: int, lift: np.ndarray, sea: np.ndarray) -> np.ndarray:
-    places = np.arange(SIDE)
+    warped = map_coordinates(fine, [places[:, None] + down, places[None] + right], order=1, mode="nearest")
+    fine = _slipped(warped, STEEPEST * CELL)
+    fine += (2 + lift * 14) * octaves(seed, 7, places, places, 7, 2)
+    above = np.maximum(fine - 300, 0)  # flattened: 480 yards for 600, and none above 750
+    flattened = np.minimum(fine, 300) + above / (1 + above / 450)
     shape = octaves(seed, 8, places, places, 1.7 * CELLS, 3) + 0.5 * noise(seed, 9, places, places, 9 * CELLS)
-    return np.where(sea, 0, 34 * smooth(shape, 0.55, 1.5) * smooth(lift, 0.5, 0.12))
+    hollows = np.where(sea, 0, 34 * smooth(shape, 0.55, 1.5) * smooth(lift, 0.5, 0.12))
+    return np.clip(np.where(sea, 90 * land / (1 - land), flattened + 1.5) - hollows, FLOOR + 15, CEILING - 40)
 
 
 def lay_water(ground: np.ndarray) -> tuple[np.ndarray, np.ndarray, Drainage]:
@@ -117,7 +115,10 @@ def lay_water(ground: np.ndarray) -> tuple[np.ndarray, np.ndarray, Drainage]:
     edge[1:-1, 1:-1] = False
     parts, _ = label(ground <= 0, structure=AROUND)
     sea = np.isin(parts, np.unique(parts[edge & (parts > 0)])) | edge
-    ground = _breached(ground, drain(ground, sea))
+    drainage, lowest = drain(ground, sea), ground.ravel().copy()
+    for cells in reversed(drainage.levels[1:]):  # upstream first: the lowest ground that drains through each cell
+        np.minimum.at(lowest, drainage.receiver[cells], lowest[cells])
+    ground = np.minimum(ground, np.maximum(lowest + DEEPEST, 1.0).reshape(ground.shape))
     drainage = drain(ground, sea)
     level = drainage.highest_on_the_way(np.where(sea, 0, ground).ravel()).reshape(ground.shape)
     flooded = (level > ground) & ~sea
@@ -126,10 +127,3 @@ def lay_water(ground: np.ndarray) -> tuple[np.ndarray, np.ndarray, Drainage]:
     np.maximum.at(deepest, lakes.ravel(), (level - ground).ravel())
     kept = ((deepest >= LAKE_DEPTH) & (cells >= LAKE_CELLS))[lakes] & (lakes > 0)
     return np.where(flooded & ~kept, level, ground), level, drainage
-
-
-def _breached(ground: np.ndarray, drainage: Drainage) -> np.ndarray:
-    lowest = ground.ravel().copy()
-    for cells in reversed(drainage.levels[1:]):
-        np.minimum.at(lowest, drainage.receiver[cells], lowest[cells])
-    return np.minimum(ground, np.maximum(lowest + DEEPEST, 1.0).reshape(ground.shape))

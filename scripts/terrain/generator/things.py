@@ -1,4 +1,4 @@
-"""What stands on a tile: trees and rocks, houses in towns, bridges, caves."""
+"""The objects on a tile: trees and rocks, houses in towns, bridges, caves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.terrain.generator.cover import Cover, pixels
 from scripts.terrain.generator.ground import INNER, MARGIN, Ground
+from scripts.terrain.generator.layers import by_chunk
 from scripts.terrain.generator.noise import hashed
 from scripts.terrain.generator.world import STEP, TILE_STEPS, World
 
@@ -33,7 +34,7 @@ CAVE_SHAPES = (0b0000_0110_0110_0000, 0b0000_0000_0110_0110, 0b0110_0110_0000_00
 class Thing:
     """An object: its kind and variant (from 0), row and column in the map's steps, height in yards, turn in degrees.
 
-    ``number`` is unique in the map; the same thing has the same number in every tile that sees it.
+    ``number`` is unique in the map; a thing has the same number in the margin of a neighbouring tile.
     """
 
     kind: str
@@ -120,24 +121,22 @@ def _bridges(ground: Ground) -> list[Thing]:
 
 def caves_of(seed: int, ground: Ground, cover: Cover) -> tuple[np.ndarray, list[Thing]]:
     """Hole masks [256] of the tile's chunks (bit = column + 4 · row), and the mouths of the caves behind them."""
-    steep = cover.slope.reshape(16, 16, 16, 16).swapaxes(1, 2).reshape(256, -1)
-    high = pixels(ground.heights).reshape(16, 16, 16, 16).swapaxes(1, 2).reshape(256, -1)
     first_row, first_column = ((origin + MARGIN) // 16 for origin in ground.origin)
     rows, columns = first_row + np.arange(256) // 16, first_column + np.arange(256) % 16
-    steep, high = np.sort(steep, axis=1)[:, 128], np.sort(high, axis=1)[:, 128]
+    fields = cover.slope, pixels(ground.heights)
+    steep, high = (np.sort(by_chunk(field).reshape(256, -1), axis=1)[:, 128] for field in fields)  # medians
     chosen = (hashed(seed, 91, rows, columns) < CAVES) & (steep > 0.6) & (high > 70)
     shape = (hashed(seed, 92, rows, columns) * len(CAVE_SHAPES)).astype(int)
     masks = np.where(chosen, np.array(CAVE_SHAPES)[shape], 0)
-    return masks, [_cave(ground, int(masks[i]), int(rows[i]), int(columns[i])) for i in np.flatnonzero(chosen)]
-
-
-def _cave(ground: Ground, mask: int, chunk_row: int, chunk_column: int) -> Thing:
-    cells = [(bit // 4, bit % 4) for bit in range(16) if mask >> bit & 1]
-    row = chunk_row * 16 + 4 * sum(cell[0] + 0.5 for cell in cells) / len(cells)
-    column = chunk_column * 16 + 4 * sum(cell[1] + 0.5 for cell in cells) / len(cells)
-    height = ground.heights[round(row) - ground.origin[0], round(column) - ground.origin[1]]
-    number = (95 << 22) + chunk_row * 1024 + chunk_column
-    return Thing("cave", 0, row, column, float(height), 0.0, 1.0, number)
+    caves = []
+    for i in np.flatnonzero(chosen):
+        bits = np.flatnonzero(masks[i] >> np.arange(16) & 1)
+        row = float(rows[i] * 16 + 4 * (bits // 4 + 0.5).mean())
+        column = float(columns[i] * 16 + 4 * (bits % 4 + 0.5).mean())
+        height = ground.heights[round(row) - ground.origin[0], round(column) - ground.origin[1]]
+        number = (95 << 22) + int(rows[i]) * 1024 + int(columns[i])
+        caves.append(Thing("cave", 0, row, column, float(height), 0.0, 1.0, number))
+    return masks, caves
 
 
 def within(ground: Ground, things: list[Thing]) -> list[Thing]:

@@ -11,10 +11,9 @@ import orjson
 
 from scripts.lib.files import atomic_path
 from scripts.terrain.generator import record
-from scripts.terrain.generator.cover import Cover, cover_of, pixels
-from scripts.terrain.generator.ground import Ground, ground_of
-from scripts.terrain.generator.layers import by_chunk, layers_of, stitched
-from scripts.terrain.generator.liquids import liquids_of
+from scripts.terrain.generator.cover import cover_of
+from scripts.terrain.generator.ground import ground_of
+from scripts.terrain.generator.layers import layers_of, stitched
 from scripts.terrain.generator.minimap import cast_shadow, minimap, shadow_map
 from scripts.terrain.generator.styles import STYLES
 from scripts.terrain.generator.things import caves_of, things_of, within
@@ -22,7 +21,7 @@ from scripts.terrain.generator.world import World
 from scripts.terrain.options import TerrainGenerateOptions
 
 JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-# for large pictures of few greys: half the time, and smaller, too
+# For large images of few greys: half the time, and smaller files.
 GREYS = [
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
@@ -30,14 +29,9 @@ GREYS = [
 ]
 
 
-def tile_name(options: TerrainGenerateOptions, x: int, y: int) -> str:
-    """Such as ``Eastvale_32_31``."""
-    return f"{options.map}_{x}_{y}"
-
-
 def write_tile(world: World, options: TerrainGenerateOptions, x: int, y: int, out: Path) -> dict[str, Any]:
-    """Writes all files of a tile; returns its entry in the export's manifest, whose paths are all that were written."""
-    name, style = tile_name(options, x, y), STYLES[options.style]
+    """Writes all files of a tile; returns its entry in the export's manifest, which names all of them."""
+    name, style = f"{options.map}_{x}_{y}", STYLES[options.style]
     ground = ground_of(world, x, y)
     cover = cover_of(world.seed, ground)
     holes, caves = caves_of(world.seed, ground, cover)
@@ -50,9 +44,9 @@ def write_tile(world: World, options: TerrainGenerateOptions, x: int, y: int, ou
         f"stitched/{name}_shadow.png": shadow,
         **{f"stitched/{name}_alpha_l{number}.png": stitched(alpha) for number, alpha in enumerate(layers.alphas, 1)},
     }
-    if cover.depth.any():
-        mask = (cover.depth > 0).astype(np.uint8) * 255
-        pictures[f"liquids/{name}_liq_mask.png"] = np.repeat(np.repeat(mask, 4, axis=0), 4, axis=1)
+    mask, mask_path = (cover.depth > 0).astype(np.uint8) * 255, f"liquids/{name}_liq_mask.png"
+    if mask.any():
+        pictures[mask_path] = np.repeat(np.repeat(mask, 4, axis=0), 4, axis=1)
     for path, picture in pictures.items():
         _write(out / path, cv2.imencode(".png", picture, GREYS if len(picture) == 1024 else [])[1].tobytes())
     data = {
@@ -61,21 +55,21 @@ def write_tile(world: World, options: TerrainGenerateOptions, x: int, y: int, ou
         "height_global_min": world.bounds[0],
         "height_global_max": world.bounds[1],
         "holes": holes.tolist(),
-        "textures": [
-            record.texture_path(options.map, material) for material in record.textures_of(options.map, layers)
-        ],
-        "chunk_layers": record.chunk_layers(
-            options.map, ground, cover, layers, options.interleaved, _flags(shadow, ground, cover)
-        ),
+        "textures": [record.texture_path(options.map, material) for material in layers.used],
+        "chunk_layers": record.chunk_layers(options.map, ground, cover, layers, options.interleaved, shadow),
         "shadow_bits": record.shadow_bits(shadow),
-        "liquids": liquids_of(ground, cover, f"liquids/{name}_liq_mask.png"),
+        "liquids": record.liquids_of(ground, cover, mask_path),
         "objects": record.objects_of(options.map, within(ground, things), options.layout == "older"),
-        **_paths(name, pictures),
+        "heightmap": f"images/{name}_heightmap.png",
+        "heightmap_local": f"images/{name}_heightmap.png",
+        "shadow_maps": [f"stitched/{name}_shadow.png"],
+        "alpha_masks": [f"stitched/{name}_alpha_l{number}.png" for number in range(1, 5)],
+        "liquid_mask": mask_path if mask_path in pictures else None,
     }
     image = "image_path" if options.layout == "older" else "image"
     sample = {image: f"images/{name}.png", "depth": None, "terrain_data": data}
     _write(out / f"dataset/{name}.json", orjson.dumps(sample, option=JSON))
-    return _entry(options.map, data, list(pictures))
+    return _entry(options.map, data)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -83,27 +77,7 @@ def _write(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
-def _flags(shadow: np.ndarray, ground: Ground, cover: Cover) -> np.ndarray:
-    """int [256]: what a chunk has, of shadow, river or lake, and sea."""
-    wet = by_chunk(cover.depth > 0).any(axis=(1, 2))
-    ocean = by_chunk((cover.depth > 0) & (pixels(ground.ocean.astype(np.float32)) > 0.5)).any(axis=(1, 2))
-    shaded = by_chunk(shadow > 0).any(axis=(1, 2))
-    return record.HAS_SHADOW * shaded | record.OCEAN * ocean | record.RIVER * (wet & ~ocean)
-
-
-def _paths(name: str, pictures: dict[str, np.ndarray]) -> dict[str, Any]:
-    alphas = sorted(path for path in pictures if "_alpha_l" in path)
-    mask = f"liquids/{name}_liq_mask.png"
-    return {
-        "heightmap": f"images/{name}_heightmap.png",
-        "heightmap_local": f"images/{name}_heightmap.png",
-        "shadow_maps": [f"stitched/{name}_shadow.png"],
-        "alpha_masks": alphas,
-        "liquid_mask": mask if mask in pictures else None,
-    }
-
-
-def _entry(map_name: str, data: dict[str, Any], paths: list[str]) -> dict[str, Any]:
+def _entry(map_name: str, data: dict[str, Any]) -> dict[str, Any]:
     name = data["adt_tile"]
     return {
         "tile_name": name,

@@ -1,6 +1,6 @@
-"""The whole map of a seed: everything that is larger than a tile, from which each tile is made by itself.
+"""The whole map of a seed: everything larger than a tile. Each tile is made from it independently.
 
-Places are in steps, the distance of a tile's grid points: 256 a tile, 32 a cell of the coarse grid.
+Coordinates are in steps, the distance between a tile's grid points: 256 a tile, 32 a cell of the coarse grid.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import binary_dilation, correlate1d, maximum_filter, minimum_filter, spline_filter
+from scipy.ndimage import binary_dilation, maximum_filter, minimum_filter, spline_filter
 
 from scripts.terrain.generator.curves import Curves, through
 from scripts.terrain.generator.drainage import Drainage
 from scripts.terrain.generator.network import road_edges, towns
 from scripts.terrain.generator.noise import hashed, noise, octaves, smooth
-from scripts.terrain.generator.relief import CELL, CELLS, SIDE, coarse_relief, lay_water
+from scripts.terrain.generator.relief import AROUND, CELL, CELLS, SIDE, blurred, coarse_relief, lay_water
 from scripts.terrain.geometry import GRID, TILE
 
 TILE_STEPS = GRID - 1
@@ -24,7 +24,6 @@ CELL_STEPS = TILE_STEPS // CELLS
 RIVER_AREA = 70  # cells that drain through a cell with a river
 BANK = 1.2  # yards from the coarse ground down to a river
 DRY = -1000.0  # a water level where no lake or sea is
-AROUND = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,10 @@ def world_of(seed: int) -> World:
     near_water = binary_dilation(water | (area >= 3 * RIVER_AREA), AROUND, iterations=2)
     places = towns(seed, ground, water, slope, near_water)
     cells = np.arange(SIDE)
-    rough = _blurred(smooth(slope, 0.04, 0.6), 2)
-    moisture = octaves(seed, 31, cells, cells, 5 * CELLS, 3) + 0.5 * _blurred(near_water.astype(float), 3)
+    rough = blurred(smooth(slope, 0.04, 0.6), 2)
+    moisture = octaves(seed, 31, cells, cells, 5 * CELLS, 3) + 0.5 * blurred(near_water.astype(float), 3)
     warmth = noise(seed, 33, cells, cells, 14 * CELLS)
+    radius = (40 + 55 * hashed(seed, 22, places[:, 0], places[:, 1])) / STEP
     return World(
         seed=seed,
         ground=spline_filter(ground, order=3, mode="mirror"),
@@ -78,7 +78,7 @@ def world_of(seed: int) -> World:
         ocean=(banked == 0),
         rivers=_rivers(seed, drainage, ground, level, water, area),
         roads=_roads(seed, road_edges(places, ground, water, river), places),
-        towns=_town_rows(seed, places, ground),
+        towns=np.column_stack([(places + 0.5) * CELL_STEPS, ground[places[:, 0], places[:, 1]], radius]),
     )
 
 
@@ -94,13 +94,6 @@ def _banks(ground: np.ndarray, level: np.ndarray, water: np.ndarray) -> tuple[np
 def _slope(ground: np.ndarray) -> np.ndarray:
     down, right = np.gradient(ground, CELL)
     return np.sqrt(down * down + right * right)
-
-
-def _blurred(field: np.ndarray, rounds: int) -> np.ndarray:
-    kernel = np.array([0.25, 0.5, 0.25])
-    for _ in range(rounds):
-        field = correlate1d(correlate1d(field, kernel, 0, mode="nearest"), kernel, 1, mode="nearest")
-    return field
 
 
 def _nodes(seed: int, channel: int, wander: np.ndarray) -> np.ndarray:
@@ -146,8 +139,3 @@ def _roads(seed: int, edges: np.ndarray, places: np.ndarray) -> Curves:
     ends = both[degree[both[:, 0]] != 2]
     before, after = np.append(both[passed, 1], ends[:, 0]), np.append(both[passed + 1, 1], ends[:, 1])
     return through(nodes, before, np.append(both[passed, 0], ends[:, 0]), after)
-
-
-def _town_rows(seed: int, places: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    radius = (40 + 55 * hashed(seed, 22, places[:, 0], places[:, 1])) / STEP
-    return np.column_stack([(places + 0.5) * CELL_STEPS, ground[places[:, 0], places[:, 1]], radius])
