@@ -1,4 +1,4 @@
-"""Which files of a folder are a city's: meshes, and streets beside them. Imports nothing that a plan would wait for."""
+"""The files of a city: meshes, and streets beside them. Imports nothing slow: the workflow reads it while planning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIX = ".obj"
 def find_meshes(paths: Sequence[Path]) -> list[Path]:
     """OBJ files among ``paths`` and below them, each once, in the order of the paths, sorted inside a folder.
 
-    Hidden files are none. Archives are unpacked by `scripts.aerial.fetch`.
+    Hidden files are left out. `scripts.aerial.fetch` unpacks archives.
 
     Raises:
         UserError: a path is not there, or holds no mesh.

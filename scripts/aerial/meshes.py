@@ -1,4 +1,4 @@
-"""Meshes on disk: files, folders of them and zip archives, read into one mesh with a class for each triangle."""
+"""Reads mesh files, and folders of them, into one mesh with a class for each triangle."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from scripts.lib.cli import UserError, say
 
 
 class Read(NamedTuple):
-    """One file of a mesh, and how it is called."""
+    """One file of a mesh and its content."""
 
     path: Path
     found: ObjFile
 
 
 def classifier(options: AerialMeshOptions, file: Path) -> Classify:
-    """What gives the class of a name inside a file: by the name's pattern, else by the file's, else `otherwise`."""
+    """The function from a name inside a file to its class: by the name, else by the file's name, else `otherwise`."""
 
     @functools.cache
     def classify(name: str | None) -> tuple[int, bool]:
@@ -43,29 +43,30 @@ def classifier(options: AerialMeshOptions, file: Path) -> Classify:
 def class_of(options: AerialMeshOptions, name: str) -> int | None:
     """The number of the first class with a pattern that fits a name; None if none does."""
     small = name.lower()
-    return next((one.number for one in options.classes.values() if pattern_of(*one.names).match(small)), None)
+    matching = (known.number for known in options.classes.values() if pattern_of(*known.names).match(small))
+    return next(matching, None)
 
 
 @functools.cache
 def pattern_of(*names: str) -> re.Pattern[str]:
-    """One expression for several patterns with * and ?, for names in small letters."""
+    """One expression for several patterns with * and ?, for names in lower case."""
     return re.compile("|".join(translate(name.lower()) for name in names))
 
 
 def read_meshes(files: Sequence[Path], options: AerialMeshOptions) -> Iterator[Read]:
-    """Each file, with axes and units as the options say."""
+    """Each file, with z up and in metres, whatever its own axes and units (`up`, `metres_per_unit`)."""
     for path in tqdm(files, desc="read", unit="mesh", disable=None):
-        found = read_obj(path, classifier(options, path))
-        vertices = found.mesh.vertices
+        content = read_obj(path, classifier(options, path))
+        vertices = content.mesh.vertices
         if options.up == "y":
             vertices = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=1)
         if options.metres_per_unit != 1:
             vertices = vertices * options.metres_per_unit
-        yield Read(path, found._replace(mesh=found.mesh._replace(vertices=vertices)))
+        yield Read(path, content._replace(mesh=content.mesh._replace(vertices=vertices)))
 
 
 def load_mesh(paths: Sequence[Path], options: AerialMeshOptions) -> tuple[Mesh, list[Fault]]:
-    """All meshes of some paths as one, and what was set aside, which is said as well.
+    """All meshes of some paths as one, and their faults, which are printed as warnings.
 
     Raises:
         UserError: a path holds no mesh, nothing of it can be used, too much of a file had to be set aside, or the
@@ -86,21 +87,12 @@ def load_mesh(paths: Sequence[Path], options: AerialMeshOptions) -> tuple[Mesh, 
     mesh = joined(meshes)
     if not len(mesh.triangles):
         raise UserError(f"{paths[0]}: holds no face that can be used; export the mesh again.")
-    check_extent(mesh, options)
-    for fault in faults:
-        say(f"warning: {fault.place}: {fault.count} × {fault.kind}: {fault.message}")
-    return mesh, faults
-
-
-def check_extent(mesh: Mesh, options: AerialMeshOptions) -> None:
-    """Refuses files that lie further apart than a city is wide.
-
-    Raises:
-        UserError: they do.
-    """
     wide = float(np.ptp(mesh.bounds, axis=0)[:2].max())
     if wide > 1000 * options.max_extent_km:
         raise UserError(
             f"{mesh.names[0]} and {len(mesh.names) - 1} more files reach over {wide / 1000:.0f} km, more than "
             f"mesh.max_extent_km {options.max_extent_km:g}; give files of one coordinate system and one city."
         )
+    for fault in faults:
+        say(f"warning: {fault.place}: {fault.count} × {fault.kind}: {fault.message}")
+    return mesh, faults
