@@ -4,8 +4,6 @@ A pose is a JSON object; the quaternion's parts are named::
 
     {"position": {"x": 1.0, "y": 2.0, "z": 30.0}, "orientation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0},
      "velocity": {"linear": {"x": 0.0, "y": 0.0, "z": 0.0}, "angular": {"x": 0.0, "y": 0.0, "z": 0.0}}}
-
-As a vector it has 13 numbers: x y z, qx qy qz qw (w last), vx vy vz, wx wy wz.
 """
 
 from __future__ import annotations
@@ -48,11 +46,6 @@ class Pose(NamedTuple):
     orientation: np.ndarray
     linear: np.ndarray = np.zeros(3)
     angular: np.ndarray = np.zeros(3)
-
-    @property
-    def vector(self) -> np.ndarray:
-        """float64 [13], the order of this module's docstring."""
-        return np.concatenate([self.position, self.orientation, self.linear, self.angular])
 
     @property
     def yaw(self) -> float:

@@ -59,14 +59,6 @@ def camera_axes(pose: Pose, camera: Camera) -> np.ndarray:
     return body @ pose.rotation.T
 
 
-def pixel_rays(pose: Pose, camera: Camera) -> np.ndarray:
-    """float64 [height, width, 3]: directions through the pixels' middles in the world, 1 long along the axis ahead."""
-    x = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
-    y = (np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal
-    own = np.stack([*np.meshgrid(x, y), np.ones((camera.height, camera.width))], axis=-1)
-    return own @ camera_axes(pose, camera)
-
-
 def view(scene: Scene, pose: Pose, camera: Camera) -> View:
     """The image of a camera at a pose; triangles are visible from both sides."""
     depths = np.full((camera.height, camera.width), np.inf)
