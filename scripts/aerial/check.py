@@ -21,7 +21,8 @@ import orjson
 
 from scripts.aerial.mesh import Fault, Mesh, area_vectors, closed_shells, doubled_areas, level_distances
 from scripts.aerial.mesh_files import find_meshes, street_files
-from scripts.aerial.meshes import Read, read_meshes
+from scripts.aerial.meshes import read_meshes
+from scripts.aerial.obj import ObjFile
 from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.poses import Pose, read_poses
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
@@ -47,20 +48,20 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> int:
     """Checks all files; 1 if there is any fault."""
     options = AerialMeshOptions.parse(load_params(args.params))
-    files = find_meshes(args.paths)
+    paths = find_meshes(args.paths)
     poses, pose_faults = read_poses(args.poses) if args.poses else ([], [])
-    reads = list(read_meshes(files, options))
-    own = [[*read.found.faults, *shape_faults(read)] for read in reads]
-    apart = [*pose_faults, *lonely(reads), *far_from(reads, poses)]
+    files = list(read_meshes(paths, options))
+    own = [[*file.faults, *shape_faults(file.mesh)] for file in files]
+    apart = [*pose_faults, *lonely([file.mesh for file in files]), *far_from([file.mesh for file in files], poses)]
     rows = []
-    for read, faults in zip(reads, own, strict=True):
-        here = [fault for fault in apart if fault.file == read.path.as_posix()]
-        rows.append(json_row(read, [*faults, *here], options))
+    for file, faults in zip(files, own, strict=True):
+        here = [fault for fault in apart if fault.file == file.mesh.names[0]]
+        rows.append(json_row(file, [*faults, *here], options))
         if args.json:
             sys.stdout.write(orjson.dumps(rows[-1]).decode() + "\n")
     faults = [*itertools.chain(*own), *apart]
     if not args.json:
-        print_summary(reads, faults, options)
+        print_summary(rows, faults, options)
     if args.out:
         write_report(args.out, rows, street_files(args.paths))
         return 0
@@ -79,9 +80,9 @@ def write_report(out: Path, rows: Sequence[dict[str, Any]], streets: Sequence[Pa
     write_json(out, {"meshes": meshes, "streets": {file.as_posix(): sha256_file(file) for file in streets}})
 
 
-def shape_faults(read: Read) -> Iterator[Fault]:
+def shape_faults(mesh: Mesh) -> Iterator[Fault]:
     """Units and axes that look wrong."""
-    file, mesh = read.path.as_posix(), read.found.mesh
+    file = mesh.names[0]
     if not len(mesh.triangles):
         return
     wide, deep, high = np.ptp(mesh.bounds, axis=0).tolist()
@@ -109,9 +110,9 @@ def units(size: float) -> str:
     return f"it may be in {unit}; set mesh.metres_per_unit, or export it in plane rectangular metres."
 
 
-def lonely(reads: Sequence[Read]) -> Iterator[Fault]:
+def lonely(meshes: Sequence[Mesh]) -> Iterator[Fault]:
     """Files that lie far from all others, for example in another coordinate system."""
-    bounds = {read.path.as_posix(): read.found.mesh.bounds for read in reads if len(read.found.mesh.triangles)}
+    bounds = {mesh.names[0]: mesh.bounds for mesh in meshes if len(mesh.triangles)}
     if len(bounds) < 2:
         return
     centre = np.median([box[:, :2].mean(axis=0) for box in bounds.values()], axis=0)
@@ -123,74 +124,62 @@ def lonely(reads: Sequence[Read]) -> Iterator[Fault]:
             yield Fault(name, "apart", f"lies {away / 1000:,.0f} km from the other files; {advice}")
 
 
-def far_from(reads: Sequence[Read], poses: Sequence[Pose]) -> Iterator[Fault]:
+def far_from(meshes: Sequence[Mesh], poses: Sequence[Pose]) -> Iterator[Fault]:
     """Files that lie far from every pose."""
     places = np.array([pose.position[:2] for pose in poses]).reshape(-1, 2)
-    for read in reads:
-        if not len(places) or not len(read.found.mesh.triangles):
+    for mesh in meshes:
+        if not len(places) or not len(mesh.triangles):
             continue
-        away = level_distances(read.found.mesh.bounds, places).min() / 1000
+        away = level_distances(mesh.bounds, places).min() / 1000
         if away > POSE_KM:
             message = f"lies {away:,.0f} km from the nearest pose; give both in the same coordinate system."
-            yield Fault(read.path.as_posix(), "far_from_poses", message)
+            yield Fault(mesh.names[0], "far_from_poses", message)
 
 
-def json_row(read: Read, faults: Sequence[Fault], options: AerialMeshOptions) -> dict[str, Any]:
+def json_row(file: ObjFile, faults: Sequence[Fault], options: AerialMeshOptions) -> dict[str, Any]:
     """The content and the faults of a file."""
-    content, mesh = read.found, read.found.mesh
-    row: dict[str, Any] = {"usable": bool(len(mesh.triangles)), "file": read.path.as_posix(), "faces": content.faces}
+    mesh = file.mesh
+    row: dict[str, Any] = {"usable": bool(len(mesh.triangles)), "file": mesh.names[0], "faces": file.faces}
     if len(mesh.triangles):
         closed = closed_shells(mesh)
         row |= {
-            "set_aside": content.faces - content.used,
-            "triangles": by_class(mesh, options),
-            "unnamed": content.unnamed,
+            "set_aside": file.faces - file.used,
+            "triangles": {name: int((mesh.classes == number).sum()) for name, number in options.numbers.items()},
+            "unnamed": file.unnamed,
             "extent": np.round(mesh.bounds, 3).tolist(),
-            "degenerate": degenerate(mesh),
+            "degenerate": int((doubled_areas(mesh) < 2e-8).sum()),  # no area, to a hundredth of a square millimetre
             "closed_shells": len(np.unique(closed[closed >= 0])),
             "in_closed_shells": int((closed >= 0).sum()),
         }
     return row | {"problems": [fault.to_json() for fault in faults]}
 
 
-def by_class(mesh: Mesh, options: AerialMeshOptions) -> dict[str, int]:
-    """Triangles by class."""
-    return {name: int((mesh.classes == number).sum()) for name, number in options.numbers.items()}
-
-
-def degenerate(mesh: Mesh) -> int:
-    """Triangles without area, to a hundredth of a square millimetre."""
-    return int((doubled_areas(mesh) < 2e-8).sum())
-
-
-def print_summary(reads: Sequence[Read], faults: Sequence[Fault], options: AerialMeshOptions) -> None:
+def print_summary(rows: Sequence[dict[str, Any]], faults: Sequence[Fault], options: AerialMeshOptions) -> None:
     """Prints a line a file and a total to stdout, and the first faults to stderr."""
-    total: Counter[str] = Counter()
-    for read in reads:
-        total.update(by_class(read.found.mesh, options))
-        print(f"{read.path}: {describe(read.found.mesh, options)}")
+    total = Counter(dict.fromkeys(options.numbers, 0))
+    for row in rows:
+        total.update(row.get("triangles", {}))
+        print(f"{row['file']}: {describe(row) if row['usable'] else 'no triangle'}")
     kinds: Counter[str] = Counter()
     for fault in faults:
         kinds[fault.kind] += fault.count
-    usable = sum(bool(len(read.found.mesh.triangles)) for read in reads)
+    usable = sum(row["usable"] for row in rows)
     problems = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     classes = ", ".join(f"{count:,} {name}" for name, count in total.items())
     ending = f"; problems: {problems}" if problems else ""
-    print(f"{usable} of {len(reads)} files can be used; triangles: {classes}{ending}")
+    print(f"{usable} of {len(rows)} files can be used; triangles: {classes}{ending}")
     for fault in faults[:SHOWN]:
         say(f"error: {fault.place}: {fault.kind}: {fault.message}" + (f" ({fault.count} ×)" if fault.count > 1 else ""))
     if len(faults) > SHOWN:
         say(f"... and {len(faults) - SHOWN} more; --json lists all.")
 
 
-def describe(mesh: Mesh, options: AerialMeshOptions) -> str:
+def describe(row: dict[str, Any]) -> str:
     """``building 10,384 triangles, x -15,593.5 to -13,090.3, ... m``."""
-    if not len(mesh.triangles):
-        return "no triangle"
-    classes = ", ".join(f"{name} {count:,}" for name, count in by_class(mesh, options).items() if count)
-    ends = ", ".join(f"{axis} {low:,.1f} to {high:,.1f}" for axis, low, high in zip("xyz", *mesh.bounds, strict=True))
-    flat = degenerate(mesh)
-    return f"{classes} triangles, {ends} m" + (f", {flat} without area" if flat else "")
+    classes = ", ".join(f"{name} {count:,}" for name, count in row["triangles"].items() if count)
+    ends = ", ".join(f"{axis} {low:,.1f} to {high:,.1f}" for axis, low, high in zip("xyz", *row["extent"], strict=True))
+    without_area = f", {row['degenerate']} without area" if row["degenerate"] else ""
+    return f"{classes} triangles, {ends} m{without_area}"
 
 
 if __name__ == "__main__":

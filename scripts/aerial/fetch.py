@@ -29,7 +29,7 @@ SUFFIX = ".obj"
 
 
 class FetchOptions(Options):
-    """What the command takes as --params."""
+    """The command's --params."""
 
     max_unpacked_gb: float = AerialSourceOptions.model_fields["max_unpacked_gb"].default
     """an archive that holds more is refused unread"""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import translate
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -17,13 +16,6 @@ from scripts.aerial.mesh_files import find_meshes
 from scripts.aerial.obj import Classify, ObjFile, read_obj
 from scripts.aerial.options import AerialMeshOptions
 from scripts.lib.cli import UserError, say
-
-
-class Read(NamedTuple):
-    """One file of a mesh and its content."""
-
-    path: Path
-    found: ObjFile
 
 
 def classifier(options: AerialMeshOptions, file: Path) -> Classify:
@@ -53,16 +45,16 @@ def pattern_of(*names: str) -> re.Pattern[str]:
     return re.compile("|".join(translate(name.lower()) for name in names))
 
 
-def read_meshes(files: Sequence[Path], options: AerialMeshOptions) -> Iterator[Read]:
+def read_meshes(files: Sequence[Path], options: AerialMeshOptions) -> Iterator[ObjFile]:
     """Each file, with z up and in metres, whatever its own axes and units (`up`, `metres_per_unit`)."""
     for path in tqdm(files, desc="read", unit="mesh", disable=None):
-        content = read_obj(path, classifier(options, path))
-        vertices = content.mesh.vertices
+        file = read_obj(path, classifier(options, path))
+        vertices = file.mesh.vertices
         if options.up == "y":
             vertices = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=1)
         if options.metres_per_unit != 1:
             vertices = vertices * options.metres_per_unit
-        yield Read(path, content._replace(mesh=content.mesh._replace(vertices=vertices)))
+        yield file._replace(mesh=file.mesh._replace(vertices=vertices))
 
 
 def load_mesh(paths: Sequence[Path], options: AerialMeshOptions) -> tuple[Mesh, list[Fault]]:
@@ -73,17 +65,17 @@ def load_mesh(paths: Sequence[Path], options: AerialMeshOptions) -> tuple[Mesh, 
             files lie too far apart to be one city.
     """
     meshes, faults = [], []
-    for path, found in read_meshes(find_meshes(paths), options):
-        faults += found.faults
-        bad = found.faces - found.used
-        if bad > options.max_bad_share * found.faces:
-            first = next(fault for fault in found.faults if fault.lines)
+    for file in read_meshes(find_meshes(paths), options):
+        faults += file.faults
+        bad = file.faces - file.used
+        if bad > options.max_bad_share * file.faces:
+            first = next(fault for fault in file.faults if fault.lines)
             raise UserError(
-                f"{first.place}: {first.message} {bad} of {found.faces} faces cannot be used, "
+                f"{first.place}: {first.message} {bad} of {file.faces} faces cannot be used, "
                 f"more than mesh.max_bad_share {options.max_bad_share:g} allows; ask "
-                f"`python -m scripts.aerial.check {path}`."
+                f"`python -m scripts.aerial.check {first.file}`."
             )
-        meshes.append(found.mesh)
+        meshes.append(file.mesh)
     mesh = joined(meshes)
     if not len(mesh.triangles):
         raise UserError(f"{paths[0]}: holds no face that can be used; export the mesh again.")

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from scripts.aerial.lidar import beam_directions, measure
 from scripts.aerial.motion import velocities
-from scripts.aerial.options import AerialMeshOptions, AerialSessionOptions, AerialVoxelOptions
+from scripts.aerial.options import AerialSessionOptions
 from scripts.aerial.paths.plan import number_of, plan
 from scripts.aerial.paths.steer import Path as Way
 from scripts.aerial.paths.streets import Streets
@@ -32,21 +32,18 @@ from scripts.aerial.picture import camera_of, class_colours, photograph
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
 from scripts.aerial.session_names import Session
-from scripts.aerial.voxelize import frame_file, write_frame
+from scripts.aerial.voxelize import VoxelizeOptions, frame_file, write_frame
 from scripts.aerial.voxels import occupancy, solid_numbers
 from scripts.lib.cli import UserError
 from scripts.lib.files import digest, manifest, write_json
 from scripts.lib.identity import code_fingerprint
-from scripts.lib.options.strict import Options
 
 MANIFEST, PARTS = "session.json", ".parts"
 
 
-class SessionsOptions(Options):
-    """What the command takes as --params."""
+class SessionsOptions(VoxelizeOptions):
+    """The --params of `scripts.aerial.sessions`."""
 
-    mesh: AerialMeshOptions = Field(default=AerialMeshOptions())
-    voxels: AerialVoxelOptions = Field(default=AerialVoxelOptions())
     sessions: AerialSessionOptions = Field(default=AerialSessionOptions())
 
 

@@ -26,7 +26,7 @@ from scripts.lib.options.strict import Options
 
 
 class ShowOptions(Options):
-    """What the command takes as --params."""
+    """The command's --params."""
 
     every: int = Field(default=1, ge=1)
     """only each so many frames"""

@@ -32,7 +32,7 @@ from scripts.lib.options.strict import Options
 
 
 class VoxelizeOptions(Options):
-    """What the command takes as --params."""
+    """The command's --params."""
 
     mesh: AerialMeshOptions = Field(default=AerialMeshOptions())
     voxels: AerialVoxelOptions = Field(default=AerialVoxelOptions())

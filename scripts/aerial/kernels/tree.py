@@ -196,15 +196,15 @@ def hit(triangle, ox, oy, oz, dx, dy, dz):
 
 
 @compiled
-def entry(box, ox, oy, oz, ix, iy, iz, limit):
-    """Distance at which a ray enters a box, ``ix`` = 1 / dx and so on; infinity beyond ``limit`` or where it misses."""
+def entry(box, origin, inverses, limit):
+    """Distance at which a ray enters a box; infinity beyond ``limit`` or where it misses.
+
+    Slab test (Kay and Kajiya, Ray tracing complex scenes, 1986); ``inverses`` are 1 / direction, see `inverse`.
+    """
     near, far = 0.0, limit
-    low, high = (box[0] - ox) * ix, (box[3] - ox) * ix
-    near, far = max(near, min(low, high)), min(far, max(low, high))
-    low, high = (box[1] - oy) * iy, (box[4] - oy) * iy
-    near, far = max(near, min(low, high)), min(far, max(low, high))
-    low, high = (box[2] - oz) * iz, (box[5] - oz) * iz
-    near, far = max(near, min(low, high)), min(far, max(low, high))
+    for axis in range(3):
+        low, high = (box[axis] - origin[axis]) * inverses[axis], (box[3 + axis] - origin[axis]) * inverses[axis]
+        near, far = max(near, min(low, high)), min(far, max(low, high))
     return near if near <= far * (1 + 1e-12) else np.inf
 
 
@@ -229,17 +229,17 @@ def first_hits(triangles, bounds, links, wanted, origins, directions, limits, di
     for ray in range(len(origins)):
         ox, oy, oz = origins[ray]
         dx, dy, dz = directions[ray]
-        ix, iy, iz = inverse(dx), inverse(dy), inverse(dz)
+        origin, inverses = (ox, oy, oz), (inverse(dx), inverse(dy), inverse(dz))
         best, best_row = limits[ray], -1
-        stack[0], entries[0], height = 0, entry(bounds[0], ox, oy, oz, ix, iy, iz, best), 1
+        stack[0], entries[0], height = 0, entry(bounds[0], origin, inverses, best), 1
         while height:
             height -= 1
             if not entries[height] <= best or entries[height] == np.inf:
                 continue
             first, size = links[stack[height]]
             if size == 0:
-                left = entry(bounds[first], ox, oy, oz, ix, iy, iz, best)
-                right = entry(bounds[first + 1], ox, oy, oz, ix, iy, iz, best)
+                left = entry(bounds[first], origin, inverses, best)
+                right = entry(bounds[first + 1], origin, inverses, best)
                 nearer = first if left <= right else first + 1
                 if max(left, right) < np.inf:
                     stack[height], entries[height] = 2 * first + 1 - nearer, max(left, right)
