@@ -65,16 +65,16 @@ def from_above(grid: np.ndarray, look: Look) -> np.ndarray:
     """The highest cell of each column, paler where it is low; ahead (x) is up, left (y) is left."""
     top = grid.shape[2] - 1 - np.argmax(grid[:, :, ::-1] > 0, axis=2)
     classes = np.take_along_axis(grid, top[..., None], axis=2)[..., 0]
-    share = np.sqrt(top / max(1, grid.shape[2] - 1))  # most of what there is lies in the lower half
+    share = np.sqrt(top / max(1, grid.shape[2] - 1))  # most occupied cells lie in the lower half
     scale = look.size / max(look.spans[:2])
     picture = enlarged(shaded(classes, share, look)[::-1, ::-1], look.spans[1] * scale, look.spans[0] * scale)
     return filled(picture, look.size, look.size)
 
 
 def from_side(grid: np.ndarray, pose: Pose, look: Look, scale: float) -> np.ndarray:
-    """The nearest cell seen from the right; ahead is right, up is up; ``scale`` pixels a metre both ways.
+    """The nearest occupied cells seen from the right; ahead is right, up is up; ``scale`` pixels a metre both ways.
 
-    A cross is where the vehicle is; at the edge where it is above or below the grid.
+    A cross marks the vehicle; it lies at the edge if the vehicle is above or below the grid.
     """
     first = np.argmax(grid > 0, axis=1)
     classes = np.take_along_axis(grid, first[:, None], axis=1)[:, 0]
@@ -89,9 +89,9 @@ def from_side(grid: np.ndarray, pose: Pose, look: Look, scale: float) -> np.ndar
 
 
 def shaded(classes: np.ndarray, share: np.ndarray, look: Look) -> np.ndarray:
-    """Class colours, between 60 % and full strength; free cells are paper."""
-    found = look.colours[classes] * (0.6 + 0.4 * share[..., None])
-    return np.where(classes[..., None] > 0, found, PAPER).astype(np.uint8)
+    """uint8 [..., 3]: class colours at 60 % (``share`` 0) to full strength (1); free cells have the paper's colour."""
+    colours = look.colours[classes] * (0.6 + 0.4 * share[..., None])
+    return np.where(classes[..., None] > 0, colours, PAPER).astype(np.uint8)
 
 
 def enlarged(cells: np.ndarray, width: float, height: float) -> np.ndarray:

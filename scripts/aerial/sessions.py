@@ -38,8 +38,8 @@ def parser() -> argparse.ArgumentParser:
     result = StageParser(__doc__)
     result.add_argument("--input", nargs="+", type=Path, required=True, help="OBJ files, or folders of them")
     result.add_argument("--output", type=Path, required=True, help="folder to write")
-    for name, told in (("frames", "of each session"), ("sessions", "how many"), ("seed", "another, other paths")):
-        result.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS, help=f"{told}; for sessions.{name}")
+    for name, meaning in (("frames", "of each session"), ("sessions", "how many"), ("seed", "another, other paths")):
+        result.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS, help=f"{meaning}; for sessions.{name}")
     return result
 
 

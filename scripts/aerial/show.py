@@ -125,7 +125,7 @@ def write_gif(path: Path, frames: Iterator[np.ndarray], rate: float) -> None:
     animation.frames = [np.ascontiguousarray(frame) for frame in frames]
     animation.durations = [round(1000 / rate)] * len(animation.frames)
     animation.loop_count = 0
-    # 3: each frame has its own colours. By default they are few and far from the picture's: yellow where it is white.
+    # 3: each frame has a palette of its own; the default palette is far from the picture's colours.
     if not cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_GIF_DITHER, 3]):
         raise UserError(f"{path}: OpenCV could not write a GIF; name the file .mp4.")
 
