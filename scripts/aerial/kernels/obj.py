@@ -8,8 +8,18 @@ from scripts.aerial.kernels.compiled import compiled
 
 GOOD, RETRY, SHORT, NUMBER = 0, 1, 2, 3  # how reading a line went, the worst last; RETRY: Python must read it
 OTHER, VERTEX, FACE, NAME, KNOWN = 0, 1, 2, 3, 4  # kinds of lines; KNOWN ones hold no faces and are skipped
-NEWLINE, RETURN, SPACE, TAB, SLASH, BACKSLASH, MINUS, PLUS, DOT, HASH = 10, 13, 32, 9, 47, 92, 45, 43, 46, 35
-V, F, OBJECT, G, N, T, P, S, L, U, M, EXP, EXP_LARGE = 118, 102, 111, 103, 110, 116, 112, 115, 108, 117, 109, 101, 69
+NEWLINE, RETURN, SPACE, TAB, SLASH, BACKSLASH, MINUS, PLUS, DOT, HASH = b"\n\r \t/\\-+.#"
+EXP, EXP_LARGE = b"eE"
+
+
+def code(word: bytes) -> int:
+    """A word as one number, as `kind_of` calculates it: a leading 1, then its bytes."""
+    return int.from_bytes(b"\1" + word, "big")
+
+
+VERTEX_WORD, FACE_WORD = code(b"v"), code(b"f")
+NAME_WORDS = tuple(code(word) for word in (b"o", b"g", b"usemtl"))
+KNOWN_WORDS = tuple(code(word) for word in (b"vn", b"vt", b"vp", b"s", b"p", b"l", b"mtllib"))
 EXACT = 1 << 53  # whole numbers up to this are exact as float64, and so are powers of ten up to 10^22
 POWERS = np.array([10.0**power for power in range(23)])
 
@@ -48,23 +58,18 @@ def next_token(data, at, end):
 @compiled
 def kind_of(data, at, stop):
     """The kind of a line whose first word is ``data[at:stop]``."""
-    length, first = stop - at, data[at]
-    if first == HASH:
+    if data[at] == HASH:
         return KNOWN
-    second = data[at + 1] if length > 1 else 0
-    if length == 1:
-        if first == V:
-            return VERTEX
-        if first == F:
-            return FACE
-        if first == OBJECT or first == G:
-            return NAME
-        return KNOWN if first == S or first == P or first == L else OTHER
-    if length == 2 and first == V and (second == N or second == T or second == P):
-        return KNOWN
-    if length == 6 and first == U and second == S:  # usemtl
+    word = 1
+    for place in range(at, min(stop, at + 7)):
+        word = word << 8 | data[place]
+    if word == VERTEX_WORD:
+        return VERTEX
+    if word == FACE_WORD:
+        return FACE
+    if word in NAME_WORDS:
         return NAME
-    return KNOWN if length == 6 and first == M and second == T else OTHER  # mtllib
+    return KNOWN if word in KNOWN_WORDS else OTHER
 
 
 @compiled
