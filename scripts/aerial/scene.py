@@ -87,9 +87,8 @@ class Scene:
     def _cast(self, points: np.ndarray, directions: np.ndarray, limit: float, wanted: np.ndarray) -> Hits:
         """The same for points relative to the origin and directions of unit length; ``wanted``, bool [m], count."""
         distances, rows = np.empty(len(points)), np.empty(len(points), np.int64)
-        limits = np.full(len(points), limit, np.float64)
         tree = (self.corners, self.bounds, self.links, wanted)
-        kernel.first_hits(*tree, points, np.ascontiguousarray(directions), limits, distances, rows)
+        kernel.first_hits(*tree, points, np.ascontiguousarray(directions), float(limit), distances, rows)
         met = rows >= 0
         classes = np.where(met, self.classes[rows], FREE).astype(np.uint8)
         return Hits(distances, np.where(met, self.rows[rows], -1), classes)
@@ -98,8 +97,8 @@ class Scene:
         """float64 [n]: metres from points [n, 3] to the nearest surface; infinity beyond ``limit``."""
         places = self._points(points)
         distances = np.empty(len(places))
-        limits = np.full(len(places), min(limit, 1e150), np.float64)  # its square must be finite
-        kernel.nearest(self.corners, self.bounds, self.links, places, limits, distances)
+        limit = min(float(limit), 1e150)  # its square must be finite
+        kernel.nearest(self.corners, self.bounds, self.links, places, limit, distances)
         return distances
 
     def inside(self, points: ArrayLike) -> np.ndarray:
@@ -134,7 +133,7 @@ class Scene:
         Raises:
             ValueError: a coordinate is NaN or infinite.
         """
-        places = np.asarray(points, np.float64).reshape(-1, 3) - self.origin
+        places = np.ascontiguousarray(points, np.float64).reshape(-1, 3) - self.origin
         if not np.isfinite(places).all():
             raise ValueError("a point is not finite")
         return places

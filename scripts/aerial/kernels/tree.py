@@ -215,13 +215,13 @@ def inverse(value):
 
 
 @compiled
-def first_hits(triangles, bounds, links, wanted, origins, directions, limits, distances, rows):
+def first_hits(triangles, bounds, links, wanted, origins, directions, limit, distances, rows):
     """Writes for each ray the distance and row of the nearest triangle; infinity and -1 where it meets none.
 
     Args:
         wanted: bool [n], triangles that count.
         origins, directions: float64 [rays, 3].
-        limits: float64 [rays], in lengths of the direction; what lies further away does not count.
+        limit: float, in lengths of the direction; what lies further away does not count.
         distances, rows: float64 and int64 [rays], written.
     """
     stack = np.empty(2 * DEPTH, np.int64)
@@ -230,7 +230,7 @@ def first_hits(triangles, bounds, links, wanted, origins, directions, limits, di
         ox, oy, oz = origins[ray]
         dx, dy, dz = directions[ray]
         origin, inverses = (ox, oy, oz), (inverse(dx), inverse(dy), inverse(dz))
-        best, best_row = limits[ray], -1
+        best, best_row = limit, -1
         stack[0], entries[0], height = 0, entry(bounds[0], origin, inverses, best), 1
         while height:
             height -= 1
@@ -310,12 +310,12 @@ def square(x, y, z):
 
 
 @compiled
-def nearest(triangles, bounds, links, points, limits, distances):
-    """Writes for each point [3] the distance to the nearest triangle within its limit; infinity where there is none."""
+def nearest(triangles, bounds, links, points, limit, distances):
+    """Writes for each point [3] the distance to the nearest triangle within a limit; infinity where there is none."""
     stack = np.empty(2 * DEPTH, np.int64)
     for at in range(len(points)):
         x, y, z = points[at]
-        best, met = limits[at] * limits[at], False
+        best, met = limit * limit, False
         stack[0], height = 0, 1
         while height:
             height -= 1
