@@ -19,9 +19,8 @@ def main() -> int:
     failed = []
     for program, *arguments in COMMANDS:
         print(f"$ {program} {' '.join(arguments)}", flush=True)
-        # By path, so that it is the pinned one: the environment need not be activated.
-        found = Path(sys.executable).parent / program
-        if subprocess.run([str(found), *arguments]).returncode:
+        pinned = Path(sys.executable).parent / program  # by path: the environment need not be activated
+        if subprocess.run([str(pinned), *arguments]).returncode:
             failed.append(program)
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
     return int(bool(failed))

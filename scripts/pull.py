@@ -1,10 +1,10 @@
-"""Brings what was shared in this revision: bytes from DVC's remote, and Snakemake's records of them.
+"""Fetches what was shared in this revision: files from DVC's remote, and Snakemake's records of them.
 
     make pull                           everything that dvc.lock names
     python -m scripts.pull dnd          one system
 
-Afterwards Snakemake has nothing to do, and any edit replans what depends on it. Safe to repeat; a pull that was
-interrupted goes on where it stopped.
+Afterwards Snakemake has nothing to do, and an edit replans the jobs that depend on it. Safe to repeat; an interrupted
+pull resumes.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def choose(shared: list[str], systems: list[str]) -> list[str]:
 
 
 def fetch(store: Store, targets: list[str]) -> None:
-    """Downloads what is not here, or is here and damaged.
+    """Downloads files that are missing or damaged.
 
     Raises:
         UserError: the remote itself holds a damaged file.
@@ -102,7 +102,7 @@ def fetch(store: Store, targets: list[str]) -> None:
 
 
 def plain_packages() -> None:
-    """Makes files of links in packages: a package holds plain files only, and its check refuses anything else."""
+    """Replaces links in packages by files: a package holds plain files only, and its check refuses anything else."""
     for path in [path for path in PACKAGES.rglob("*") if path.is_symlink() and path.is_file()]:
         part = path.with_name(f".{path.name}.part")
         shutil.copyfile(path, part)
@@ -110,7 +110,7 @@ def plain_packages() -> None:
 
 
 def stamp() -> None:
-    """One time stamp for all that is up to date, so that no plan has to hash it; an older one for the rest."""
+    """Gives files that are up to date one time stamp, so that no plan has to hash them, and the rest an older one."""
     contents, now = Contents(), time.time()
     stamps: dict[str, float] = {}
     for made, name, checksum, _ in recorded():
@@ -123,16 +123,16 @@ def stamp() -> None:
 
 
 def tell(names: list[str], restored: int) -> None:
-    """Says what came, what was left out, and what to type next."""
+    """Prints what was pulled, what was left out, and what to type next."""
     say(f"pulled: {', '.join(names)}; {restored} records")
-    found = [packed(name) or {} for name in names]
-    for one in found:
-        for room, why in one.get("withheld", {}).items():
+    packs = [packed(name) or {} for name in names]
+    for pack in packs:
+        for room, why in pack.get("withheld", {}).items():
             say(f"left out: {room}: {why}")
-            record = one["records"].get(f"{room}/base.json", {})
+            record = pack["records"].get(f"{room}/base.json", {})
             if record.get("shellcmd"):
                 say(f"  to work with it, fetch it yourself: {record['shellcmd']}")
-    configfiles = next((one["configfiles"] for one in found if one.get("configfiles")), [])
+    configfiles = next((pack["configfiles"] for pack in packs if pack.get("configfiles")), [])
     say(f"next: .venv/bin/snakemake -n --configfile {' '.join(configfiles)}")
 
 

@@ -1,10 +1,10 @@
-"""Shares what was built: bytes to DVC's remote, with Snakemake's records of what they were made from.
+"""Shares what was built: pushes files to DVC's remote, with Snakemake's records of them.
 
     make share                                          everything of the demo preset
     python -m scripts.share dnd --configfile config/learn.yaml     one system
 
-dvc.yaml and dvc.lock, which say what was shared, are to be committed to git afterwards; whoever has that revision gets
-the same by `make pull`, and Snakemake has nothing to do there.
+Commit dvc.yaml and dvc.lock, which list what was shared, to git afterwards. In a checkout of that revision `make pull`
+fetches the same files, and Snakemake has nothing to do there.
 """
 
 from __future__ import annotations
@@ -90,30 +90,29 @@ def pack_all(stages: list[Stage], configfiles: list[str], withheld: dict[str, st
 
 
 def choose(stages: dict[str, Stage], systems: list[str]) -> list[Stage]:
-    """The stages to share: those asked for, with the bases; else all of which something is there.
+    """The stages to share: those asked for, with the bases; by default all of which a file exists.
 
     Raises:
-        UserError: a name is none of the configuration's systems, or there is nothing.
+        UserError: the configuration has no system of that name, or no file exists.
     """
     for name in systems:
         if name not in stages:
             raise UserError(f"{name}: no system of this configuration; it has {', '.join(stages)}.")
     wanted = {"bases", *systems} if systems else stages
-    found = [stage for name, stage in stages.items() if name in wanted and any(map(size_of, stage.rooms))]
-    if not found:
+    chosen = [stage for name, stage in stages.items() if name in wanted and any(map(size_of, stage.rooms))]
+    if not chosen:
         raise UserError("nothing is built yet; run `make demo` or snakemake first.")
-    return found
+    return chosen
 
 
 def must_be_whole(stage: Stage) -> None:
-    """Stops where nobody could tell whether a file is up to date, or where something shared is not here.
+    """Stops if an output has no record, so that it could never become stale, or if a shared file is missing.
 
     Raises:
         UserError: names the file and what to do.
     """
-    there = sorted(file for file in stage.outputs if Path(file).exists())
     records = records_here()
-    without = [file for file in there if file not in records]
+    without = sorted(file for file in stage.outputs if Path(file).exists() and file not in records)
     if without:
         raise UserError(
             f"{without[0]}: there is no record of what it was made from ({len(without)} files), so that it would count "

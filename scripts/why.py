@@ -1,33 +1,26 @@
-"""Says for each planned job which content changed: files, parameters, code, or a job before it.
+"""Prints for each planned job which content changed: files, parameters, code, or a job before it.
 
     python -m scripts.why                  all targets
     python -m scripts.why dnd_dm_train --configfile config/learn.yaml
 
-It asks Snakemake for its plan and reads Snakemake's own records; nothing is built.
+It reads Snakemake's plan and Snakemake's own records; nothing is built.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import json
-import logging
-import os
 import re
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts.lib.cli import run
 from scripts.lib.files import sha256_file
-from scripts.sharing.guard import UNGUARDED, to_be_pulled
+from scripts.sharing.guard import to_be_pulled
+from scripts.sharing.planning import plan, stale_jobs
 
-PROFILE = Path("profiles/default/config.yaml")
 CONTENT_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
@@ -45,66 +38,16 @@ def main(args: argparse.Namespace) -> int:
     dag = plan(args.targets, args.configfile)
     if dag is None:
         return 1
-    jobs = [job for job in dag.jobs if dag.needrun(job) and not job.rule.norun]
     shared = to_be_pulled(dag)
     rows = [
         {"job": title(job), "outputs": [str(file) for file in job.output], "why": causes(dag, job, shared)}
-        for job in jobs
+        for job in stale_jobs(dag)
     ]
     for row in sorted(rows, key=lambda row: (all("before it" in cause for cause in row["why"]), row["job"])):
         print(json.dumps(row) if args.json else row["job"] + "".join(f"\n    {cause}" for cause in row["why"]))
     if not rows:
         print("nothing to do", file=sys.stderr)
     return 0
-
-
-def plan(targets: list[str], configfiles: list[Path]) -> Any:
-    """Snakemake's job graph with its reasons, or None where the workflow does not load (Snakemake says why)."""
-    from snakemake.api import SnakemakeApi
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
-
-    os.environ[UNGUARDED] = "1"  # it builds nothing
-    profile = yaml.safe_load(PROFILE.read_text(encoding="utf-8")) if PROFILE.is_file() else {}
-    limit = profile.get("max-checksum-file-size", 1_000_000)
-    logging.getLogger("snakemake").setLevel(logging.ERROR)
-    with quiet() as talk, SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
-        try:
-            workflow = api.workflow(
-                resource_settings=ResourceSettings(cores=1), config_settings=ConfigSettings(configfiles=configfiles)
-            )
-            graph = workflow.dag(DAGSettings(targets=set(targets), max_checksum_file_size=limit, force_incomplete=True))
-            graph.execute_workflow(executor="dryrun")
-        except Exception as error:  # whatever is wrong with the workflow, Snakemake has the words for it
-            api.print_exception(error)
-            talk.append(True)
-            return None
-        except SystemExit:  # bad input that the Snakefile noticed by itself
-            talk.append(True)
-            return None
-        return workflow._workflow.dag
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[list[bool]]:
-    """Keeps what Snakemake writes to stderr back; it is shown if something was put into the list that this gives."""
-    failed: list[bool] = []
-    sys.stderr.flush()
-    before = os.dup(2)
-    with tempfile.TemporaryFile("w+b") as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield failed
-        except BaseException:
-            failed.append(True)
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(before, 2)
-            os.close(before)
-            kept.seek(0)
-            if failed:
-                sys.stderr.write(kept.read().decode("utf-8", "replace"))
 
 
 def title(job: Any) -> str:

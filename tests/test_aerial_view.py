@@ -12,7 +12,7 @@ from scripts.aerial.meshes import load_mesh
 from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.poses import Pose, level_pose
 from scripts.aerial.scene import scene_of
-from scripts.aerial.view import Camera, pixel_rays, view
+from scripts.aerial.view import Camera, camera_axes, view
 
 HERE = (EAST, NORTH, 1.5)
 
@@ -40,6 +40,14 @@ def test_a_wall_on_the_left_is_on_the_left(street):
 def test_a_camera_that_looks_down_sees_the_ground(street):
     down = view(street, level_pose((EAST - 20, NORTH, 30)), Camera(64, 48, 0.8, pitch=math.pi / 2))
     np.testing.assert_allclose(down.depths, 30)
+
+
+def pixel_rays(pose, camera):
+    """float64 [height, width, 3]: directions through the pixels' middles in the world, 1 long along the axis ahead."""
+    x = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
+    y = (np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal
+    rays = np.stack([*np.meshgrid(x, y), np.ones((camera.height, camera.width))], axis=-1)
+    return rays @ camera_axes(pose, camera)
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -44,19 +44,19 @@ def draw_frame(grid: np.ndarray, poses: list[Pose], at: int, image: np.ndarray, 
     Args:
         grid: uint8 [x, y, z].
         poses: of all frames.
-        at: which frame it is.
+        at: the number of the frame.
         image: uint8 [h, w, 3], red first.
     """
     size = look.size
     wide = 2 * (size + GAP)
     photo = cv2.resize(image, (wide, round(wide * image.shape[0] / image.shape[1])), interpolation=cv2.INTER_AREA)
-    above = edged(titled(from_above(grid, look), "from above, ahead is up"))
-    path = edged(titled(path_map(poses, at, (size, size)), "path, north is up"))
-    camera = edged(titled(photo, f"camera, frame {poses[at].frame}"))
+    above = panel(from_above(grid, look), "from above, ahead is up")
+    path = panel(path_map(poses, at, size), "path, north is up")
+    camera = panel(photo, f"camera, frame {poses[at].frame}")
     right = np.concatenate([camera, np.concatenate([above, path], axis=1)])
-    side = edged(
-        titled(side_panel(grid, poses[at], look, right.shape[0] - HEAD - GAP), "from the side, ahead is right")
-    )
+    width, height = round(1.25 * size), right.shape[0] - HEAD - GAP
+    scale = min(width / look.spans[0], height / look.spans[2])  # as large as fits
+    side = panel(filled(from_side(grid, poses[at], look, scale), width, height), "from the side, ahead is right")
     both = np.concatenate([side, right], axis=1)
     return np.concatenate([both, legend(both.shape[1], look)])
 
@@ -65,23 +65,16 @@ def from_above(grid: np.ndarray, look: Look) -> np.ndarray:
     """The highest cell of each column, paler where it is low; ahead (x) is up, left (y) is left."""
     top = grid.shape[2] - 1 - np.argmax(grid[:, :, ::-1] > 0, axis=2)
     classes = np.take_along_axis(grid, top[..., None], axis=2)[..., 0]
-    share = np.sqrt(top / max(1, grid.shape[2] - 1))  # most of what there is lies in the lower half
+    share = np.sqrt(top / max(1, grid.shape[2] - 1))  # most occupied cells lie in the lower half
     scale = look.size / max(look.spans[:2])
     picture = enlarged(shaded(classes, share, look)[::-1, ::-1], look.spans[1] * scale, look.spans[0] * scale)
     return filled(picture, look.size, look.size)
 
 
-def side_panel(grid: np.ndarray, pose: Pose, look: Look, height: int) -> np.ndarray:
-    """The grid from the side, as large as fits, on the lower edge of a panel so high."""
-    width = round(1.25 * look.size)
-    scale = min(width / look.spans[0], height / look.spans[2])
-    return filled(from_side(grid, pose, look, scale), width, height)
-
-
 def from_side(grid: np.ndarray, pose: Pose, look: Look, scale: float) -> np.ndarray:
-    """The nearest cell seen from the right; ahead is right, up is up; ``scale`` pixels a metre both ways.
+    """The nearest occupied cells seen from the right; ahead is right, up is up; ``scale`` pixels a metre both ways.
 
-    A cross is where the vehicle is; at the edge where it is above or below the grid.
+    A cross marks the vehicle; it lies at the edge if the vehicle is above or below the grid.
     """
     first = np.argmax(grid > 0, axis=1)
     classes = np.take_along_axis(grid, first[:, None], axis=1)[:, 0]
@@ -96,9 +89,9 @@ def from_side(grid: np.ndarray, pose: Pose, look: Look, scale: float) -> np.ndar
 
 
 def shaded(classes: np.ndarray, share: np.ndarray, look: Look) -> np.ndarray:
-    """Class colours, between 60 % and full strength; free cells are paper."""
-    found = look.colours[classes] * (0.6 + 0.4 * share[..., None])
-    return np.where(classes[..., None] > 0, found, PAPER).astype(np.uint8)
+    """uint8 [..., 3]: class colours at 60 % (``share`` 0) to full strength (1); free cells have the paper's colour."""
+    colours = look.colours[classes] * (0.6 + 0.4 * share[..., None])
+    return np.where(classes[..., None] > 0, colours, PAPER).astype(np.uint8)
 
 
 def enlarged(cells: np.ndarray, width: float, height: float) -> np.ndarray:
@@ -113,41 +106,33 @@ def filled(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.copyMakeBorder(picture, above, 0, over // 2, over - over // 2, cv2.BORDER_CONSTANT, value=PAPER)
 
 
-def path_map(poses: list[Pose], at: int, size: tuple[int, int]) -> np.ndarray:
-    """The whole path from above, north up, what is behind in ink, and the vehicle with its heading."""
+def path_map(poses: list[Pose], at: int, size: int) -> np.ndarray:
+    """The whole path from above, north up, the part behind in ink, and the vehicle with its heading."""
     places = np.array([pose.position[:2] for pose in poses])
     low, high = places.min(axis=0), places.max(axis=0)
-    scale = 0.86 * min(size[0] / max(high[0] - low[0], 20), size[1] / max(high[1] - low[1], 20))
-    spots = (places - (low + high) / 2) * [scale, -scale] + np.array(size) / 2
-    picture = np.full((size[1], size[0], 3), PAPER, np.uint8)
+    scale = 0.86 * min(size / np.maximum(high - low, 20))
+    spots = (places - (low + high) / 2) * [scale, -scale] + size / 2
+    picture = np.full((size, size, 3), PAPER, np.uint8)
     points = spots.round().astype(np.int32)
     cv2.polylines(picture, [points], False, FAINT, 1, cv2.LINE_AA)
     cv2.polylines(picture, [points[: at + 1]], False, INK, 2, cv2.LINE_AA)
     yaw = poses[at].yaw
-    tip = points[at] + np.round(size[1] / 12 * np.array([np.cos(yaw), -np.sin(yaw)])).astype(int)
+    tip = points[at] + np.round(size / 12 * np.array([np.cos(yaw), -np.sin(yaw)])).astype(int)
     cv2.arrowedLine(picture, points[at].tolist(), tip.tolist(), MARK, 2, cv2.LINE_AA, tipLength=0.35)
-    bar = nice(size[0] / scale / 5)
-    cv2.line(picture, (GAP, size[1] - GAP), (GAP + round(bar * scale), size[1] - GAP), INK, 2)
-    written(picture, f"{bar:g} m", (GAP, size[1] - GAP - 6))
+    longest = size / scale / 5
+    power = 10 ** np.floor(np.log10(longest))
+    bar = float(max(step for step in (1, 2, 5) if step * power <= longest) * power)
+    cv2.line(picture, (GAP, size - GAP), (GAP + round(bar * scale), size - GAP), INK, 2)
+    written(picture, f"{bar:g} m", (GAP, size - GAP - 6))
     return picture
 
 
-def nice(length: float) -> float:
-    """The nearest smaller length that begins with 1, 2 or 5."""
-    power = 10 ** np.floor(np.log10(length))
-    return float(max(step for step in (1, 2, 5) if step * power <= length) * power)
-
-
-def titled(picture: np.ndarray, text: str) -> np.ndarray:
-    """A picture with a line of text above it."""
+def panel(picture: np.ndarray, title: str) -> np.ndarray:
+    """A picture with a line of text above it and some space around both."""
     head = np.full((HEAD, picture.shape[1], 3), 255, np.uint8)
-    written(head, text, (0, 14))
-    return np.concatenate([head, picture])
-
-
-def edged(picture: np.ndarray) -> np.ndarray:
-    """A picture with some space around it."""
-    return cv2.copyMakeBorder(picture, GAP // 2, GAP // 2, GAP, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    written(head, title, (0, 14))
+    both = np.concatenate([head, picture])
+    return cv2.copyMakeBorder(both, GAP // 2, GAP // 2, GAP, GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 
 def legend(width: int, look: Look) -> np.ndarray:

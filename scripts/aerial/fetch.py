@@ -1,13 +1,13 @@
 """Brings city meshes into a folder: from a URL with a checksum, or out of a zip archive.
 
-What broke off goes on where it ended. OBJ files come out of an archive under their own names; `source.json` comes last
-and holds the address, the checksum, and every file's name, size and hash. Where that is there and the files are as it
-says, nothing is done.
+An interrupted download resumes. OBJ files keep their names inside an archive; `source.json` is written last and holds
+the address, the checksum, and the name, size and hash of every file. If it exists and the files match it, nothing is
+done.
 
 For Project PLATEAU (Japan's cities): find a city's OBJ package at the G-Spatial Information Center, copy the address
-of its zip archive, and run `python -m scripts.aerial.fetch URL --out data/raw/aerial/CITY` once. It says the SHA-256;
-with it the source stands in the configuration: `{url: URL, sha256: SUM}`. Then `python -m scripts.aerial.check` tells
-whether the tiles are in metres with z up. Each package states its licence, and whom to name.
+of its zip archive, and run `python -m scripts.aerial.fetch URL --out data/raw/aerial/CITY` once. It prints the SHA-256
+for the configuration: `{url: URL, sha256: SUM}`. Then `python -m scripts.aerial.check` reports whether the tiles are in
+metres with z up. Each package states its licence and the attribution that it asks for.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SUFFIX = ".obj"
 
 
 class FetchOptions(Options):
-    """What the command takes as --params."""
+    """The command's --params."""
 
     max_unpacked_gb: float = AerialSourceOptions.model_fields["max_unpacked_gb"].default
     """an archive that holds more is refused unread"""
@@ -39,60 +39,60 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = StageParser(__doc__)
     result.add_argument("source", help="http(s) address of an OBJ file or zip archive, or a local one")
-    result.add_argument("--sha256", help="of the file; without it whatever comes is taken, and its checksum said")
+    result.add_argument("--sha256", help="of the file; without it any file is accepted, and its checksum printed")
     result.add_argument("--out", type=Path, required=True, help="folder to write")
     return result
 
 
 def main(args: argparse.Namespace) -> None:
-    """Fetches and unpacks, unless that is done."""
-    options = FetchOptions.parse(load_params(args.params))
-    fetch(args.source, args.sha256, args.out, options.max_unpacked_gb)
-
-
-def fetch(source: str, sha256: str | None, out: Path, max_unpacked_gb: float) -> list[str]:
-    """Brings the OBJ files of a source into ``out``; their names, sorted.
+    """Fetches and unpacks, unless that is done.
 
     Raises:
-        UserError: it is not there, is something else, or its checksum differs.
+        UserError: the source is missing, is something else, or has another checksum.
     """
-    done = finished(out, source, sha256)
-    if done is not None:
+    options = FetchOptions.parse(load_params(args.params))
+    source, out, sha256 = args.source, args.out, args.sha256
+    if finished(out, source, sha256):
         say(f"{out}: up to date")
-        return done
+        return
     remote = "://" in source
-    path = inside(out, file_name(source)) if remote else Path(source)
     if remote:
-        found = download(source, path, sha256)
+        path = inside(out, file_name(source))
+        checksum = download(source, path, sha256)
     else:
-        found = local_sum(path, sha256)
-    names = bring(path, out, max_unpacked_gb)
+        path = Path(source)
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; check the path of the archive.")
+        checksum = sha256_file(path)
+        if sha256 not in (None, checksum):
+            raise UserError(
+                f"{path}: SHA-256 is {checksum}, expected {sha256}; take the right file, or correct the checksum."
+            )
+    names = bring(path, out, options.max_unpacked_gb)
     if remote and path.name not in names:
-        path.unlink()  # everything wanted is out of the archive; an unpacked city is large enough
-    write_json(out / SOURCE, {"source": source, "sha256": found, "files": manifest(out, names)})
+        path.unlink()  # an unpacked city is large enough without its archive
+    write_json(out / SOURCE, {"source": source, "sha256": checksum, "files": manifest(out, names)})
     if sha256 is None:
-        say(f"{source}: sha256 {found}; name it from now on, so that a changed file is noticed.")
+        say(f"{source}: sha256 {checksum}; name it from now on, so that a changed file is noticed.")
     say(f"{out}: {len(names)} OBJ files")
-    return names
 
 
-def finished(out: Path, source: str, sha256: str | None) -> list[str] | None:
-    """The names of the files where an earlier run has brought them all; None where it has not."""
+def finished(out: Path, source: str, sha256: str | None) -> bool:
+    """Whether an earlier run has brought all files, and they are unchanged."""
     if not (out / SOURCE).is_file():
-        return None
+        return False
     listed = read_json(out / SOURCE)
     if not isinstance(listed, dict) or listed.get("source") != source or sha256 not in (None, listed.get("sha256")):
-        return None
+        return False
     names = [row["name"] for row in listed["files"]]
-    there = all(inside(out, name).is_file() for name in names)
-    return names if there and manifest(out, names) == listed["files"] else None
+    return all(inside(out, name).is_file() for name in names) and manifest(out, names) == listed["files"]
 
 
 def file_name(url: str) -> str:
-    """What a download is called in the folder: the last part of its address.
+    """The name of a download in the folder: the last part of its address.
 
     Raises:
-        UserError: it has none.
+        UserError: the address has none.
     """
     parts = urlsplit(url)
     name = Path(unquote(parts.path).replace("\\", "/")).name
@@ -101,25 +101,11 @@ def file_name(url: str) -> str:
     return name
 
 
-def local_sum(path: Path, sha256: str | None) -> str:
-    """The checksum of a file.
-
-    Raises:
-        UserError: it is not there, or has another one.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; check the path of the archive.")
-    found = sha256_file(path)
-    if sha256 not in (None, found):
-        raise UserError(f"{path}: SHA-256 is {found}, expected {sha256}; take the right file, or correct the checksum.")
-    return found
-
-
 def bring(path: Path, out: Path, max_unpacked_gb: float) -> list[str]:
-    """OBJ files from a file into the folder; their names.
+    """Copies or unpacks the OBJ files of a file into the folder; returns their names.
 
     Raises:
-        UserError: it is neither an OBJ file nor an archive of them.
+        UserError: the file is neither an OBJ file nor an archive of them.
     """
     if path.suffix.lower() == SUFFIX:
         if path.resolve().parent != out.resolve():

@@ -8,12 +8,12 @@ options give the same bytes.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.aerial.generator.buildings import build
 from scripts.aerial.generator.ground import centre_lines, ground_of
-from scripts.aerial.generator.plan import Plan, plan_of
+from scripts.aerial.generator.plan import plan_of
 from scripts.aerial.generator.shells import Shell
 from scripts.aerial.generator.trees import trees_of
 from scripts.aerial.options import AerialGenerateOptions
@@ -30,52 +30,45 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Draws the plan, builds on it and writes."""
+    """Draws the plan, builds on it and writes the meshes and the streets."""
     options = AerialGenerateOptions.parse(load_params(args.params))
     clear_listed(args.out)
-    faces = write_city(args.out, plan_of(options))
-    files = manifest(args.out, [*faces, f"{options.name}_streets.json"])
-    write_list(args.out, options.seed, options.model_dump(), files)
-    said = ", ".join(f"{count} faces in {name}" for name, count in faces.items())
-    say(f"{args.out}: {said}, {sum(row['bytes'] for row in files) / 1e6:.1f} MB")
-
-
-def write_city(out: Path, plan: Plan) -> dict[str, int]:
-    """Writes the meshes and the streets; faces by file."""
-    name, city = plan.options.name, build(plan)
-    trees = trees_of(plan, city)
+    plan = plan_of(options)
+    buildings, green = build(plan)
+    trees = trees_of(plan, buildings, green)
     layers: dict[str, Mapping[str, Shell]] = {
         "ground": ground_of(plan),
-        "building": {f"building_{number:05d}": shell for number, shell in enumerate(city.shells)},
+        "building": {f"building_{number:05d}": shell for number, shell in enumerate(buildings)},
         "tree": {f"tree_{number:05d}": shell for number, shell in enumerate(trees)},
     }
-    counts = {}
+    faces = {}
     for layer, shells in layers.items():
         if shells:
-            counts[f"{name}_{layer}.obj"] = sum(len(shell.faces) for shell in shells.values())
-            write_text(out / f"{name}_{layer}.obj", "\n".join(obj_lines(name, layer, shells)) + "\n")
-    write_json(out / f"{name}_streets.json", centre_lines(plan))
-    return counts
+            file = f"{options.name}_{layer}.obj"
+            write_text(args.out / file, "\n".join(obj_lines(options.name, layer, shells)) + "\n")
+            faces[file] = sum(len(shell.faces) for shell in shells.values())
+    streets = f"{options.name}_streets.json"
+    write_json(args.out / streets, centre_lines(plan))
+    files = manifest(args.out, [*faces, streets])
+    write_list(args.out, options.seed, options.model_dump(), files)
+    counts = ", ".join(f"{count} faces in {name}" for name, count in faces.items())
+    say(f"{args.out}: {counts}, {sum(row['bytes'] for row in files) / 1e6:.1f} MB")
 
 
 def obj_lines(name: str, layer: str, shells: Mapping[str, Shell]) -> Iterator[str]:
-    """The text of an OBJ file, a group for each shell, millimetres."""
+    """The lines of an OBJ file, a group for each shell, to the millimetre; shared vertices are written once."""
     yield f"# {name}, a city that is made up: {layer}"
     yield "# plane rectangular coordinates in metres: x east, y north, z up"
-    start, known = 1, {}
+    count, starts = 1, {}
     for group, shell in shells.items():
-        if id(shell.vertices) not in known:
-            known[id(shell.vertices)] = start
+        if id(shell.vertices) not in starts:
+            starts[id(shell.vertices)] = count
             yield from (f"v {x:.3f} {y:.3f} {z:.3f}" for x, y, z in shell.vertices.tolist())
-            start += len(shell.vertices)
+            count += len(shell.vertices)
         yield f"g {group}"
-        yield from face_lines(shell.faces, known[id(shell.vertices)])
-
-
-def face_lines(faces: Iterable[list[int]], start: int) -> Iterator[str]:
-    """``f`` lines of faces whose first vertex has the number ``start``."""
-    for face in faces:
-        yield "f " + " ".join(str(corner + start) for corner in face)
+        start = starts[id(shell.vertices)]
+        for face in shell.faces:
+            yield "f " + " ".join(str(corner + start) for corner in face)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a lidar on a body measures in a scene."""
+"""A simulated lidar: the points that it measures in a scene."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def beam_directions(options: LidarOptions, vehicle: str) -> np.ndarray:
 
 
 def measure(scene: Scene, pose: Pose, directions: np.ndarray, options: LidarOptions) -> np.ndarray:
-    """What the rays meet, in the body's frame (x ahead, y left, z up; it rolls and pitches with the body).
+    """The points that the rays hit, in the body's frame (x ahead, y left, z up; it rolls and pitches with the body).
 
     Args:
-        directions: [n, 3], of `beam_directions`.
+        directions: float64 [n, 3], from `beam_directions`.
 
     Returns:
         float32 [hits, 4]: x y z in metres, and the intensity, 0 to 1: the cosine of the angle between the ray and the
         surface's normal, over 1 + (distance / `half`)².
     """
-    along = directions @ pose.rotation.T
-    hits = scene.cast(pose.position, along, options.range)
+    rays = directions @ pose.rotation.T
+    hits = scene.cast(pose.position, rays, options.range)
     met = hits.triangles >= 0
     distances = hits.distances[met]
-    cosine = np.abs((along[met] * scene.normals[hits.triangles[met]]).sum(axis=1))
+    cosine = np.abs((rays[met] * scene.normals[hits.triangles[met]]).sum(axis=1))
     intensity = np.clip(cosine, 0, 1) / (1 + (distances / options.half) ** 2)
     return np.column_stack([directions[met] * distances[:, None], intensity]).astype(np.float32)

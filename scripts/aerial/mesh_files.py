@@ -1,4 +1,4 @@
-"""Which files of a folder are a city's: meshes, and streets beside them. Imports nothing that a plan would wait for."""
+"""The files of a city: meshes, and streets beside them. Imports nothing slow: the workflow reads it while planning."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ SUFFIX = ".obj"
 def find_meshes(paths: Sequence[Path]) -> list[Path]:
     """OBJ files among ``paths`` and below them, each once, in the order of the paths, sorted inside a folder.
 
-    Hidden files are none. Archives are unpacked by `scripts.aerial.fetch`.
+    Hidden files are left out. `scripts.aerial.fetch` unpacks archives.
 
     Raises:
-        UserError: a path is not there, or holds no mesh.
+        UserError: a path does not exist or holds no mesh.
     """
-    found: list[Path] = []
+    meshes: list[Path] = []
     for path in paths:
         if path.is_dir():
             files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() == SUFFIX and file.is_file()]
             files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)]
             if not files:
                 raise UserError(f"{path}: holds no OBJ file; check the folder, or unpack the archive in it first.")
-            found += files
+            meshes += files
         elif path.is_file():
             if path.suffix.lower() == ".zip":
                 raise UserError(f"{path}: an archive; first `python -m scripts.aerial.fetch {path} --out DIR`.")
             if path.suffix.lower() != SUFFIX:
                 raise UserError(f"{path}: not an OBJ file; name OBJ files, or folders of them.")
-            found.append(path)
+            meshes.append(path)
         else:
             raise UserError(f"{path}: no such file or folder; check the path of the mesh.")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(meshes))
 
 
 def street_files(inputs: Sequence[Path]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Meshes on disk: files, folders of them and zip archives, read into one mesh with a class for each triangle."""
+"""Reads mesh files, and folders of them, into one mesh with a class for each triangle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import translate
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -19,15 +18,8 @@ from scripts.aerial.options import AerialMeshOptions
 from scripts.lib.cli import UserError, say
 
 
-class Read(NamedTuple):
-    """One file of a mesh, and how it is called."""
-
-    path: Path
-    found: ObjFile
-
-
 def classifier(options: AerialMeshOptions, file: Path) -> Classify:
-    """What gives the class of a name inside a file: by the name's pattern, else by the file's, else `otherwise`."""
+    """The function from a name inside a file to its class: by the name, else by the file's name, else `otherwise`."""
 
     @functools.cache
     def classify(name: str | None) -> tuple[int, bool]:
@@ -43,64 +35,56 @@ def classifier(options: AerialMeshOptions, file: Path) -> Classify:
 def class_of(options: AerialMeshOptions, name: str) -> int | None:
     """The number of the first class with a pattern that fits a name; None if none does."""
     small = name.lower()
-    return next((one.number for one in options.classes.values() if pattern_of(*one.names).match(small)), None)
+    matching = (known.number for known in options.classes.values() if pattern_of(*known.names).match(small))
+    return next(matching, None)
 
 
 @functools.cache
 def pattern_of(*names: str) -> re.Pattern[str]:
-    """One expression for several patterns with * and ?, for names in small letters."""
+    """One expression for several patterns with * and ?, for names in lower case."""
     return re.compile("|".join(translate(name.lower()) for name in names))
 
 
-def read_meshes(files: Sequence[Path], options: AerialMeshOptions) -> Iterator[Read]:
-    """Each file, with axes and units as the options say."""
+def read_meshes(files: Sequence[Path], options: AerialMeshOptions) -> Iterator[ObjFile]:
+    """Each file, with z up and in metres, whatever its own axes and units (`up`, `metres_per_unit`)."""
     for path in tqdm(files, desc="read", unit="mesh", disable=None):
-        found = read_obj(path, classifier(options, path))
-        vertices = found.mesh.vertices
+        file = read_obj(path, classifier(options, path))
+        vertices = file.mesh.vertices
         if options.up == "y":
             vertices = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=1)
         if options.metres_per_unit != 1:
             vertices = vertices * options.metres_per_unit
-        yield Read(path, found._replace(mesh=found.mesh._replace(vertices=vertices)))
+        yield file._replace(mesh=file.mesh._replace(vertices=vertices))
 
 
 def load_mesh(paths: Sequence[Path], options: AerialMeshOptions) -> tuple[Mesh, list[Fault]]:
-    """All meshes of some paths as one, and what was set aside, which is said as well.
+    """All meshes of some paths as one, and their faults, which are printed as warnings.
 
     Raises:
         UserError: a path holds no mesh, nothing of it can be used, too much of a file had to be set aside, or the
             files lie too far apart to be one city.
     """
     meshes, faults = [], []
-    for path, found in read_meshes(find_meshes(paths), options):
-        faults += found.faults
-        bad = found.faces - found.used
-        if bad > options.max_bad_share * found.faces:
-            first = next(fault for fault in found.faults if fault.lines)
+    for file in read_meshes(find_meshes(paths), options):
+        faults += file.faults
+        bad = file.faces - file.used
+        if bad > options.max_bad_share * file.faces:
+            first = next(fault for fault in file.faults if fault.lines)
             raise UserError(
-                f"{first.place}: {first.message} {bad} of {found.faces} faces cannot be used, "
+                f"{first.place}: {first.message} {bad} of {file.faces} faces cannot be used, "
                 f"more than mesh.max_bad_share {options.max_bad_share:g} allows; ask "
-                f"`python -m scripts.aerial.check {path}`."
+                f"`python -m scripts.aerial.check {first.file}`."
             )
-        meshes.append(found.mesh)
+        meshes.append(file.mesh)
     mesh = joined(meshes)
     if not len(mesh.triangles):
         raise UserError(f"{paths[0]}: holds no face that can be used; export the mesh again.")
-    check_extent(mesh, options)
-    for fault in faults:
-        say(f"warning: {fault.place}: {fault.count} × {fault.kind}: {fault.message}")
-    return mesh, faults
-
-
-def check_extent(mesh: Mesh, options: AerialMeshOptions) -> None:
-    """Refuses files that lie further apart than a city is wide.
-
-    Raises:
-        UserError: they do.
-    """
     wide = float(np.ptp(mesh.bounds, axis=0)[:2].max())
     if wide > 1000 * options.max_extent_km:
         raise UserError(
             f"{mesh.names[0]} and {len(mesh.names) - 1} more files reach over {wide / 1000:.0f} km, more than "
             f"mesh.max_extent_km {options.max_extent_km:g}; give files of one coordinate system and one city."
         )
+    for fault in faults:
+        say(f"warning: {fault.place}: {fault.count} × {fault.kind}: {fault.message}")
+    return mesh, faults

@@ -1,12 +1,13 @@
-"""Wavefront OBJ files, large and georeferenced: vertices kept in float64 where they stand, faces as triangles.
+"""Reads Wavefront OBJ files, large and georeferenced: vertices as float64 without any shift, faces as triangles.
 
 ``f`` lines may have any of the forms v, v/vt, v//vn and v/vt/vn, negative indices, and more than three corners.
-Normals, texture coordinates, materials, lines and points are passed over; what is wrong is set aside by line.
+Normals, texture coordinates, materials, lines and points are skipped; bad lines are set aside with their numbers.
+Format: Alias Wavefront, Advanced Visualizer manual, appendix B1, Object files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Lines(NamedTuple):
-    """A file's lines as `kernel.read_lines` fills them."""
+    """The arrays that `kernel.read_lines` fills; see there."""
 
     data: np.ndarray
     points: np.ndarray
@@ -52,13 +53,13 @@ class Lines(NamedTuple):
 
 
 class ObjFile(NamedTuple):
-    """What is in an OBJ file.
+    """The content of an OBJ file.
 
     Attributes:
         mesh: its triangles.
-        faults: what was set aside, by kind.
-        faces: how many faces the file has; ``used`` how many are in the mesh.
-        unnamed: triangles that no pattern of a class fits.
+        faults: the lines that were set aside, one fault a kind.
+        faces: faces in the file; ``used``: faces in the mesh.
+        unnamed: triangles whose names fit no pattern of a class.
     """
 
     mesh: Mesh
@@ -69,7 +70,7 @@ class ObjFile(NamedTuple):
 
 
 Classify = Callable[[str | None], tuple[int, bool]]
-"""From a name inside the file (None: before any) to the class number, and whether a pattern fits."""
+"""From a name inside the file (None: before any name) to the class number, and whether a pattern fits."""
 
 
 def read_obj(path: Path, classify: Classify, name: str | None = None) -> ObjFile:
@@ -77,7 +78,7 @@ def read_obj(path: Path, classify: Classify, name: str | None = None) -> ObjFile
 
     Args:
         classify: gives the class of what has a name by an ``o``, ``g`` or ``usemtl`` line.
-        name: how the file is called in faults; its path if none is given.
+        name: the file's name in faults; by default its path.
 
     Raises:
         OSError: the file cannot be read.
@@ -87,18 +88,20 @@ def read_obj(path: Path, classify: Classify, name: str | None = None) -> ObjFile
 
 def parse_obj(data: np.ndarray, classify: Classify, name: str) -> ObjFile:
     """Reads the bytes of a file, uint8."""
-    marked = data[:3].tobytes() == BYTE_ORDER_MARK
-    lines = split_lines(data[3:] if marked else data)
-    retry(lines)
-    good, faults = sorted_faces(lines, name)
+    start = len(BYTE_ORDER_MARK) if data[:3].tobytes() == BYTE_ORDER_MARK else 0
+    lines = split_lines(data[start:])
+    good, rows = sorted_faces(lines)
     ends, twisted = lines.face_rows[:, 4], np.zeros(len(lines.face_rows), bool)
-    sizes = np.diff(ends, prepend=0)
-    count = int((sizes[good] - 2).sum())
+    count = int((np.diff(ends, prepend=0)[good] - 2).sum())
     triangles, owners = np.empty((count, 3), np.int64), np.empty(count, np.int64)
     triangulated(lines.points, lines.corners, ends, good, triangles, owners, twisted)
-    faults += [fault for fault in [line_fault(name, "twisted", lines.face_rows[twisted, 0])] if fault]
-    classes, fits, odd = classes_of(lines, classify, owners)
-    faults += [fault for fault in [line_fault(name, "not_utf8", odd)] if fault]
+    classes, fits, undecodable = classes_of(lines, classify, owners)
+    rows |= {"twisted": lines.face_rows[twisted, 0], "not_utf8": undecodable}
+    faults = [
+        Fault(name, kind, REASONS[kind], tuple(int(number) for number in numbers))
+        for kind, numbers in rows.items()
+        if len(numbers)
+    ]
     if not count:
         faults.append(Fault(name, "empty", "holds no face that can be used; export the mesh again, or leave it out."))
     mesh = Mesh(lines.points, triangles, classes, np.zeros(count, np.int32), (name,))
@@ -106,7 +109,10 @@ def parse_obj(data: np.ndarray, classify: Classify, name: str) -> ObjFile:
 
 
 def split_lines(data: np.ndarray) -> Lines:
-    """All lines, read as far as the quick way goes."""
+    """All lines; vertices that cannot be read are NaN.
+
+    Where the kernel's decimal numbers would not be exact, Python reads the line again.
+    """
     vertices, faces, others, corners = kernel.count_lines(data)
     lines = Lines(
         data,
@@ -117,84 +123,66 @@ def split_lines(data: np.ndarray) -> Lines:
         np.empty((others, 5), np.int64),
     )
     kernel.read_lines(*lines)
-    return lines
-
-
-def retry(lines: Lines) -> None:
-    """Reads vertices by Python's own numbers where the quick way is not exact; NaN where there are none."""
     rows = lines.point_rows
     for at in np.flatnonzero(rows[:, 3] == kernel.RETRY):
-        try:
+        try:  # float() takes 1_000 for a number, OBJ does not
             lines.points[at] = [float(word) for word in lines.text(rows[at]).replace(b"_", b"?").split()[1:4]]
         except ValueError:
             rows[at, 3] = kernel.NUMBER
-    lines.points[(rows[:, 3] == kernel.NUMBER) | (rows[:, 3] == kernel.SHORT)] = np.nan
+    lines.points[np.isin(rows[:, 3], (kernel.NUMBER, kernel.SHORT))] = np.nan
+    return lines
 
 
-def sorted_faces(lines: Lines, name: str) -> tuple[np.ndarray, list[Fault]]:
-    """The faces that can be used, ascending, and the faults of all lines."""
+def sorted_faces(lines: Lines) -> tuple[np.ndarray, dict[str, Sequence[int] | np.ndarray]]:
+    """The faces that can be used, ascending, and the line numbers of each kind of fault."""
     points, faces = lines.point_rows, lines.face_rows
-    unread = (points[:, 3] == kernel.NUMBER) | (points[:, 3] == kernel.SHORT)
+    unread = np.isin(points[:, 3], (kernel.NUMBER, kernel.SHORT))
     finite = np.isfinite(lines.points).all(axis=1)
     outside = of_any(lines, (lines.corners < 0) | (lines.corners >= len(points)))
     inside = np.clip(lines.corners, 0, max(0, len(points) - 1))
     spoiled = of_any(lines, ~finite[inside] if len(points) else np.ones(len(inside), bool))
-    kinds = {
+    whole = faces[:, 3] == kernel.GOOD
+    others = lines.other_rows[lines.other_rows[:, 3] == kernel.OTHER]
+    rows = {
         "bad_vertex": points[unread, 0],
         "not_finite": points[~finite & ~unread, 0],
         "bad_face": faces[faces[:, 3] == kernel.NUMBER, 0],
         "short_face": faces[faces[:, 3] == kernel.SHORT, 0],
-        "outside": faces[(faces[:, 3] == kernel.GOOD) & outside, 0],
-        "of_bad_vertex": faces[(faces[:, 3] == kernel.GOOD) & ~outside & spoiled, 0],
-        "unknown": [row[0] for row in of_kind(lines, kernel.OTHER) if lines.text(row).split()[0] not in RARE],
+        "outside": faces[whole & outside, 0],
+        "of_bad_vertex": faces[whole & ~outside & spoiled, 0],
+        "unknown": [row[0] for row in others if lines.text(row).split()[0] not in RARE],
     }
-    faults = [fault for kind, rows in kinds.items() if (fault := line_fault(name, kind, rows))]
-    return np.flatnonzero((faces[:, 3] == kernel.GOOD) & ~outside & ~spoiled), faults
+    return np.flatnonzero(whole & ~outside & ~spoiled), rows
 
 
 def of_any(lines: Lines, marked: np.ndarray) -> np.ndarray:
-    """bool [faces]: whether any corner of a face is marked."""
+    """bool [faces]: whether any corner of a face is ``marked``, bool [corners]."""
     total = np.concatenate([[0], np.cumsum(marked)])
     ends = lines.face_rows[:, 4]
-    return total[ends] > total[np.concatenate([[0], ends[:-1]])] if len(ends) else np.zeros(0, bool)
-
-
-def line_fault(name: str, kind: str, numbers: Sequence[int] | np.ndarray) -> Fault | None:
-    """A fault of some lines; None where there are none."""
-    return Fault(name, kind, REASONS[kind], tuple(int(number) for number in numbers)) if len(numbers) else None
+    return np.diff(total[ends], prepend=0) > 0
 
 
 def classes_of(lines: Lines, classify: Classify, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Class numbers, uint8, of triangles by their faces; whether a pattern fits; lines whose name is not UTF-8.
+    """Classes of triangles by the names that hold for their faces (``owners``, int64 [triangles]).
 
     An ``o``, ``g`` or ``usemtl`` line holds until the next one of its kind. The last that a pattern fits counts.
+
+    Returns:
+        class numbers, uint8 [triangles]; whether a pattern fits, bool [triangles]; lines whose name is not UTF-8.
     """
-    starts, numbers, fitting, odd = [0], [], [], []
-    said = classify(None)
-    numbers.append(said[0])
-    fitting.append(said[1])
+    starts, chosen, undecodable = [0], [classify(None)], []
     held: dict[str, tuple[int, bool]] = {}
-    for before, word, value, number in names_in(lines):
-        if "\N{REPLACEMENT CHARACTER}" in value:
-            odd.append(number)
-        held.pop(word, None)
-        held[word] = classify(value)
-        known = [one for one in held.values() if one[1]]
-        chosen = known[-1] if known else said
-        starts.append(before)
-        numbers.append(chosen[0])
-        fitting.append(chosen[1])
+    for number, first, end, kind, faces_before in lines.other_rows.tolist():
+        if kind != kernel.NAME:
+            continue
+        statement, *words = lines.data[first:end].tobytes().strip().decode("utf-8", "replace").split(None, 1)
+        name = " ".join(words).strip()
+        if "\N{REPLACEMENT CHARACTER}" in name:
+            undecodable.append(number)
+        held.pop(statement, None)  # the statement moves to the end of the order
+        held[statement] = classify(name)
+        starts.append(faces_before)
+        chosen.append(next((held_class for held_class in reversed(held.values()) if held_class[1]), chosen[0]))
+    classes, fits = zip(*chosen, strict=True)
     place = np.searchsorted(starts, owners, side="right") - 1
-    return np.array(numbers, np.uint8)[place], np.array(fitting, bool)[place], odd
-
-
-def names_in(lines: Lines) -> Iterator[tuple[int, str, str, int]]:
-    """(faces before it, statement, name, line) of each line that names what follows."""
-    for row in of_kind(lines, kernel.NAME):
-        word, *value = lines.text(row).decode("utf-8", "replace").split(None, 1)
-        yield int(row[4]), word, " ".join(value).strip(), int(row[0])
-
-
-def of_kind(lines: Lines, kind: int) -> np.ndarray:
-    """The rows of other lines that are of a kind."""
-    return lines.other_rows[lines.other_rows[:, 3] == kind]
+    return np.array(classes, np.uint8)[place], np.array(fits, bool)[place], undecodable

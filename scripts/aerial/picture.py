@@ -1,4 +1,4 @@
-"""A scene drawn as a camera would see it: light by the surfaces' normals, colour by class, sky and haze."""
+"""A simulated camera image of a scene: light by the surfaces' normals, colour by class, sky and haze."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
 from scripts.aerial.view import Camera, camera_axes, view
 
-SUN = np.array([0.48, 0.36, 0.80])  # towards it, world
+SUN = np.array([0.48, 0.36, 0.80])  # direction towards the sun, world
 NAMED = {"ground": (122, 120, 112), "tree": (84, 126, 62), "building": (204, 186, 160)}
 OTHERS = [(170, 120, 110), (110, 130, 165), (160, 150, 90), (130, 110, 150)]
 HORIZON, ZENITH = np.array([206, 216, 226.0]), np.array([96, 146, 206.0])
@@ -30,7 +30,7 @@ def camera_of(options: CameraOptions, vehicle: str) -> Camera:
 
 
 def lit(scene: Scene, pose: Pose, colours: np.ndarray) -> np.ndarray:
-    """float32 [triangles, 3]: what colour each triangle's side that faces the eye has in sun and sky light."""
+    """float32 [triangles, 3]: the colour of each triangle in sun and sky light, on the side that faces the camera."""
     normals = scene.normals
     first = scene.mesh.vertices[scene.mesh.triangles[:, 0]]
     away = ((pose.position - first) * normals).sum(axis=1) < 0

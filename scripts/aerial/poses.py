@@ -1,18 +1,15 @@
-"""Poses: where a drone or rover is, how it is turned and how it moves.
+"""Poses: position, orientation and velocity of a drone or rover.
 
-A pose is a JSON object, quaternion order by name::
+A pose is a JSON object; the quaternion's parts are named::
 
     {"position": {"x": 1.0, "y": 2.0, "z": 30.0}, "orientation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0},
      "velocity": {"linear": {"x": 0.0, "y": 0.0, "z": 0.0}, "angular": {"x": 0.0, "y": 0.0, "z": 0.0}}}
-
-As a vector it has 13 numbers: x y z, qx qy qz qw (w last), vx vy vz, wx wy wz.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,11 +19,11 @@ from scripts.aerial.mesh import Fault
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_jsonl
 
-UNIT = 1e-3  # a quaternion's length may differ from 1 by this; it is made 1
+UNIT = 1e-3  # a quaternion's length may differ from 1 by this; it is then normalized
 
 
 class PoseError(UserError):
-    """What is wrong with one pose; others may be sound."""
+    """A fault of one pose; others may be usable."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -41,7 +38,7 @@ class Pose(NamedTuple):
         position: float64 [3], world.
         orientation: float64 [4], x y z w, unit: turns vectors of the body (x ahead, y left, z up) into the world's.
         linear: float64 [3], velocity, world.
-        angular: float64 [3], rate of turning, world.
+        angular: float64 [3], angular velocity, world.
     """
 
     frame: str
@@ -49,11 +46,6 @@ class Pose(NamedTuple):
     orientation: np.ndarray
     linear: np.ndarray = np.zeros(3)
     angular: np.ndarray = np.zeros(3)
-
-    @property
-    def vector(self) -> np.ndarray:
-        """float64 [13], the order of this module's docstring."""
-        return np.concatenate([self.position, self.orientation, self.linear, self.angular])
 
     @property
     def yaw(self) -> float:
@@ -89,24 +81,24 @@ def level_pose(position: tuple[float, float, float], yaw: float = 0.0, frame: st
 
 
 def read_poses(path: Path) -> tuple[list[Pose], list[Fault]]:
-    """Poses in order, and those that had to be set aside.
+    """Poses in order, and the faults of those that were set aside.
 
     Args:
         path: a session's folder, its folder of poses (``000000.json`` and so on), or a file of JSON lines, whose frames
             are numbered from 000000 by line, blank lines left out.
 
     Raises:
-        UserError: there is nothing, or no pose that can be used.
+        UserError: the path does not exist or holds no pose that can be used.
     """
-    if path.is_dir():
-        found = list(_from_folder(path / "poses" if (path / "poses").is_dir() else path))
-    elif path.suffix == ".json":
-        found = [(path.as_posix(), 0, path.stem, _json(path))]
+    if path.is_dir() or path.suffix == ".json":
+        folder = path / "poses" if (path / "poses").is_dir() else path
+        files = sorted(folder.glob("*.json")) if folder.is_dir() else [path]
+        rows = [(file.as_posix(), 0, file.stem, _json(file)) for file in files]
     else:
-        rows = enumerate(read_jsonl(path))
-        found = [(path.as_posix(), line, f"{frame:06d}", value) for frame, (line, value) in rows]
-    poses, faults = [], gaps(path, [frame for _, _, frame, _ in found])
-    for file, line, frame, value in found:
+        lines = enumerate(read_jsonl(path))
+        rows = [(path.as_posix(), line, f"{frame:06d}", value) for frame, (line, value) in lines]
+    poses, faults = [], gaps(path, [frame for _, _, frame, _ in rows])
+    for file, line, frame, value in rows:
         try:
             if isinstance(value, PoseError):
                 raise value
@@ -114,29 +106,23 @@ def read_poses(path: Path) -> tuple[list[Pose], list[Fault]]:
         except PoseError as error:
             faults.append(Fault(file, error.kind, str(error), (line,) if line else ()))
     if not poses:
-        said = f": {faults[0].place}: {faults[0].message}" if faults else "; it has no 000000.json and no JSON lines."
-        raise UserError(f"{path}: no pose that can be used{said}")
+        reason = f": {faults[0].place}: {faults[0].message}" if faults else "; it has no 000000.json and no JSON lines."
+        raise UserError(f"{path}: no pose that can be used{reason}")
     return poses, faults
 
 
 def gaps(path: Path, frames: list[str]) -> list[Fault]:
-    """Frames that are missing in a row of numbers."""
-    numbers = sorted(int(frame) for frame in frames if frame.isdecimal())
-    there = set(numbers)
-    missing = [number for number in range(numbers[0], numbers[-1]) if number not in there] if numbers else []
+    """The frames that are missing between the first and the last number, as one fault."""
+    numbers = [int(frame) for frame in frames if frame.isdecimal()]
+    missing = sorted(set(range(min(numbers), max(numbers))) - set(numbers)) if numbers else []
     if not missing:
         return []
-    message = f"{len(missing)} frames are missing between {numbers[0]:06d} and {numbers[-1]:06d}, "
+    message = f"{len(missing)} frames are missing between {min(numbers):06d} and {max(numbers):06d}, "
     return [Fault(path.as_posix(), "missing_frames", f"{message}the first is {missing[0]:06d}; write them again.")]
 
 
-def _from_folder(folder: Path) -> Iterator[tuple[str, int, str, Any]]:
-    for file in sorted(folder.glob("*.json")):
-        yield file.as_posix(), 0, file.stem, _json(file)
-
-
 def _json(file: Path) -> Any:
-    """A file's value, or what is wrong with it."""
+    """The content of a JSON file, or its fault."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -144,7 +130,7 @@ def _json(file: Path) -> Any:
 
 
 def pose_of(value: Any, frame: str) -> Pose:
-    """A pose from its JSON object; without a velocity it rests.
+    """A pose from its JSON object; without a velocity, its velocity is 0.
 
     Raises:
         PoseError: numbers are missing or not finite, or the quaternion is not a unit one.
@@ -160,14 +146,18 @@ def pose_of(value: Any, frame: str) -> Pose:
 
 
 def _numbers(value: Any, names: str, *keys: str) -> np.ndarray:
-    """Numbers by name below keys."""
+    """float64 [names]: the numbers ``value[key]...[name]``.
+
+    Raises:
+        PoseError: one is missing or not finite.
+    """
     where = ".".join(keys)
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    found = [value.get(name) if isinstance(value, dict) else None for name in names]
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in found):
+    values = [value.get(name) for name in names] if isinstance(value, dict) else [None]
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in values):
         raise PoseError("pose", f"{where} has no numbers {', '.join(names)}; write the pose again.")
-    numbers = np.array(found, np.float64)
+    numbers = np.array(values, np.float64)
     if not np.isfinite(numbers).all():
         raise PoseError("not_finite", f"{where} is NaN or infinite; write the pose again.")
     return numbers

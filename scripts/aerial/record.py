@@ -1,4 +1,4 @@
-"""A session on disk: what a drone or rover has around it and measures, frame by frame.
+"""Records a session to disk: the occupancy around a drone or rover, and its measurements, frame by frame.
 
 ::
 
@@ -24,7 +24,7 @@ from pydantic import Field
 
 from scripts.aerial.lidar import beam_directions, measure
 from scripts.aerial.motion import velocities
-from scripts.aerial.options import AerialMeshOptions, AerialSessionOptions, AerialVoxelOptions
+from scripts.aerial.options import AerialSessionOptions
 from scripts.aerial.paths.plan import number_of, plan
 from scripts.aerial.paths.steer import Path as Way
 from scripts.aerial.paths.streets import Streets
@@ -32,31 +32,28 @@ from scripts.aerial.picture import camera_of, class_colours, photograph
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
 from scripts.aerial.session_names import Session
-from scripts.aerial.voxelize import frame_file, write_frame
-from scripts.aerial.voxels import Frame, occupancy, solid_numbers
+from scripts.aerial.voxelize import VoxelizeOptions, frame_file, write_frame
+from scripts.aerial.voxels import occupancy, solid_numbers
 from scripts.lib.cli import UserError
 from scripts.lib.files import digest, manifest, write_json
 from scripts.lib.identity import code_fingerprint
-from scripts.lib.options.strict import Options
 
 MANIFEST, PARTS = "session.json", ".parts"
 
 
-class SessionsOptions(Options):
-    """What the command takes as --params."""
+class SessionsOptions(VoxelizeOptions):
+    """The --params of `scripts.aerial.sessions`."""
 
-    mesh: AerialMeshOptions = Field(default=AerialMeshOptions())
-    voxels: AerialVoxelOptions = Field(default=AerialVoxelOptions())
     sessions: AerialSessionOptions = Field(default=AerialSessionOptions())
 
 
 @dataclass(frozen=True)
 class City:
-    """What all sessions share.
+    """The input that all sessions share.
 
     Attributes:
         content: a digest of the meshes' and streets' bytes.
-        faults: what of the meshes was set aside, as JSON.
+        faults: the faults of the meshes, as JSON.
     """
 
     scene: Scene
@@ -66,7 +63,7 @@ class City:
 
 
 def identity_of(session: Session, city: City, options: SessionsOptions) -> str:
-    """What makes a session what it is, code that records it included; not how many others there are."""
+    """A digest of everything that a session depends on, its code included; not the number of sessions."""
     own = options.sessions.model_dump(mode="json", exclude={"sessions", "kinds", "tries"})
     rest = {"mesh": options.mesh.model_dump(mode="json"), "voxels": options.voxels.model_dump(mode="json")}
     code = code_fingerprint("scripts.aerial.record")
@@ -76,7 +73,7 @@ def identity_of(session: Session, city: City, options: SessionsOptions) -> str:
 def record(
     city: City, session: Session, options: SessionsOptions, out: Path, tick: Callable[[], object]
 ) -> dict[str, Any]:
-    """Writes a session; its folder takes its name when it is whole. Returns its manifest.
+    """Writes a session; its folder gets its name when it is complete. Returns its manifest.
 
     Args:
         tick: called after each frame.
@@ -84,34 +81,30 @@ def record(
     Raises:
         UserError: no path was found, or too many frames show nothing built.
     """
-    dice = np.random.default_rng([options.sessions.seed, session.number])
+    rng = np.random.default_rng([options.sessions.seed, session.number])
     grid = options.voxels.grid.range
     reach = max(1.0, min(-grid[0], -grid[1], grid[3], grid[4]))
-    way = plan(city.scene, city.streets, session.kind, options.mesh, options.sessions, dice, reach)
+    way = plan(city.scene, city.streets, session.kind, options.mesh, options.sessions, rng, reach)
+    linear, angular = velocities(way.positions, way.turns, options.sessions.dt)
+    each = zip(way.positions, way.turns, linear, angular, strict=True)
+    poses = [Pose(f"{number:06d}", *values) for number, values in enumerate(each)]
     part = out / PARTS / session.name  # one folder deeper, so that no reader takes it for a session
     shutil.rmtree(part, ignore_errors=True)
     rows = []
-    for row in frames(city.scene, session, poses_of(way, options.sessions.dt), options, part):
+    for row in frames(city.scene, session, poses, options, part):
         rows.append(row)
         refuse_empty(session, rows, options.sessions)
         tick()
-    found = manifest_of(city, session, way, rows, options, part)
-    write_json(part / MANIFEST, found)
+    contents = manifest_of(city, session, way, rows, options, part)
+    write_json(part / MANIFEST, contents)
     part.rename(out / session.name)
-    return found
-
-
-def poses_of(way: Way, dt: float) -> list[Pose]:
-    """A path's poses with their velocities."""
-    linear, angular = velocities(way.positions, way.turns, dt)
-    each = zip(way.positions, way.turns, linear, angular, strict=True)
-    return [Pose(f"{number:06d}", *values) for number, values in enumerate(each)]
+    return contents
 
 
 def frames(
     scene: Scene, session: Session, poses: list[Pose], options: SessionsOptions, part: Path
 ) -> Iterator[dict[str, Any]]:
-    """Writes each frame's four files; yields what was counted."""
+    """Writes each frame's four files; yields its counts: occupied and built cells, columns left out, lidar points."""
     own, solid = options.sessions, solid_numbers(options.mesh, options.voxels)
     camera, colours = camera_of(own.camera, session.vehicle), class_colours(options.mesh.numbers)
     beams = beam_directions(own.lidar, session.vehicle)
@@ -121,42 +114,33 @@ def frames(
     for pose in poses:
         cells = occupancy(scene, pose, options.voxels, solid)
         points = measure(scene, pose, beams, own.lidar)
-        picture = photograph(scene, pose, camera, colours, own.camera.haze)
+        image = photograph(scene, pose, camera, colours, own.camera.haze)
+        bgr = np.ascontiguousarray(image[:, :, ::-1])
+        _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, own.camera.quality])
         names = file_names(pose.frame)
         write_frame(part / names[0], cells)
         write_json(part / names[1], pose.to_json())
         np.save(part / names[2], points)
-        (part / names[3]).write_bytes(jpeg(picture, own.camera.quality))
-        yield frame_row(pose.frame, cells, len(points), built)
+        (part / names[3]).write_bytes(jpeg.tobytes())
+        yield {
+            "frame": pose.frame,
+            "occupied": cells.occupied,
+            "built": int(cells.counts[built]),
+            "left_out": cells.left_out,
+            "lidar_points": len(points),
+        }
 
 
 def file_names(frame: str) -> list[str]:
     """A frame's files: occupancy, pose, lidar, image."""
-    return [
-        frame_file(frame),
-        f"poses/{frame}.json",
-        f"lidar/{frame}_LIDAR.npy",
-        f"images/{frame}_CAM_FRONT.jpg",
-    ]
-
-
-def jpeg(picture: np.ndarray, quality: int) -> bytes:
-    """A picture [h, w, 3], red first, as a JPEG file."""
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes()
-
-
-def frame_row(frame: str, cells: Frame, points: int, built: int) -> dict[str, Any]:
-    """What a frame has: cells that are occupied and that are built, columns left out, lidar points."""
-    counts = {"occupied": cells.occupied, "built": int(cells.counts[built])}
-    return {"frame": frame, **counts, "left_out": cells.left_out, "lidar_points": points}
+    return [frame_file(frame), f"poses/{frame}.json", f"lidar/{frame}_LIDAR.npy", f"images/{frame}_CAM_FRONT.jpg"]
 
 
 def refuse_empty(session: Session, rows: list[dict[str, Any]], options: AerialSessionOptions) -> None:
-    """Stops as soon as too many frames show nothing built.
+    """Stops the recording early.
 
     Raises:
-        UserError: they do.
+        UserError: too many frames have no cell of the class `built`.
     """
     empty = [row["frame"] for row in rows if not row["built"]]
     if len(empty) > options.max_empty_share * options.frames:
@@ -171,8 +155,8 @@ def refuse_empty(session: Session, rows: list[dict[str, Any]], options: AerialSe
 def manifest_of(
     city: City, session: Session, way: Way, rows: list[dict[str, Any]], options: SessionsOptions, part: Path
 ) -> dict[str, Any]:
-    """What session.json holds."""
-    drone_radius, own = options.sessions.radius, options.sessions.rover
+    """The content of session.json."""
+    own = options.sessions
     counts = {
         "frames": len(rows),
         "without_built": sum(not row["built"] for row in rows),
@@ -184,10 +168,10 @@ def manifest_of(
     return {
         **vars(session),
         "identity": identity_of(session, city, options),
-        "radius": own.radius if session.vehicle == "rover" else drone_radius,
+        "radius": own.rover.radius if session.vehicle == "rover" else own.radius,
         "quaternion_order": "xyzw",
         "velocity_frame": "world",
-        "dt": options.sessions.dt,
+        "dt": own.dt,
         "drawn": way.drawn,
         "classes": {"free": 0, **options.mesh.numbers},
         "shape": list(options.voxels.grid.shape),

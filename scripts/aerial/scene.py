@@ -1,6 +1,6 @@
-"""A city that can be asked: what does a ray hit, is there room for a sphere, how high is the ground.
+"""Geometric queries on a city: the first hit of a ray, free space for a sphere, the height of the ground.
 
-All places are world coordinates, float64, metres. A scene is built once from a mesh and never changes.
+All points are world coordinates, float64, metres. A scene is built once from a mesh and never changes.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scripts.aerial.kernels import tree as kernel
-from scripts.aerial.mesh import Mesh, closed_shells
+from scripts.aerial.mesh import Mesh, area_vectors, closed_shells
 from scripts.aerial.options import FREE
 from scripts.lib.cli import UserError
 
 
 class Hits(NamedTuple):
-    """What rays meet.
+    """The first triangle that each ray meets.
 
     Attributes:
-        distances: float64 [n], metres; infinity where nothing is met.
-        triangles: int64 [n], rows of the mesh's triangles; -1 where nothing is met.
-        classes: uint8 [n], class numbers; 0 where nothing is met.
+        distances: float64 [n], metres; infinity where there is none.
+        triangles: int64 [n], rows of the mesh's triangles; -1 where there is none.
+        classes: uint8 [n], class numbers; 0 where there is none.
     """
 
     distances: np.ndarray
@@ -62,11 +62,10 @@ class Scene:
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """float64 [triangles, 3]: unit normals of the mesh's triangles, by the right-hand rule; 0 where no area is."""
-        a, b, c = (self.mesh.vertices[self.mesh.triangles[:, corner]] for corner in range(3))
-        found = np.cross(b - a, c - a)
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.divide(found, length, out=np.zeros_like(found), where=length > 0)
+        """float64 [triangles, 3]: unit normals of the mesh's triangles, by the right-hand rule; 0 without area."""
+        area = area_vectors(self.mesh)
+        length = np.linalg.norm(area, axis=1, keepdims=True)
+        return np.divide(area, length, out=np.zeros_like(area), where=length > 0)
 
     def cast(self, origins: ArrayLike, directions: ArrayLike, limit: float = np.inf) -> Hits:
         """The first triangle that each ray meets, from either side, nearer than ``limit`` metres.
@@ -78,40 +77,41 @@ class Scene:
         Raises:
             ValueError: a direction has no length, or a number is not finite.
         """
-        along = np.asarray(directions, np.float64).reshape(-1, 3)
-        length = np.linalg.norm(along, axis=1, keepdims=True)
+        rays = np.asarray(directions, np.float64).reshape(-1, 3)
+        length = np.linalg.norm(rays, axis=1, keepdims=True)
         if not (np.isfinite(length).all() and (length > 0).all()):
             raise ValueError("a ray's direction must be finite and not 0")
-        return self._cast(self._points(origins, len(along)), along / length, limit, np.ones(len(self.rows), bool))
+        points = np.ascontiguousarray(np.broadcast_to(self._points(origins), rays.shape))
+        return self._cast(points, rays / length, limit, np.ones(len(self.rows), bool))
 
-    def _cast(self, points: np.ndarray, along: np.ndarray, limit: float, wanted: np.ndarray) -> Hits:
-        distances, found = np.empty(len(points)), np.empty(len(points), np.int64)
-        limits = np.full(len(points), limit, np.float64)
+    def _cast(self, points: np.ndarray, directions: np.ndarray, limit: float, wanted: np.ndarray) -> Hits:
+        """The same for points relative to the origin and directions of unit length; ``wanted``, bool [m], count."""
+        distances, rows = np.empty(len(points)), np.empty(len(points), np.int64)
         tree = (self.corners, self.bounds, self.links, wanted)
-        kernel.first_hits(*tree, points, np.ascontiguousarray(along), limits, distances, found)
-        met = found >= 0
-        classes = np.where(met, self.classes[found], FREE).astype(np.uint8)
-        return Hits(distances, np.where(met, self.rows[found], -1), classes)
+        kernel.first_hits(*tree, points, np.ascontiguousarray(directions), float(limit), distances, rows)
+        met = rows >= 0
+        classes = np.where(met, self.classes[rows], FREE).astype(np.uint8)
+        return Hits(distances, np.where(met, self.rows[rows], -1), classes)
 
     def distance(self, points: ArrayLike, limit: float = np.inf) -> np.ndarray:
         """float64 [n]: metres from points [n, 3] to the nearest surface; infinity beyond ``limit``."""
         places = self._points(points)
-        distances, found = np.empty(len(places)), np.empty(len(places), np.int64)
-        limits = np.full(len(places), min(limit, 1e150), np.float64)  # its square must be finite
-        kernel.nearest(self.corners, self.bounds, self.links, places, limits, distances, found)
+        distances = np.empty(len(places))
+        limit = min(float(limit), 1e150)  # its square must be finite
+        kernel.nearest(self.corners, self.bounds, self.links, places, limit, distances)
         return distances
 
     def inside(self, points: ArrayLike) -> np.ndarray:
         """bool [n]: whether points [n, 3] lie inside a closed shell, such as a building with a floor."""
         places = self._points(points)
-        found = np.empty(len(places), bool)
-        kernel.inside_any(self.corners, self.boxes, self.bounds, self.links, self.shells, places, found)
-        return found
+        inside = np.empty(len(places), bool)
+        kernel.inside_any(self.corners, self.boxes, self.bounds, self.links, self.shells, places, inside)
+        return inside
 
     def free(self, points: ArrayLike, radius: float) -> np.ndarray:
         """bool [n]: whether a sphere around each point [n, 3] touches no surface and lies inside no closed shell.
 
-        A point under open ground counts as free: ask `below` whether there is ground.
+        A point under open ground counts as free: `below` gives the height of the ground.
         """
         return (self.distance(points, radius) > radius) & ~self.inside(points)
 
@@ -124,16 +124,19 @@ class Scene:
         places = self._points(points)
         wanted = np.ones(len(self.rows), bool) if classes is None else np.isin(self.classes, classes)
         down = np.tile([0.0, 0.0, -1.0], (len(places), 1))
-        hits = self._cast(places, down, np.inf, wanted)
-        heights = places[:, 2] + self.origin[2] - hits.distances
+        heights = places[:, 2] + self.origin[2] - self._cast(places, down, np.inf, wanted).distances
         return np.where(np.isfinite(heights), heights, np.nan)
 
-    def _points(self, points: ArrayLike, count: int | None = None) -> np.ndarray:
-        """Places relative to the origin, [count, 3]."""
-        places = np.asarray(points, np.float64).reshape(-1, 3) - self.origin
+    def _points(self, points: ArrayLike) -> np.ndarray:
+        """float64 [n, 3]: points relative to the origin.
+
+        Raises:
+            ValueError: a coordinate is NaN or infinite.
+        """
+        places = np.ascontiguousarray(points, np.float64).reshape(-1, 3) - self.origin
         if not np.isfinite(places).all():
             raise ValueError("a point is not finite")
-        return np.ascontiguousarray(places if count is None else np.broadcast_to(places, (count, 3)))
+        return places
 
 
 def scene_of(mesh: Mesh) -> Scene:
@@ -145,8 +148,8 @@ def scene_of(mesh: Mesh) -> Scene:
     if not len(mesh.triangles):
         raise UserError(f"{', '.join(mesh.names) or 'mesh'}: no triangle to build a scene from; check the mesh first.")
     origin = np.round(mesh.bounds.mean(axis=0))
-    corners = (mesh.vertices - origin)[mesh.triangles].reshape(-1, 9)
-    order, bounds, links = kernel.build(kernel.triangle_bounds(corners))
-    corners = np.ascontiguousarray(corners[order])
-    boxes = kernel.triangle_bounds(corners)
-    return Scene(mesh, origin, corners, order, mesh.classes[order], boxes, bounds, links)
+    points = (mesh.vertices - origin)[mesh.triangles]
+    a, b, c = points.swapaxes(0, 1)
+    boxes = np.concatenate([np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)], axis=1)
+    order, bounds, links = kernel.build(boxes)
+    return Scene(mesh, origin, points[order].reshape(-1, 9), order, mesh.classes[order], boxes[order], bounds, links)

@@ -1,4 +1,4 @@
-"""Which sessions there are to record, known before anything is; imports nothing that a plan would wait for."""
+"""The names of the sessions to record. Imports nothing slow: the workflow reads it while planning."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Session:
 
 
 def sessions_of(options: AerialSessionOptions) -> list[Session]:
-    """All sessions; their names' times come from the seed's own clock, one session after the other."""
-    clock = datetime(2000, 1, 1) + timedelta(minutes=random.Random(options.seed).randrange(20 * YEAR))
-    lasts = timedelta(seconds=math.ceil(options.frames * options.dt) + 60)
-    found = []
+    """All sessions, named by vehicle and start time; the seed draws the first start, the others follow it."""
+    first = datetime(2000, 1, 1) + timedelta(minutes=random.Random(options.seed).randrange(20 * YEAR))
+    duration = timedelta(seconds=math.ceil(options.frames * options.dt) + 60)
+    sessions = []
     for number in range(options.sessions):
         kind = options.kinds[number % len(options.kinds)]
         vehicle = "rover" if kind == "rover" else "drone"
-        found.append(Session(number, kind, f"{vehicle}_{clock + number * lasts:%Y%m%d_%H%M%S}"))
-    return found
+        sessions.append(Session(number, kind, f"{vehicle}_{first + number * duration:%Y%m%d_%H%M%S}"))
+    return sessions

@@ -1,9 +1,9 @@
 """Records a drone and a rover in a city: sessions of occupancy, poses, lidar and images.
 
-Each session is a folder that appears when it is whole, with `session.json`: options, counts, every file's name, size
-and hash. A copy of that manifest beside the folder, `<session>.json`, stands for the session in the workflow.
-`sessions.json` beside them comes last. The same seed, meshes and options give the same bytes, on any number of
-processes. What a run that was killed had finished is kept.
+Each session is a folder that appears when it is complete, with `session.json`: options, counts, and the name, size and
+hash of every file. A copy of that manifest beside the folder, `<session>.json`, stands for the session in the workflow.
+`sessions.json` beside them is written last. The same seed, meshes and options give the same bytes, on any number of
+processes. After a run was killed, its finished sessions are kept.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from scripts.aerial.mesh_files import find_meshes, street_files
 from scripts.aerial.meshes import load_mesh
+from scripts.aerial.options import AerialMeshOptions
 from scripts.aerial.paths.streets import read_streets
 from scripts.aerial.record import MANIFEST, PARTS, City, SessionsOptions, identity_of, record
 from scripts.aerial.scene import scene_of
@@ -37,14 +38,18 @@ def parser() -> argparse.ArgumentParser:
     result = StageParser(__doc__)
     result.add_argument("--input", nargs="+", type=Path, required=True, help="OBJ files, or folders of them")
     result.add_argument("--output", type=Path, required=True, help="folder to write")
-    for name, told in (("frames", "of each session"), ("sessions", "how many"), ("seed", "another, other paths")):
-        result.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS, help=f"{told}; for sessions.{name}")
+    for name, meaning in (("frames", "of each session"), ("sessions", "how many"), ("seed", "another, other paths")):
+        result.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS, help=f"{meaning}; for sessions.{name}")
     return result
 
 
 def main(args: argparse.Namespace) -> None:
-    """Records what is not there yet."""
-    options = options_of(args)
+    """Records the sessions that do not exist yet."""
+    params = load_params(args.params)
+    if isinstance(params.get("sessions", {}), dict):
+        own = {name: vars(args)[name] for name in ("frames", "sessions", "seed") if name in args}
+        params = {**params, "sessions": {**params.get("sessions", {}), **own}}
+    options = SessionsOptions.parse(params)
     inputs = tuple(path.as_posix() for path in args.input)
     city = city_of(inputs, options.mesh.model_dump_json())
     wanted = sessions_of(options.sessions)
@@ -62,28 +67,18 @@ def main(args: argparse.Namespace) -> None:
     finish(args.output, wanted, options)
 
 
-def options_of(args: argparse.Namespace) -> SessionsOptions:
-    """--params, and the numbers that have arguments of their own on top."""
-    params = load_params(args.params)
-    own = {name: vars(args)[name] for name in ("frames", "sessions", "seed") if name in args}
-    given = params.get("sessions", {})
-    return SessionsOptions.parse({**params, "sessions": {**given, **own}} if isinstance(given, dict) else params)
-
-
 @functools.lru_cache(maxsize=1)
 def city_of(inputs: tuple[str, ...], mesh: str) -> City:
-    """The scene and the streets; read once, and not again by processes that start as a copy of this one."""
+    """The scene and the streets; read once, and not again by worker processes that are forked from this one."""
     paths = [Path(name) for name in inputs]
-    options = SessionsOptions.parse({"mesh": json.loads(mesh)}).mesh
-    found, faults = load_mesh(paths, options)
-    scene = scene_of(found)
+    loaded, faults = load_mesh(paths, AerialMeshOptions.parse(json.loads(mesh)))
     streets = street_files(paths)
     content = digest([sha256_file(file) for file in [*find_meshes(paths), *streets]])
-    return City(scene, read_streets(streets), content, [fault.to_json() for fault in faults])
+    return City(scene_of(loaded), read_streets(streets), content, [fault.to_json() for fault in faults])
 
 
 def work(job: tuple[tuple[str, ...], Session, str, str]) -> str:
-    """Records a session, in any process; returns what is said of it."""
+    """Records a session, in any process; returns a line about it."""
     inputs, session, text, out = job
     cv2.setNumThreads(1)
     options = SessionsOptions.parse(json.loads(text))
@@ -92,15 +87,15 @@ def work(job: tuple[tuple[str, ...], Session, str, str]) -> str:
     with tqdm(total=frames, desc=session.name, unit="frame", leave=False, disable=None) as bar:
         counts = record(city, session, options, Path(out), bar.update)["counts"]
     kinds = ("without_built", "starts_given_up", "steps_turned_away")
-    told = ", ".join(f"{counts[key]} {key.replace('_', ' ')}" for key in kinds if counts[key])
-    return f"{session.name}: {session.kind}, {frames} frames" + (f" ({told})" if told else "")
+    notes = ", ".join(f"{counts[key]} {key.replace('_', ' ')}" for key in kinds if counts[key])
+    return f"{session.name}: {session.kind}, {frames} frames" + (f" ({notes})" if notes else "")
 
 
 def clear(out: Path, wanted: list[Session], city: City, options: SessionsOptions) -> None:
-    """Removes sessions of an earlier run that are none of this one's: a reader would take them for some.
+    """Removes the sessions of an earlier run that are not sessions of this run: a reader would use them, too.
 
     Raises:
-        UserError: a folder has a session's name, and is none of this command.
+        UserError: a folder has a session's name, but this command did not write it.
     """
     named = {session.name: identity_of(session, city, options) for session in wanted}
     for name in named:
@@ -122,18 +117,18 @@ def beside(folder: Path) -> Path:
 
 
 def sound(file: Path, named: dict[str, str]) -> bool:
-    """Whether a session is one that is wanted, and all of its files have their sizes."""
-    found, folder = read_json(file), file.parent
-    if not isinstance(found, dict) or "identity" not in found or "files" not in found:
+    """Whether a session has the identity that is wanted, and all of its files have their sizes."""
+    manifest, folder = read_json(file), file.parent
+    if not isinstance(manifest, dict) or "identity" not in manifest or "files" not in manifest:
         raise UserError(f"{file}: not a manifest of this command; choose another --output, or move it away.")
-    if found["identity"] != named.get(folder.name):
+    if manifest["identity"] != named.get(folder.name):
         return False
-    paths = [(folder / row["name"], row["bytes"]) for row in found["files"]]
+    paths = [(folder / row["name"], row["bytes"]) for row in manifest["files"]]
     return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
 def finish(out: Path, wanted: list[Session], options: SessionsOptions) -> None:
-    """Writes which sessions there are, and says what they have."""
+    """Writes the list of sessions and a copy of each manifest, and prints the totals."""
     rows: list[dict[str, Any]] = []
     for session in wanted:
         file = out / session.name / MANIFEST

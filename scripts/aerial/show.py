@@ -26,7 +26,7 @@ from scripts.lib.options.strict import Options
 
 
 class ShowOptions(Options):
-    """What the command takes as --params."""
+    """The command's --params."""
 
     every: int = Field(default=1, ge=1)
     """only each so many frames"""
@@ -56,7 +56,10 @@ def main(args: argparse.Namespace) -> None:
     poses, faults = read_poses(args.session)
     for fault in faults:
         say(f"warning: {fault.place}: {fault.kind}: {fault.message}")
-    places = chosen(len(poses), options)
+    every = np.arange(0, len(poses), options.every)
+    places = every[
+        np.unique(np.linspace(0, len(every) - 1, min(len(every), options.most)).round().astype(int))
+    ].tolist()
     with atomic_path(args.out) as part:
         whole = part.with_suffix(args.out.suffix.lower())  # OpenCV goes by the name
         try:
@@ -67,24 +70,18 @@ def main(args: argparse.Namespace) -> None:
     say(f"{args.out}: {len(places)} of {len(poses)} frames, {args.out.stat().st_size / 1e6:.1f} MB")
 
 
-def chosen(count: int, options: ShowOptions) -> list[int]:
-    """Which frames are shown."""
-    found = np.arange(0, count, options.every)
-    return found[np.unique(np.linspace(0, len(found) - 1, min(len(found), options.most)).round().astype(int))].tolist()
-
-
 def look_of(session: Path, size: int) -> Look:
-    """How a session is drawn, by its manifest.
+    """How a session is drawn, from its manifest.
 
     Raises:
-        UserError: there is none, or it does not tell the classes and the grid.
+        UserError: there is no manifest, or it has no classes and no grid.
     """
     if not session.is_dir():
         raise UserError(f"{session}: no folder of a session; name one that holds a {MANIFEST}.")
-    told = read_json(session / MANIFEST)
+    manifest = read_json(session / MANIFEST)
     try:
-        classes = {int(number): str(name) for name, number in told["classes"].items() if number}
-        given: dict[str, Any] = told["options"]["voxels"]["grid"]
+        classes = {int(number): str(name) for name, number in manifest["classes"].items() if number}
+        given: dict[str, Any] = manifest["options"]["voxels"]["grid"]
     except (AttributeError, KeyError, TypeError, ValueError):
         raise UserError(f"{session / MANIFEST}: tells no classes and no grid; record the session again.") from None
     grid = AerialGridOptions.parse(given, str(session / MANIFEST))
@@ -128,7 +125,7 @@ def write_gif(path: Path, frames: Iterator[np.ndarray], rate: float) -> None:
     animation.frames = [np.ascontiguousarray(frame) for frame in frames]
     animation.durations = [round(1000 / rate)] * len(animation.frames)
     animation.loop_count = 0
-    # 3: each frame has its own colours. By default they are few and far from the picture's: yellow where it is white.
+    # 3: each frame has a palette of its own; the default palette is far from the picture's colours.
     if not cv2.imwriteanimation(str(path), animation, [cv2.IMWRITE_GIF_DITHER, 3]):
         raise UserError(f"{path}: OpenCV could not write a GIF; name the file .mp4.")
 

@@ -1,6 +1,6 @@
-"""What a camera sees of a scene: depth, triangle and class of every pixel.
+"""Renders a scene for a camera: depth, triangle and class of every pixel.
 
-Much quicker than a ray for each pixel, and the same: a picture of 1600 × 900 asks for 1.4 million rays.
+The result is that of a ray through each pixel, but much faster: an image of 1600 × 900 would need 1.4 million rays.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Camera(NamedTuple):
 
     Attributes:
         width, height: pixels.
-        across: radians that the picture's width spans.
-        pitch: radians by which it looks down, against the body.
+        across: horizontal field of view, radians.
+        pitch: radians by which it looks down, relative to the body.
     """
 
     width: int
@@ -39,12 +39,12 @@ class Camera(NamedTuple):
 
 
 class View(NamedTuple):
-    """A picture's pixels.
+    """The pixels of an image.
 
     Attributes:
-        depths: float64 [height, width], metres along the camera's axis; infinity where nothing is.
-        triangles: int64 [height, width], rows of the mesh's triangles; -1 where nothing is.
-        classes: uint8 [height, width], class numbers; 0 where nothing is.
+        depths: float64 [height, width], metres along the camera's axis; infinity where there is no triangle.
+        triangles: int64 [height, width], rows of the mesh's triangles; -1 where there is none.
+        classes: uint8 [height, width], class numbers; 0 where there is none.
     """
 
     depths: np.ndarray
@@ -59,16 +59,8 @@ def camera_axes(pose: Pose, camera: Camera) -> np.ndarray:
     return body @ pose.rotation.T
 
 
-def pixel_rays(pose: Pose, camera: Camera) -> np.ndarray:
-    """float64 [height, width, 3]: directions through the pixels' middles in the world, 1 long along the axis ahead."""
-    x = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
-    y = (np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal
-    own = np.stack([*np.meshgrid(x, y), np.ones((camera.height, camera.width))], axis=-1)
-    return own @ camera_axes(pose, camera)
-
-
 def view(scene: Scene, pose: Pose, camera: Camera) -> View:
-    """What a camera at a pose sees; both sides of a triangle are seen."""
+    """The image of a camera at a pose; triangles are visible from both sides."""
     depths = np.full((camera.height, camera.width), np.inf)
     rows = np.full(depths.shape, -1, np.int64)
     draw(scene.corners, pose.position - scene.origin, camera_axes(pose, camera), camera.focal, NEAR, depths, rows)

@@ -1,15 +1,19 @@
-"""Fills the cells around poses from meshes, in the session layout.
+"""Voxelizes meshes around poses, in the session layout.
 
-For each pose `occupancy/<frame>_occupancy.npz` with the key `occupancy`, uint8 of the grid's shape: class numbers, 0 is
-free. One line a frame on stdout: occupied cells by class. `voxels.json` comes last, with the classes, the options, and
-every file's name, size and hash.
+Each pose becomes `occupancy/<frame>_occupancy.npz` with the key `occupancy`, uint8 [x, y, z] of the grid's shape: class
+numbers, 0 is free; `scripts.aerial.voxels` describes the method. A line a frame on stdout has the occupied cells by
+class. Example, for cells of 0.4 × 0.4 × 1.25 m and a house of 4 × 2 × 5 m, of which the cells that its walls, floor and
+roof touch are occupied::
+
+    000000  ground 0  tree 0  building 222  occupied 222
+
+`voxels.json` is written last, with the classes, the options, and the name, size and hash of every file.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +21,10 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
-from scripts.aerial.mesh import Fault
 from scripts.aerial.meshes import load_mesh
 from scripts.aerial.options import AerialMeshOptions, AerialVoxelOptions
-from scripts.aerial.poses import Pose, read_poses
-from scripts.aerial.scene import Scene, scene_of
+from scripts.aerial.poses import read_poses
+from scripts.aerial.scene import scene_of
 from scripts.aerial.voxels import Frame, check_reach, occupancy, solid_numbers
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import atomic_path, manifest, write_json
@@ -29,7 +32,7 @@ from scripts.lib.options.strict import Options
 
 
 class VoxelizeOptions(Options):
-    """What the command takes as --params."""
+    """The command's --params."""
 
     mesh: AerialMeshOptions = Field(default=AerialMeshOptions())
     voxels: AerialVoxelOptions = Field(default=AerialVoxelOptions())
@@ -47,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Writes all frames."""
+    """Writes all frames, then `voxels.json`."""
     options = VoxelizeOptions.parse(load_params(args.params))
     solid = solid_numbers(options.mesh, options.voxels)
     poses, faults = read_poses(args.poses)
@@ -57,20 +60,24 @@ def main(args: argparse.Namespace) -> None:
     scene = scene_of(mesh)
     check_reach(scene, poses, options.voxels)
     rows, started = [], time.monotonic()
-    for pose, frame in frames(scene, poses, options.voxels, solid):
-        write_frame(args.out / frame_file(pose.frame), frame)
-        rows.append(frame_row(pose, frame, options.mesh))
-        print(frame_line(rows[-1]), flush=True)
-    finish(args.out, rows, [*faults, *mesh_faults], options)
-    print_summary(rows, options, time.monotonic() - started)
-
-
-def frames(
-    scene: Scene, poses: Sequence[Pose], options: AerialVoxelOptions, solid: frozenset[int]
-) -> Iterator[tuple[Pose, Frame]]:
-    """Each pose with its cells."""
     for pose in tqdm(poses, desc="voxelize", unit="frame", disable=None):
-        yield pose, occupancy(scene, pose, options, solid)
+        frame = occupancy(scene, pose, options.voxels, solid)
+        write_frame(args.out / frame_file(pose.frame), frame)
+        cells = {name: int(frame.counts[number]) for name, number in options.mesh.numbers.items()}
+        row = {"frame": pose.frame, "occupied": frame.occupied, "cells": cells, "left_out": frame.left_out}
+        rows.append(row)
+        counts = "  ".join(f"{name} {count:,}" for name, count in cells.items())
+        print(f"{pose.frame}  {counts}  occupied {frame.occupied:,}", flush=True)
+    report = {
+        "classes": {"free": 0, **options.mesh.numbers},
+        "shape": list(options.voxels.grid.shape),
+        "options": options.model_dump(mode="json"),
+        "frames": rows,
+        "faults": [fault.to_json() for fault in [*faults, *mesh_faults]],
+        "files": manifest(args.out, [frame_file(pose.frame) for pose in poses]),
+    }
+    write_json(args.out / "voxels.json", report)
+    print_summary(rows, options, time.monotonic() - started)
 
 
 def frame_file(frame: str) -> str:
@@ -84,45 +91,16 @@ def write_frame(path: Path, frame: Frame) -> None:
         np.savez_compressed(stream, occupancy=frame.grid)
 
 
-def frame_row(pose: Pose, frame: Frame, options: AerialMeshOptions) -> dict[str, Any]:
-    """Occupied cells by class."""
-    cells = {name: int(frame.counts[number]) for name, number in options.numbers.items()}
-    return {"frame": pose.frame, "occupied": frame.occupied, "cells": cells, "left_out": frame.left_out}
-
-
-def frame_line(row: dict[str, Any]) -> str:
-    """``000000  ground 41,203  tree 310  building 39,215  occupied 80,728``."""
-    cells = "  ".join(f"{name} {count:,}" for name, count in row["cells"].items())
-    return f"{row['frame']}  {cells}  occupied {row['occupied']:,}"
-
-
-def finish(out: Path, rows: list[dict[str, Any]], faults: Sequence[Fault], options: VoxelizeOptions) -> None:
-    """Writes what was counted, what was set aside, and the files."""
-    files = manifest(out, [frame_file(row["frame"]) for row in rows])
-    found = {
-        "classes": {"free": 0, **options.mesh.numbers},
-        "shape": list(options.voxels.grid.shape),
-        "options": options.model_dump(mode="json"),
-        "frames": rows,
-        "faults": [fault.to_json() for fault in faults],
-        "files": files,
-    }
-    write_json(out / "voxels.json", found)
-
-
 def print_summary(rows: list[dict[str, Any]], options: VoxelizeOptions, seconds: float) -> None:
-    """Means over all frames, and frames without buildings."""
-    cells = int(np.prod(options.voxels.grid.shape))
-    means = {name: np.mean([row["cells"][name] for row in rows]) for name in options.mesh.numbers}
-    occupied = np.mean([row["occupied"] for row in rows])
-    said = ", ".join(f"{name} {mean:,.0f}" for name, mean in means.items())
-    empty = {name: sum(row["cells"][name] == 0 for row in rows) for name in means}
-    none = ", ".join(f"{count} without {name}" for name, count in empty.items() if count)
-    shape = "×".join(map(str, options.voxels.grid.shape))
-    print(
-        f"{len(rows)} frames of {shape} cells; mean a frame: {said}; occupied {occupied / cells:.3%}"
-        + (f"; frames: {none}" if none else "")
-    )
+    """Prints means over all frames, and how many frames have no cell of a class."""
+    shape, names = options.voxels.grid.shape, list(options.mesh.numbers)
+    means = ", ".join(f"{name} {np.mean([row['cells'][name] for row in rows]):,.0f}" for name in names)
+    occupied = np.mean([row["occupied"] for row in rows]) / int(np.prod(shape))
+    empty = {name: sum(row["cells"][name] == 0 for row in rows) for name in names}
+    without = ", ".join(f"{count} without {name}" for name, count in empty.items() if count)
+    ending = f"; frames: {without}" if without else ""
+    cells = "×".join(map(str, shape))
+    print(f"{len(rows)} frames of {cells} cells; mean a frame: {means}; occupied {occupied:.3%}{ending}")
     left_out = sum(row["left_out"] for row in rows)
     if left_out:
         say(f"warning: {left_out} columns of closed shells could not be told inside from outside and were not filled.")

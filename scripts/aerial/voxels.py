@@ -1,13 +1,30 @@
-"""A scene into the cells around a pose."""
+"""Voxelization: the ego grid around a pose, filled from a scene.
+
+Idea: the pose gives an affine map from world to cells, ``cell = matrix @ point + offset``. The scene's tree
+(`scripts.aerial.kernels.tree`) finds the triangles near the grid; each writes its class into the cells that it touches,
+exactly, by the separating axis test, and closed shells are filled column by column (`scripts.aerial.kernels.cells`).
+Where classes meet in a cell, the highest number is written.
+
+With R the pose's rotation (by yaw, or in full), t its position and s the cell size,
+
+    matrix = diag(1 / s) R^T,    offset = -matrix t - low / s
+
+with low the least corner of the grid's range, metres.
+
+Example: a pose at (100, 50, 30) looks along the world's +y (yaw 90 degrees); cells of 0.4 m begin at x = y = -40 m.
+What lies at (100, 54.2) in the world has x = 4.2 m and y = 0 in the grid and falls into the cells (110, 100, ...).
+"""
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 
 from scripts.aerial.kernels import cells as kernel
 from scripts.aerial.kernels.tree import touching
+from scripts.aerial.mesh import level_distances
 from scripts.aerial.options import FREE, AerialGridOptions, AerialMeshOptions, AerialVoxelOptions
 from scripts.aerial.poses import Pose
 from scripts.aerial.scene import Scene
@@ -20,7 +37,7 @@ class Frame(NamedTuple):
     Attributes:
         grid: uint8 [x, y, z], class numbers; 0 is free.
         counts: int64 [256], cells of each class.
-        left_out: columns of closed shells that a line through their middle met an odd number of times: not filled.
+        left_out: columns of closed shells that were not filled: a line along them met the shell an odd number of times.
     """
 
     grid: np.ndarray
@@ -33,67 +50,62 @@ class Frame(NamedTuple):
         return int(self.counts[FREE + 1 :].sum())
 
 
-def ego_frame(pose: Pose, options: AerialGridOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Where the grid's zero lies in the world, float64 [3], and its axes, [3, 3]: column i is axis i, in the world."""
-    place = pose.position.copy()
-    if options.heights == "absolute":
-        place[2] = options.datum
-    if options.rotation == "full":
-        return place, pose.rotation
-    cos, sin = np.cos(pose.yaw), np.sin(pose.yaw)
-    return place, np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-
-
 def to_cells(pose: Pose, options: AerialGridOptions) -> tuple[np.ndarray, np.ndarray]:
-    """What takes a place of the world p to cells: ``matrix @ p + offset``; first turned, later cropped."""
-    place, axes = ego_frame(pose, options)
+    """float64 [3, 3] and [3]: ``matrix @ point + offset`` takes a point of the world, metres, to cells."""
+    position, axes = pose.position.copy(), pose.rotation
+    if options.heights == "absolute":
+        position[2] = options.datum
+    if options.rotation == "yaw":
+        cos, sin = np.cos(pose.yaw), np.sin(pose.yaw)
+        axes = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
     size = np.array(options.voxel)
     matrix = axes.T / size[:, None]
-    return matrix, -matrix @ place - np.array(options.range[:3]) / size
+    return matrix, -matrix @ position - np.array(options.range[:3]) / size
 
 
 def occupancy(scene: Scene, pose: Pose, options: AerialVoxelOptions, solid: frozenset[int] = frozenset()) -> Frame:
-    """The cells around a pose that triangles touch, each with the highest class of those that do.
+    """The grid around a pose; a cell holds the highest class of the triangles that touch it.
 
-    Exact: a cell is occupied if and only if the separating axis test finds that its box, `tolerance` larger on each
-    side, and a triangle meet.
+    Exact: a cell is occupied if and only if its box, `tolerance` larger on each side, and a triangle meet.
 
     Args:
-        solid: class numbers whose closed shells are filled, `solid_numbers` of the options.
+        solid: class numbers whose closed shells are filled, from `solid_numbers`.
     """
     grid = np.zeros(options.grid.shape, np.uint8)
     counts = np.zeros(256, np.int64)
     counts[FREE] = grid.size
-    world, shift = to_cells(pose, options.grid)
-    offset = shift + world @ scene.origin
+    matrix, shift = to_cells(pose, options.grid)
+    offset = shift + matrix @ scene.origin
     grown = options.tolerance / np.array(options.grid.voxel)
-    near = touching(scene.bounds, scene.links, scene.boxes, box_around(world, offset, grid.shape, grown))
-    kernel.fill_surfaces(scene.corners, scene.classes, near, world, offset, grown, grid, counts)
-    left_out = fill_solids(scene, world, offset, solid, grid, counts) if solid else 0
+    near = touching(scene.bounds, scene.links, scene.boxes, box_around(matrix, offset, grid.shape, grown))
+    kernel.fill_surfaces(scene.corners, scene.classes, near, matrix, offset, grown, grid, counts)
+    left_out = fill_solids(scene, matrix, offset, solid, grid, counts) if solid else 0
     return Frame(grid, counts, left_out)
 
 
 def box_around(
     matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], grown: np.ndarray, deep: float = 0.0
 ) -> np.ndarray:
-    """Bounds [6] of the grid in the coordinates of the scene's index; ``deep`` cells more below and above."""
+    """float64 [6]: bounds of the grid, ``deep`` cells higher and lower, relative to the scene's origin, metres."""
     low, high = -grown - [0, 0, deep], np.array(shape) + grown + [0, 0, deep]
-    ends = np.array([[(low, high)[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)])
-    places = np.linalg.solve(matrix, (ends - offset).T).T
-    return np.concatenate([places.min(axis=0) - 1e-6, places.max(axis=0) + 1e-6])
+    ends = np.array(list(itertools.product(*zip(low, high, strict=True))))  # the grid's eight corners
+    points = np.linalg.solve(matrix, (ends - offset).T).T
+    return np.concatenate([points.min(axis=0) - 1e-6, points.max(axis=0) + 1e-6])
 
 
 def fill_solids(
     scene: Scene, matrix: np.ndarray, offset: np.ndarray, solid: frozenset[int], grid: np.ndarray, counts: np.ndarray
 ) -> int:
-    """Fills cells whose middle lies inside a closed shell of the classes; how many columns could not be told."""
+    """Fills cells whose middle lies inside a closed shell of the classes ``solid``; returns the columns left out."""
     deep = float(np.abs(matrix[2]) @ np.abs(scene.bounds[0]).reshape(2, 3).max(axis=0) + abs(offset[2]))
     near = touching(scene.bounds, scene.links, scene.boxes, box_around(matrix, offset, grid.shape, np.zeros(3), deep))
     near = near[np.isin(scene.classes[near], list(solid)) & (scene.shells[near] >= 0)]
-    columns, rows, heights = kernel.column_crossings(scene.corners, near, matrix, offset, np.array(grid.shape))
-    shells, numbers = scene.shells[rows], scene.classes[rows]
+    crossings = kernel.column_crossings(scene.corners, near, matrix, offset, np.array(grid.shape))
+    columns, rows = crossings[:, :2].astype(np.int64).T
+    shells, heights = scene.shells[rows], crossings[:, 2]
     order = np.lexsort((heights, shells, columns))
-    return kernel.fill_between(columns[order], shells[order], numbers[order], heights[order], grid, counts)
+    numbers = scene.classes[rows[order]]
+    return kernel.fill_between(columns[order], shells[order], numbers, heights[order], grid, counts)
 
 
 def solid_numbers(meshes: AerialMeshOptions, options: AerialVoxelOptions) -> frozenset[int]:
@@ -109,14 +121,14 @@ def solid_numbers(meshes: AerialMeshOptions, options: AerialVoxelOptions) -> fro
 
 
 def check_reach(scene: Scene, poses: list[Pose], options: AerialVoxelOptions) -> None:
-    """Refuses poses that lie nowhere near the mesh.
+    """Refuses poses that lie far from the mesh.
 
     Raises:
         UserError: every pose is further away than `max_distance_km`.
     """
     low, high = scene.mesh.bounds[:, :2]
     places = np.array([pose.position[:2] for pose in poses])
-    away = np.linalg.norm(np.maximum(0, np.maximum(low - places, places - high)), axis=1) / 1000
+    away = level_distances(scene.mesh.bounds, places) / 1000
     nearest = int(away.argmin())
     if away[nearest] > options.max_distance_km:
         raise UserError(

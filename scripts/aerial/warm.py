@@ -1,4 +1,4 @@
-"""Compiles the aerial system's kernels, so that no first use waits for it: records one frame of a small made-up city.
+"""Compiles the aerial system's kernels ahead of their first use: records a few frames of a small made-up city.
 
 python -m scripts.aerial.warm
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from pathlib import Path
 
 from scripts.aerial import check, generate, sessions
 from scripts.lib.cli import StageParser, run
 
 CITY = {"size": 120, "tallest": 20}
-ONE = {
+SESSIONS = {
     "voxels": {"grid": {"range": [-8, -8, -4, 8, 8, 12], "voxel": [1, 1, 1]}, "solid": ["building"]},
     "sessions": {
         "sessions": 2,
@@ -33,17 +32,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Generates, checks and records in a folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="warm-") as name:
-        city, out = Path(name) / "city", Path(name) / "sessions"
-        stage(generate, "--out", city, "--params", json.dumps(CITY))
-        stage(check, city, "--out", Path(name) / "meshes.json")
-        stage(sessions, "--input", city, "--output", out, "--params", json.dumps(ONE))
-
-
-def stage(module: object, *words: object) -> None:
-    """A stage in this process."""
-    module.main(module.parser().parse_args([str(word) for word in words]))  # type: ignore[attr-defined]
+    """Generates, checks and records in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="warm-") as folder:
+        city, out, report = (f"{folder}/{name}" for name in ("city", "sessions", "meshes.json"))
+        stages = [
+            (generate, ["--out", city, "--params", json.dumps(CITY)]),
+            (check, [city, "--out", report]),
+            (sessions, ["--input", city, "--output", out, "--params", json.dumps(SESSIONS)]),
+        ]
+        for stage, arguments in stages:
+            stage.main(stage.parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

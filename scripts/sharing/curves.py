@@ -11,7 +11,7 @@ from scripts.sharing.rooms import Stage
 
 
 def write_curves(stage: Stage) -> None:
-    """Writes ``step,loss`` of every run whose training left a curve."""
+    """Writes ``step,loss`` of every run that has a training curve."""
     for loss in sorted(file for file in stage.outputs if file.endswith("/training/loss.jsonl")):
         if not Path(loss).is_file() or curve_of(loss) not in plots_of(stage):
             continue

@@ -2,8 +2,8 @@
 
     python -m scripts.sharing.dvcfile [--configfile config/learn.yaml] [--check]
 
-There is one graph, Snakemake's; dvc.yaml only names what a system reads and which folders it writes. `scripts.share`
-writes it too, for the configuration that it shares.
+Snakemake has the only graph of jobs; dvc.yaml names what a system reads and which folders it writes. `scripts.share`
+also writes it, for the configuration that it shares.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     command = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     command.add_argument("--configfile", nargs="+", type=Path, default=[PRESET], help="as for snakemake")
-    command.add_argument("--check", action="store_true", help="write nothing; fail where dvc.yaml is another")
+    command.add_argument("--check", action="store_true", help="write nothing; fail if dvc.yaml differs")
     return command
 
 
@@ -91,7 +91,7 @@ def metrics_of(stage: Stage) -> list[str]:
 
 
 def plots_of(stage: Stage) -> dict[str, dict[str, str]]:
-    """Loss curves of a system's runs, for `dvc plots diff`: as CSV beside the records, for DVC reads no JSON lines."""
+    """Loss curves of a system's runs, for `dvc plots diff`: CSV beside the records, since DVC reads no JSON lines."""
     curves = sorted(file for file in stage.outputs if file.endswith("/training/loss.jsonl"))
     return {
         curve_of(file): {"x": "step", "y": "loss", "title": "/".join(Path(file).parts[1:3]), "template": "simple"}
@@ -100,7 +100,7 @@ def plots_of(stage: Stage) -> dict[str, dict[str, str]]:
 
 
 def curve_of(loss: str) -> str:
-    """Where a run's curve is put: ``models/dnd/dm/training/loss.jsonl`` -> ``data/records/dnd/dm.loss.csv``."""
+    """The path of a run's curve: ``models/dnd/dm/training/loss.jsonl`` -> ``data/records/dnd/dm.loss.csv``."""
     _, system, name = Path(loss).parts[:3]
     return f"{Stage(system).records}/{name}.loss.csv"
 

@@ -1,8 +1,8 @@
-"""A plan that would rebuild what is shared is told to pull first.
+"""Stops a plan that would rebuild files that `make pull` can fetch.
 
-In a clone that holds a part of what is shared, Snakemake sees missing files and plans to train again. So after each
-plan: a job whose own records say that nothing changed, and whose missing files are shared, stops the plan. Jobs whose
-inputs, parameters or code did change are left alone, whatever is missing.
+In a clone that holds only a part of the shared files, Snakemake finds files missing and plans to train again. So a job
+stops the plan if its missing files are shared and its records show that nothing has changed. Jobs whose inputs,
+parameters or code have changed are left alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNGUARDED = "QUESTLINE_REBUILD"  # set: a plan may rebuild what is shared but no
 
 
 def watch_plans(workflow: Any) -> None:
-    """Has every plan of this workflow looked at before anything runs."""
+    """Checks every plan of this workflow before anything runs."""
     if os.environ.get(UNGUARDED) or not LOCK.is_file():
         return
     build = workflow._build_dag
@@ -39,18 +39,18 @@ def watch_plans(workflow: Any) -> None:
 
 
 def stop_if_shared(dag: Any) -> None:
-    """Stops a plan that would rebuild what only has to be pulled.
+    """Stops a plan that would rebuild files that can be pulled.
 
     Raises:
-        SystemExit: a file, how many there are, and what to type were said.
+        SystemExit: after a message with a file, the number of files, and the command to type.
     """
-    found = to_be_pulled(dag)
-    if not found:
+    stages = to_be_pulled(dag)
+    if not stages:
         return
-    names = sorted(set(found.values()))
-    more = f" and {len(found) - 1} more files" if len(found) > 1 else ""
+    names = sorted(set(stages.values()))
+    more = f" and {len(stages) - 1} more files" if len(stages) > 1 else ""
     say(
-        f"error: {min(found)}{more}: shared, but not in this checkout, and nothing that they are made from has "
+        f"error: {min(stages)}{more}: shared, but not in this checkout, and nothing that they are made from has "
         f"changed. Pull them first (`make pull`, or `.venv/bin/python -m scripts.pull {' '.join(names)}`); "
         f"to build them here all the same, set {UNGUARDED}=1."
     )
@@ -72,7 +72,7 @@ def to_be_pulled(dag: Any) -> dict[str, str]:
 
 @cache
 def locked_rooms() -> dict[str, str]:
-    """Rooms that dvc.lock names, room to stage; before the first pull nothing else is known."""
+    """Rooms in dvc.lock, room to stage; before the first pull, nothing more is known about shared files."""
     try:
         stages = yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"]
         return {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", [])}
@@ -81,12 +81,12 @@ def locked_rooms() -> dict[str, str]:
 
 
 def stage_in_lock(file: str) -> str | None:
-    """The stage in one of whose shared rooms a file lies."""
+    """The stage that shares a file, by dvc.lock; None for a file that is not shared."""
     return next((stage for room, stage in locked_rooms().items() if lies_in(file, room)), None)
 
 
 class Judge:
-    """Whether jobs would make what their records say was made: the same inputs, parameters and code."""
+    """Decides whether jobs would make what their records describe: from the same inputs, parameters and code."""
 
     def __init__(self, dag: Any) -> None:
         self.dag, self.verdicts, self.hashes = dag, {}, {}
@@ -100,7 +100,7 @@ class Judge:
         return self.verdicts[job]
 
     def as_recorded(self, job: Any) -> bool:
-        """Whether parameters, command, names and content of inputs are the recorded ones; missing ones are not read."""
+        """Whether parameters, command, names and content of inputs are as recorded; missing inputs are skipped."""
         records = self.dag.workflow.persistence
         if not records.has_metadata(job) or records.params_changed(job):
             return False

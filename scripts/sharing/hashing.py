@@ -1,10 +1,10 @@
-"""Hashing what will be shared by a process of its own, while this one plans.
+"""Hashes the files to be shared in a second process while the first one plans.
 
 DVC keeps the hash of every file that it has read, by path, size, inode and time. Reading a gigabyte takes about as long
-as the plan and shares no work with it, so that both go on side by side; a thread would not do: the plan is Python from
-end to end and would give it the interpreter only every few milliseconds.
+as the plan, and the two are independent. It is a process, not a thread, because the plan is Python code that would
+hold the interpreter's lock most of the time.
 
-    python -m scripts.sharing.hashing        what `make share` starts
+    python -m scripts.sharing.hashing        started by `make share`
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def hashed_beside() -> Iterator[None]:
-    """Lets DVC hash the outputs of dvc.yaml until the body has ended, and waits for it; an error in the body ends it.
+    """Lets DVC hash the outputs of dvc.yaml beside the body, and waits for it; an error in the body ends it.
 
-    Only a head start: what it does not know, or does not come to, is hashed when it is stored.
+    This only saves time: a file that is not hashed here is hashed when it is stored.
     """
     child = subprocess.Popen(
         [sys.executable, "-m", "scripts.sharing.hashing"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -34,7 +34,7 @@ def hashed_beside() -> Iterator[None]:
 
 
 def main() -> None:
-    """Asks DVC for the hash of every output that is there, so that it remembers it."""
+    """Has DVC compute and keep the hash of every output that exists."""
     from dvc.repo import Repo
 
     with Repo(".") as repo:

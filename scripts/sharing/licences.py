@@ -1,4 +1,4 @@
-"""Which base models may be given on."""
+"""Base models whose licence allows sharing their weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
 from scripts.sharing.rooms import BASES, CARD, Stage
 
-# Licences that let anybody pass the weights on (SPDX names, in small letters).
+# Licences that let anybody pass the weights on (SPDX identifiers, in lower case).
 FREE = {
     "0bsd", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "isc", "mit",
     "unlicense",
@@ -17,25 +17,28 @@ FREE = {
 
 
 def withheld_bases(stages: dict[str, Stage], allowed: list[str]) -> dict[str, str]:
-    """Bases whose weights are left out, room to sentence; their stage is told, too.
+    """Bases whose weights are left out, room to reason; also adds them to their stage's `withheld`.
+
+    Args:
+        allowed: names of bases to share whatever their licence.
 
     Raises:
-        UserError: a base that is to be shared whatever its licence is none of the configuration's.
+        UserError: the configuration has no base of an allowed name.
     """
     stage = stages.get(BASES)
     rooms = stage.rooms if stage else []
     unknown = sorted(set(allowed) - {Path(room).name for room in rooms})
     if unknown:
         raise UserError(f"{unknown[0]}: no base of this configuration; it has {', '.join(rooms)}.")
-    found = {}
+    withheld = {}
     for room in rooms:
         card: Any = read_json(Path(room) / CARD) if (Path(room) / CARD).is_file() else {}
         licence = str(card.get("licence", ""))
         if card and licence.lower() not in FREE and Path(room).name not in allowed:
-            found[room] = (
+            withheld[room] = (
                 f"its licence ({licence or 'none named'}) is not known to let you pass the weights on; if you may, "
                 f"add --with-base {Path(room).name}. GGUF files and packages made from it hold its weights, too."
             )
     if stage:
-        stage.withheld |= set(found)
-    return found
+        stage.withheld |= set(withheld)
+    return withheld

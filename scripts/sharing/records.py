@@ -1,6 +1,6 @@
-"""Snakemake's records of made files: what they were made from, by content. They travel with the files.
+"""Snakemake's records of output files: the inputs, parameters and code that made them. They are shared with the files.
 
-``data/records/<stage>/records.json`` holds those of one stage::
+``data/records/<stage>/records.json`` holds the records of one stage::
 
     {"configfiles": ["config/demo.yaml"], "outputs": ["models/dnd/dm/adapter/adapter_config.json", ...],
      "withheld": {"models/base/gemma": "licence gemma ..."}, "records": {"models/dnd/...": {"rule": "train", ...}}}
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -28,23 +29,21 @@ NAME_LENGTH = 254  # Snakemake splits a longer name into folders
 
 
 def records_here() -> dict[str, dict[str, Any]]:
-    """Every record of this checkout by the made file's path; unreadable ones are left out."""
-    found = {}
+    """Every record of this checkout by the output's path; unreadable ones are left out."""
+    records = {}
     for name, path in _named(METADATA):
-        try:
-            found[name] = json.loads(path.read_bytes())
-        except ValueError:
-            continue
-    return found
+        with contextlib.suppress(ValueError):
+            records[name] = json.loads(path.read_bytes())
+    return records
 
 
 def incomplete_here() -> set[str]:
-    """Made files that a killed run left marked as incomplete."""
+    """Outputs that a killed run left marked as incomplete."""
     return {name for name, _ in _named(INCOMPLETE)}
 
 
 def _named(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(made file, its record or marker); Snakemake names records by the base64 of the path, split by length."""
+    """(output, its record or marker); Snakemake names records by the base64 of the path, split by length."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
         if not path.is_file():
             continue
@@ -56,7 +55,7 @@ def _named(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def record_path(name: str) -> Path:
-    """Where Snakemake keeps the record of a made file."""
+    """Where Snakemake keeps the record of an output."""
     encoded = base64.urlsafe_b64encode(name.encode()).decode()
     parts = [encoded[at : at + NAME_LENGTH] for at in range(0, len(encoded), NAME_LENGTH)]
     return METADATA.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
@@ -77,7 +76,7 @@ def pack(stage: Stage, configfiles: list[str], withheld: dict[str, str]) -> None
 
 
 def packed(name: str) -> dict[str, Any] | None:
-    """What was packed of a stage, or None where it is not here.
+    """The packed records of a stage; None if they are not here.
 
     Raises:
         UserError: the file is damaged.
@@ -85,36 +84,37 @@ def packed(name: str) -> dict[str, Any] | None:
     path = Path(RECORDS) / name / "records.json"
     if not path.is_file():
         return None
-    found = read_json(path)
-    if not isinstance(found, dict) or not {"configfiles", "outputs", "records"} <= found.keys():
+    contents = read_json(path)
+    if not isinstance(contents, dict) or not {"configfiles", "outputs", "records"} <= contents.keys():
         raise UserError(f"{path}: not a file of records; `dvc checkout {path.parent}` brings back the shared one.")
-    return found
+    return contents
 
 
 def unpack(name: str) -> int:
-    """Makes a stage's packed records this checkout's own, in place of any older ones; returns how many.
+    """Replaces this checkout's records of a stage by the packed ones; returns their number.
 
     Raises:
-        UserError: an output has none, so that nobody could tell whether it is up to date.
+        UserError: an output has no record, so that Snakemake could not decide whether it is up to date.
     """
-    found = packed(name) or {"outputs": [], "records": {}}
-    without = [file for file in found["outputs"] if file not in found["records"]]
+    contents = packed(name) or {"outputs": [], "records": {}}
+    records = contents["records"]
+    without = [file for file in contents["outputs"] if file not in records]
     if without:
         raise UserError(
             f"{without[0]}: shared without a record of what it was made from ({len(without)} files); "
             "whoever shared it has to run `make share` again."
         )
-    for old in [old for old, _ in _named(METADATA) if stage_of(old) == name and old not in found["records"]]:
+    for old in [old for old, _ in _named(METADATA) if stage_of(old) == name and old not in records]:
         record_path(old).unlink(missing_ok=True)
     METADATA.mkdir(parents=True, exist_ok=True)
-    INCOMPLETE.mkdir(parents=True, exist_ok=True)  # without it Snakemake takes the records for those of an old version
-    for made, record in found["records"].items():
-        write_text(record_path(made), json.dumps(record))
-    return len(found["records"])
+    INCOMPLETE.mkdir(parents=True, exist_ok=True)  # without it Snakemake treats the records as an old version's
+    for output, record in records.items():
+        write_text(record_path(output), json.dumps(record))
+    return len(records)
 
 
 def write_index(names: list[str]) -> None:
-    """Remembers, for plans, which files are shared: file to stage."""
+    """Writes the index of shared files, file to stage, that `shared_files` reads at each plan."""
     shared = {file: name for name in names for file in (packed(name) or {"outputs": []})["outputs"]}
     write_text(INDEX, json.dumps(shared))
 
@@ -122,7 +122,7 @@ def write_index(names: list[str]) -> None:
 def shared_files() -> dict[str, str] | None:
     """Files that are shared, file to stage, as the last share or pull left it; None before the first one."""
     try:
-        found = json.loads(INDEX.read_text(encoding="utf-8"))
+        shared = json.loads(INDEX.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return shared if isinstance(shared, dict) else None

@@ -1,7 +1,7 @@
 """Rooms: the folders (or single files) that a system's rules write, which are shared whole.
 
-A rule declares a few named files; what stands beside them (pictures, a package's files, a base's weights) is told of by
-those. So the folder is shared: ``data/curated/dnd``, ``models/dnd``, ``models/base/smollm2``, ``reports/index.html``.
+A rule declares a few named files; these list the files beside them (images, a package's files, a base's weights). So
+the whole folder is shared: ``data/curated/dnd``, ``models/dnd``, ``models/base/smollm2``, ``reports/index.html``.
 """
 
 from __future__ import annotations
@@ -83,18 +83,20 @@ def inside_checkout(path: str) -> bool:
 
 
 def stages_of(dag: Any) -> dict[str, Stage]:
-    """The stages that a job graph of the workflow comes to, by name: bases first, the page last."""
-    found: dict[str, Stage] = {}
-    jobs = [job for job in dag.jobs if not job.rule.norun]
-    for job in jobs:
-        stage = found.setdefault(stage_of(str(job.output[0])), Stage(stage_of(str(job.output[0]))))
+    """The stages of a job graph of the workflow, by name: bases first, the page last."""
+    stages: dict[str, Stage] = {}
+    for job in dag.jobs:
+        if job.rule.norun:
+            continue
+        name = stage_of(str(job.output[0]))
+        stage = stages.setdefault(name, Stage(name))
         stage.outputs |= {str(file) for file in job.output if "temp" not in file.flags}
         stage.modules |= set(code_of(job))
         made = {str(file) for files in dag.dependencies[job].values() for file in files}
         stage.reads |= {file for file in made if stage_of(file) != stage.name}
         stage.sources |= {str(file) for file in job.input} - made
     order = {BASES: 0, PAGE: 2}
-    return {name: found[name] for name in sorted(found, key=lambda name: (order.get(name, 1), name))}
+    return {name: stages[name] for name in sorted(stages, key=lambda name: (order.get(name, 1), name))}
 
 
 def code_of(job: Any) -> Iterable[str]:
@@ -105,10 +107,10 @@ def code_of(job: Any) -> Iterable[str]:
 
 
 def files_in(room: str) -> list[Path]:
-    """Every file of a room that is there, sorted; half-written ones are left out."""
+    """Every existing file of a room, sorted; half-written ones are left out."""
     path = Path(room)
-    found = path.rglob("*") if path.is_dir() else [path]
-    return sorted(file for file in found if file.is_file() and file.suffix != ".part")
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sorted(file for file in files if file.is_file() and file.suffix != ".part")
 
 
 def size_of(room: str) -> int:

@@ -1,4 +1,4 @@
-"""Who is at work in this folder: a run, a run that was killed, a pull that was interrupted."""
+"""The state of this folder: a run in progress, a run that was killed, a pull that was interrupted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from scripts.lib.files import write_text
 LOCKS = Path(".snakemake") / "locks"
 RUN = Path(".snakemake") / "questline-run.json"
 METADATA = Path(".snakemake") / "metadata"
-NO_CONTENT = f"sha256:{'0' * 64}"  # no file has this one
+NO_CONTENT = f"sha256:{'0' * 64}"  # the hash of no file
 PULLING = Path(".snakemake") / "questline-pull-interrupted"
 
 
 def run_begins(dag: Any) -> None:
-    """Leaves word of who runs here, and of the state of every file that this run reads and does not make itself."""
+    """Writes down this process, and the state of every file that the run reads and does not make itself."""
     jobs = [job for job in dag.jobs if dag.needrun(job)]
     made = {str(file) for job in jobs for file in job.output}
     read = {str(file) for job in jobs for file in job.input} - made
@@ -30,10 +30,11 @@ def run_begins(dag: Any) -> None:
 
 
 def run_ends() -> None:
-    """Takes it back. What was edited meanwhile gets a record that fits no content.
+    """Removes the note of `run_begins`, and invalidates records of inputs that were edited during the run.
 
-    Snakemake records the content that an input has when its job ends, whatever the job read. So a record whose input
-    changed after the job began is told that it knows nothing of that input, and the next plan makes its file again.
+    Snakemake records the content that an input has when its job ends, not the content that the job read. So if an input
+    changed after the job began, its recorded checksum is replaced by one that fits no file: the next plan runs the job
+    again.
     """
     who = holder()
     if who is None:
@@ -47,7 +48,7 @@ def run_ends() -> None:
 
 
 def forget(path: Path, edited: set[str]) -> None:
-    """Takes from one record the checksums of inputs that changed after its job began."""
+    """Invalidates in one record the checksums of inputs that changed after its job began."""
     try:
         record = json.loads(path.read_bytes())
         checksums, began = record["input_checksums"], float(record["starttime"])
@@ -61,7 +62,7 @@ def forget(path: Path, edited: set[str]) -> None:
 
 
 def state_of(name: str) -> list[int]:
-    """What the file system knows of a file; an edit changes it whatever time stamp it leaves."""
+    """Size, times (ns) and inode of a file; an edit changes them whatever time stamp it sets. Empty if it is gone."""
     try:
         state = Path(name).stat()
     except OSError:
@@ -70,7 +71,7 @@ def state_of(name: str) -> list[int]:
 
 
 def changed_at(name: str) -> float:
-    """When the file system last saw a file change; never for a file that is gone."""
+    """Seconds since the epoch of a file's last change (ctime); 0 for a file that is gone."""
     state = state_of(name)
     return state[2] / 1e9 if state else 0.0
 
@@ -103,16 +104,16 @@ def nothing_runs(*, pulling: bool = False) -> None:
 
 
 def holder() -> dict[str, Any] | None:
-    """Who left word."""
+    """The note of `run_begins`; None if there is none."""
     try:
-        found = json.loads(RUN.read_text(encoding="utf-8"))
-        return found if {"pid", "host", "since"} <= found.keys() else None
+        note = json.loads(RUN.read_text(encoding="utf-8"))
+        return note if {"pid", "host", "since"} <= note.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
 
 
 def is_alive(who: dict[str, Any]) -> bool:
-    """Whether that process may still be there; one of another machine counts as alive."""
+    """Whether that process may still run; a process on another machine counts as alive."""
     if who["host"] != socket.gethostname():
         return True
     try:
@@ -120,12 +121,12 @@ def is_alive(who: dict[str, Any]) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass  # it runs as another user
     return True
 
 
 def nobody_else() -> None:
-    """Before a plan: says who else is at work here, as Snakemake only says that there is a lock.
+    """Before a plan: prints which process works here; Snakemake only reports that there is a lock.
 
     Raises:
         UserError: a pull was interrupted.

@@ -1,4 +1,4 @@
-"""The ground: a bent grid whose lines follow the streets' kerbs, so that street and block never share a face."""
+"""The ground: a bent grid whose lines follow the streets' kerbs, so that no face lies in both a street and a block."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ APRON = 25.0  # metres of ground beyond the outermost streets
 
 def grid_lines(streets: list[Street]) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates of the grid's lines, ascending, and for each gap between two whether it is part of a street."""
-    ends = [streets[0].kerbs[0] - APRON, *(kerb for street in streets for kerb in street.kerbs)]
-    ends.append(streets[-1].kerbs[1] + APRON)
-    lines, street = [ends[0]], []
+    kerbs = [kerb for street in streets for kerb in street.kerbs]
+    ends = [kerbs[0] - APRON, *kerbs, kerbs[-1] + APRON]
+    lines, in_street = [ends[0]], []
     for number, (low, high) in enumerate(itertools.pairwise(ends)):
         parts = max(1, int(np.ceil((high - low) / MESH)))
         lines += [low + (high - low) * (part + 1) / parts for part in range(parts)]
-        street += [number % 2 == 1] * parts
-    return np.array(lines), np.array(street)
+        in_street += [number % 2 == 1] * parts
+    return np.array(lines), np.array(in_street)
 
 
 def ground_of(plan: Plan) -> dict[str, Shell]:
@@ -39,17 +39,13 @@ def ground_of(plan: Plan) -> dict[str, Shell]:
 
 
 def centre_lines(plan: Plan) -> list[dict[str, Any]]:
-    """The streets' middles in the world, a point about every ten metres, and their widths, metres."""
-    return [
-        {"width": street.width, "points": line(plan, street, across, along_u)}
-        for streets, across, along_u in ((plan.along_u, plan.along_v, True), (plan.along_v, plan.along_u, False))
-        for street in streets
-    ]
-
-
-def line(plan: Plan, street: Street, across: list[Street], along_u: bool) -> list[list[float]]:
-    """x, y, z along a street, from its first to its last crossing."""
-    first, last = across[0].middle, across[-1].middle
-    steps = np.linspace(first, last, max(2, int((last - first) / 10)))
-    places = plan.place(street.middle, steps) if along_u else plan.place(steps, street.middle)
-    return np.round(np.column_stack([places, plan.ground(places)]), 3).tolist()
+    """The streets' widths and centre lines x, y, z from the first to the last crossing, metres, every ten metres."""
+    rows = []
+    for streets, across, along_u in ((plan.along_u, plan.along_v, True), (plan.along_v, plan.along_u, False)):
+        first, last = across[0].middle, across[-1].middle
+        steps = np.linspace(first, last, max(2, int((last - first) / 10)))
+        for street in streets:
+            places = plan.place(street.middle, steps) if along_u else plan.place(steps, street.middle)
+            points = np.round(np.column_stack([places, plan.ground(places)]), 3).tolist()
+            rows.append({"width": street.width, "points": points})
+    return rows

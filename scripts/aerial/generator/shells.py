@@ -1,4 +1,4 @@
-"""Closed shells: what buildings and trees are made of. Faces look outwards and may have any number of corners."""
+"""Closed shells, of which buildings and trees are made; faces are seen anticlockwise from outside, with any corners."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Shell(NamedTuple):
-    """Vertices [n, 3], metres, and faces as rows of them."""
+    """Vertices, float64 [n, 3], metres, and faces as lists of vertex indices from 0."""
 
     vertices: np.ndarray
     faces: list[list[int]]
@@ -39,21 +39,13 @@ def prism(outline: np.ndarray, low: float, high: float) -> Shell:
 
 
 def loft(outlines: Sequence[np.ndarray], heights: Sequence[float]) -> Shell:
-    """Rings [n, 2] of equally many corners one above the other, walls between them, a floor and a roof."""
+    """Rings [n, 2] of equally many corners one above the other, with walls between them, a floor and a roof."""
     count, rings = len(outlines[0]), len(outlines)
-    vertices = [np.column_stack([ring, np.full(count, z)]) for ring, z in zip(outlines, heights, strict=True)]
-    walls = [
-        [
-            ring * count + at,
-            ring * count + (at + 1) % count,
-            (ring + 1) * count + (at + 1) % count,
-            (ring + 1) * count + at,
-        ]
-        for ring in range(rings - 1)
-        for at in range(count)
-    ]
-    top = (rings - 1) * count
-    return Shell(np.concatenate(vertices), [list(range(count))[::-1], *walls, list(range(top, top + count))])
+    vertices = [np.column_stack([outline, np.full(count, z)]) for outline, z in zip(outlines, heights, strict=True)]
+    corners = np.arange(rings * count).reshape(rings, count)
+    after = np.roll(corners, -1, axis=1)
+    walls = np.stack([corners[:-1], after[:-1], after[1:], corners[1:]], axis=-1).reshape(-1, 4)
+    return Shell(np.concatenate(vertices), [corners[0, ::-1].tolist(), *walls.tolist(), corners[-1].tolist()])
 
 
 def rectangle(wide: float, deep: float, at: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:

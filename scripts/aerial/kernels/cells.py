@@ -1,6 +1,15 @@
-"""Triangles into the cells of a grid, and what lies inside of closed shells.
+"""Voxelization: writes triangles, and the insides of closed shells, into the cells of a grid.
 
-Coordinates are in cells: cell (i, j, k) is the box from (i, j, k) to (i + 1, j + 1, k + 1).
+Surfaces: a cell is occupied where its box and a triangle meet, by the separating axis test (Akenine-Möller, Fast 3D
+triangle-box overlap testing, 2001): they are apart if and only if their projections are apart along one of thirteen
+axes. Each axis is solved for an interval of cells, so that a whole column of the grid is tested at once.
+
+Insides: vertical lines through the middles of the columns cross the triangles of a closed shell at heights
+z1 < z2 < z3 < ...; what lies between z1 and z2, z3 and z4, ... is inside.
+
+Coordinates are in cells: cell (i, j, k) is the box from (i, j, k) to (i + 1, j + 1, k + 1); grids are uint8 [x, y, z].
+Example: the level triangle (0.2, 0.2, 0.5), (1.8, 0.2, 0.5), (0.2, 1.8, 0.5) writes its class into the cells (0, 0, 0),
+(1, 0, 0), (0, 1, 0) and, since its longest edge passes through their common corner, (1, 1, 0).
 """
 
 from __future__ import annotations
@@ -12,28 +21,28 @@ from scripts.aerial.kernels.tree import height_at
 
 
 @compiled
-def into_cells(triangle, matrix, offset, place):
-    """Writes a triangle's corners, turned, scaled and moved, into ``place`` [3, 3]."""
+def into_cells(triangle, matrix, offset, points):
+    """Writes a triangle's corners in cells, ``matrix @ corner + offset``, into ``points`` [3, 3]."""
     for corner in range(3):
         x, y, z = triangle[3 * corner], triangle[3 * corner + 1], triangle[3 * corner + 2]
         for axis in range(3):
-            place[corner, axis] = matrix[axis, 0] * x + matrix[axis, 1] * y + matrix[axis, 2] * z + offset[axis]
+            points[corner, axis] = matrix[axis, 0] * x + matrix[axis, 1] * y + matrix[axis, 2] * z + offset[axis]
 
 
 @compiled
 def reach(low, high, grown, cells):
-    """First and last cell along an axis that an interval touches; the last is before the first where none is."""
+    """First and last cell along an axis that an interval touches; where there is none, the last is before the first."""
     first, last = max(np.ceil(low - 1 - grown), 0.0), min(np.floor(high + grown), cells - 1.0)
     return int(first), int(max(last, first - 1))  # a far away interval must not overflow
 
 
 @compiled
 def row_spans(points, u, v, first, last, grown, spans):
-    """Along each row of cells, where a triangle's shadow on the plane of axes u and v lets a cell's middle lie.
+    """Writes where a triangle's projection on the plane of axes u and v allows a cell's middle to lie.
 
-    Writes for each row ``first`` to ``last`` along u the least and greatest v of middles of cells that no edge's
-    normal separates from the triangle: six of the nine cross products of the separating axis test, less those that the
-    bounds along u and v decide (Akenine-Möller, Fast 3D triangle-box overlap testing, 2001), each solved for v.
+    For each row ``first`` to ``last`` along u, ``spans`` [rows, 2] receives the least and greatest v of the middles of
+    cells that no edge's normal separates from the triangle: one of the cross products of the separating axis test for
+    each edge, solved for v. Edges along v are left to the bounds along u.
     """
     spans[: last - first + 1, 0], spans[: last - first + 1, 1] = -np.inf, np.inf
     for edge in range(3):
@@ -56,7 +65,7 @@ def row_spans(points, u, v, first, last, grown, spans):
 
 @compiled
 def put(grid, counts, i, j, k, number):
-    """Writes a class into a cell unless a higher one is there."""
+    """Writes a class into a cell unless it holds a higher one."""
     old = grid[i, j, k]
     if old < number:
         grid[i, j, k] = number
@@ -66,12 +75,12 @@ def put(grid, counts, i, j, k, number):
 
 @compiled
 def steepest(points, normal):
-    """Writes a triangle's normal; the axis to which it is nearest."""
+    """Writes a triangle's normal; returns the axis to which it is nearest."""
     for axis in range(3):
         u, v = (axis + 1) % 3, (axis + 2) % 3
-        one_u, one_v = points[1, u] - points[0, u], points[1, v] - points[0, v]
-        two_u, two_v = points[2, u] - points[0, u], points[2, v] - points[0, v]
-        normal[axis] = one_u * two_v - one_v * two_u
+        ab_u, ab_v = points[1, u] - points[0, u], points[1, v] - points[0, v]
+        ac_u, ac_v = points[2, u] - points[0, u], points[2, v] - points[0, v]
+        normal[axis] = ab_u * ac_v - ab_v * ac_u
     best = 0 if abs(normal[0]) >= abs(normal[1]) else 1
     return best if abs(normal[best]) >= abs(normal[2]) else 2
 
@@ -80,35 +89,34 @@ def steepest(points, normal):
 def fill_triangle(points, number, grown, grid, counts, first, last, cell, normal, scratch):
     """Writes a class into every cell that a triangle [3, 3] touches.
 
-    The separating axis test for a triangle and a box has thirteen axes. All cells of a column along the axis to which
-    the triangle's normal is nearest are tested at once: each axis leaves an interval of the column. The arguments from
-    ``first`` on are room to work in.
+    Columns run along d, the axis to which the triangle's normal is nearest: each then has few cells that the triangle
+    touches. The arguments from ``first`` on are scratch.
     """
     for axis in range(3):
-        one, two, three = points[0, axis], points[1, axis], points[2, axis]
-        first[axis], last[axis] = reach(min(one, two, three), max(one, two, three), grown[axis], grid.shape[axis])
+        a, b, c = points[0, axis], points[1, axis], points[2, axis]
+        first[axis], last[axis] = reach(min(a, b, c), max(a, b, c), grown[axis], grid.shape[axis])
         if last[axis] < first[axis]:
             return
     d = steepest(points, normal)
-    a, b = (d + 1) % 3, (d + 2) % 3
-    across, by_a, by_b = scratch[0], scratch[1], scratch[2]
-    row_spans(points, a, b, first[a], last[a], grown, across)
-    row_spans(points, a, d, first[a], last[a], grown, by_a)
-    row_spans(points, b, d, first[b], last[b], grown, by_b)
-    flat = normal[d] == 0  # a triangle without area: its normal is no axis
-    slope_a, slope_b = (0.0, 0.0) if flat else (normal[a] / normal[d], normal[b] / normal[d])
-    radius = np.inf if flat else 0.5 + grown[d] + abs(slope_a) * (0.5 + grown[a]) + abs(slope_b) * (0.5 + grown[b])
-    level = points[0, d] + slope_a * points[0, a] + slope_b * points[0, b]
-    for i in range(first[a], last[a] + 1):
-        cell[a], at_a = i, i - first[a]
-        start, stop = max(across[at_a, 0], first[b] + 0.5), min(across[at_a, 1], last[b] + 0.5)
+    u, v = (d + 1) % 3, (d + 2) % 3
+    across, by_u, by_v = scratch[0], scratch[1], scratch[2]
+    row_spans(points, u, v, first[u], last[u], grown, across)
+    row_spans(points, u, d, first[u], last[u], grown, by_u)
+    row_spans(points, v, d, first[v], last[v], grown, by_v)
+    flat = normal[d] == 0  # a triangle without area: its normal is not an axis
+    slope_u, slope_v = (0.0, 0.0) if flat else (normal[u] / normal[d], normal[v] / normal[d])
+    radius = np.inf if flat else 0.5 + grown[d] + abs(slope_u) * (0.5 + grown[u]) + abs(slope_v) * (0.5 + grown[v])
+    level = points[0, d] + slope_u * points[0, u] + slope_v * points[0, v]
+    for i in range(first[u], last[u] + 1):
+        cell[u], row = i, i - first[u]
+        start, stop = max(across[row, 0], first[v] + 0.5), min(across[row, 1], last[v] + 0.5)
         if not start <= stop:
             continue
         for j in range(int(np.ceil(start - 0.5)), int(np.floor(stop - 0.5)) + 1):
-            cell[b], at_b = j, j - first[b]
-            middle = level - slope_a * (i + 0.5) - slope_b * (j + 0.5)
-            low = max(by_a[at_a, 0], by_b[at_b, 0], middle - radius, first[d] + 0.5)
-            high = min(by_a[at_a, 1], by_b[at_b, 1], middle + radius, last[d] + 0.5)
+            cell[v], column = j, j - first[v]
+            middle = level - slope_u * (i + 0.5) - slope_v * (j + 0.5)
+            low = max(by_u[row, 0], by_v[column, 0], middle - radius, first[d] + 0.5)
+            high = min(by_u[row, 1], by_v[column, 1], middle + radius, last[d] + 0.5)
             if not low <= high:
                 continue
             for k in range(int(np.ceil(low - 0.5)), int(np.floor(high - 0.5)) + 1):
@@ -138,12 +146,12 @@ def fill_surfaces(triangles, classes, rows, matrix, offset, grown, grid, counts)
 
 @compiled
 def column_crossings(triangles, rows, matrix, offset, shape):
-    """Where lines along z through the middles of the grid's columns meet triangles.
+    """Where vertical lines through the middles of the grid's columns meet some triangles (``rows``).
 
     Returns:
-        columns and rows, int64 [n], and heights in cells, float64 [n].
+        float64 [n, 3]: column (i * cells along y + j), row of the triangle, height in cells.
     """
-    columns, hit, heights, count = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024), 0
+    crossings, count = np.empty((1024, 3)), 0
     points = np.empty((3, 3))
     for row in rows:
         into_cells(triangles[row], matrix, offset, points)
@@ -155,27 +163,26 @@ def column_crossings(triangles, rows, matrix, offset, shape):
                 height = height_at(flat, i + 0.5, j + 0.5)
                 if np.isnan(height):
                     continue
-                if count == len(hit):
-                    columns = np.concatenate((columns, np.empty(count, np.int64)))
-                    hit = np.concatenate((hit, np.empty(count, np.int64)))
-                    heights = np.concatenate((heights, np.empty(count)))
-                columns[count], hit[count], heights[count] = i * shape[1] + j, row, height
+                if count == len(crossings):
+                    crossings = np.concatenate((crossings, np.empty((count, 3))))
+                crossings[count] = (float(i * shape[1] + j), float(row), height)
                 count += 1
-    return columns[:count], hit[:count], heights[:count]
+    return crossings[:count]
 
 
 @compiled
 def fill_between(columns, shells, numbers, heights, grid, counts):
     """Fills cells whose middles lie between the first and second, third and fourth, ... crossing of column and shell.
 
-    Crossings are sorted by column, shell, height. A shell met an odd number of times by a column is left out there.
+    Args:
+        columns, shells, numbers, heights: [n] of each crossing, sorted by column, shell, height; numbers are classes.
 
     Returns:
-        how many columns of shells were left out.
+        pairs of a column and a shell that were left out, because their crossings are odd in number.
     """
     left_out, at = 0, 0
     while at < len(columns):
-        end = at
+        end = at + 1
         while end < len(columns) and columns[end] == columns[at] and shells[end] == shells[at]:
             end += 1
         if (end - at) % 2:

@@ -19,12 +19,11 @@ Function = TypeVar("Function", bound=Callable)
 def machine_code() -> Path | None:
     """The folder that keeps machine code: inside the environment, beside its bytecode; None where it is read-only.
 
-    numba compiles anew when a function's own file changes, but not when a function that it calls does, in another
-    file. So the folder is named by what all files of this package hold. NUMBA_CACHE_DIR takes precedence.
+    numba compiles again when a function's own file changes, but not when a function that it calls in another file
+    does. So the folder's name is a hash of all files of this package. NUMBA_CACHE_DIR replaces the folder above it.
     """
-    content = hashlib.sha256(numba.__version__.encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        content.update(file.read_bytes())
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    content = hashlib.sha256(b"".join([numba.__version__.encode(), *(file.read_bytes() for file in files)]))
     root = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(sys.prefix) / "numba")
     folder = root / content.hexdigest()[:16]
     try:
@@ -35,7 +34,7 @@ def machine_code() -> Path | None:
 
 
 def compiled(function: Function) -> Function:
-    """The function as machine code, made at its first call; in a read-only environment by every process anew.
+    """The function as machine code, compiled at its first call; in a read-only environment by every process again.
 
     Division by zero gives infinity or NaN, as in numpy.
     """

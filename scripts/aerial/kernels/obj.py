@@ -6,33 +6,42 @@ import numpy as np
 
 from scripts.aerial.kernels.compiled import compiled
 
-# what a line turned out to be
-GOOD, RETRY, SHORT, NUMBER, OUTSIDE = 0, 1, 2, 3, 4
-OTHER, VERTEX, FACE, NAME, KNOWN = 0, 1, 2, 3, 4
-NEWLINE, RETURN, SPACE, TAB, SLASH, BACKSLASH, MINUS, PLUS, DOT, HASH = 10, 13, 32, 9, 47, 92, 45, 43, 46, 35
-V, F, OBJECT, G, N, T, P, S, L, U, M, EXP, EXP_LARGE = 118, 102, 111, 103, 110, 116, 112, 115, 108, 117, 109, 101, 69
+GOOD, RETRY, SHORT, NUMBER = 0, 1, 2, 3  # how reading a line went, the worst last; RETRY: Python must read it
+OTHER, VERTEX, FACE, NAME, KNOWN = 0, 1, 2, 3, 4  # kinds of lines; KNOWN ones hold no faces and are skipped
+NEWLINE, RETURN, SPACE, TAB, SLASH, BACKSLASH, MINUS, PLUS, DOT, HASH = b"\n\r \t/\\-+.#"
+EXP, EXP_LARGE = b"eE"
+
+
+def code(word: bytes) -> int:
+    """A word as one number, as `kind_of` calculates it: a leading 1, then its bytes."""
+    return int.from_bytes(b"\1" + word, "big")
+
+
+VERTEX_WORD, FACE_WORD = code(b"v"), code(b"f")
+NAME_WORDS = tuple(code(word) for word in (b"o", b"g", b"usemtl"))
+KNOWN_WORDS = tuple(code(word) for word in (b"vn", b"vt", b"vp", b"s", b"p", b"l", b"mtllib"))
 EXACT = 1 << 53  # whole numbers up to this are exact as float64, and so are powers of ten up to 10^22
 POWERS = np.array([10.0**power for power in range(23)])
 
 
 @compiled
 def blank(byte):
-    """What stands between words: spaces, tabs, a return before a newline, and a line end taken back by a backslash."""
+    """Whether a byte stands between words: space, tab, return before a newline, or a line end after a backslash."""
     return byte == SPACE or byte == TAB or byte == RETURN or byte == NEWLINE or byte == BACKSLASH
 
 
 @compiled
 def line_end(data, at):
-    """Where a line that begins at ``at`` ends, and how many line ends inside of it a backslash takes back."""
-    stop, taken_back = at, 0
+    """Where a line that begins at ``at`` ends, and how many newlines inside it follow a backslash and do not end it."""
+    stop, continued = at, 0
     while stop < len(data):
         if data[stop] == NEWLINE:
             last = stop - 1 if stop > at and data[stop - 1] != RETURN else stop - 2
             if last < at or data[last] != BACKSLASH:
                 break
-            taken_back += 1
+            continued += 1
         stop += 1
-    return stop, taken_back
+    return stop, continued
 
 
 @compiled
@@ -48,32 +57,28 @@ def next_token(data, at, end):
 
 @compiled
 def kind_of(data, at, stop):
-    """What a line's first word says that it is."""
-    length, first = stop - at, data[at]
-    if first == HASH:
+    """The kind of a line whose first word is ``data[at:stop]``."""
+    if data[at] == HASH:
         return KNOWN
-    second = data[at + 1] if length > 1 else 0
-    if length == 1:
-        if first == V:
-            return VERTEX
-        if first == F:
-            return FACE
-        if first == OBJECT or first == G:
-            return NAME
-        return KNOWN if first == S or first == P or first == L else OTHER
-    if length == 2 and first == V and (second == N or second == T or second == P):
-        return KNOWN
-    if length == 6 and first == U and second == S:  # usemtl
+    word = 1
+    for place in range(at, min(stop, at + 7)):
+        word = word << 8 | data[place]
+    if word == VERTEX_WORD:
+        return VERTEX
+    if word == FACE_WORD:
+        return FACE
+    if word in NAME_WORDS:
         return NAME
-    return KNOWN if length == 6 and first == M and second == T else OTHER  # mtllib
+    return KNOWN if word in KNOWN_WORDS else OTHER
 
 
 @compiled
 def read_float(data, at, stop):
-    """A decimal number and whether it is GOOD, to be read again by slower means (RETRY), or no NUMBER.
+    """A decimal number, and GOOD, RETRY (Python must read it) or NUMBER (it is not a number).
 
-    Exact where the digits make a whole number below 2^53 and the power of ten is at most 22 (Clinger, How to read
-    floating point numbers accurately, 1990): then both are exact and one rounding is left.
+    value = whole * 10^power. Exact where whole is at most 2^53 and the power between -22 and 22: then both are exact in
+    float64, and only the product is rounded (Clinger, How to read floating point numbers accurately, 1990).
+    Example: -12.50 is -1250 * 10^-2.
     """
     sign, whole, power, digits = 1.0, np.int64(0), 0, 0
     if at < stop and (data[at] == MINUS or data[at] == PLUS):
@@ -94,7 +99,7 @@ def read_float(data, at, stop):
             break
         at += 1
     if digits == 0:
-        return 0.0, RETRY  # nan, inf, or no number at all
+        return 0.0, RETRY  # nan, inf, or not a number
     if at < stop:
         if data[at] != EXP and data[at] != EXP_LARGE:
             return 0.0, NUMBER
@@ -109,7 +114,7 @@ def read_float(data, at, stop):
 
 @compiled
 def read_whole(data, at, stop):
-    """A whole number of at most 17 digits, and whether it is one."""
+    """A whole number of at most 17 digits, and True; 0 and False where ``data[at:stop]`` is not one."""
     sign = 1
     if at < stop and (data[at] == MINUS or data[at] == PLUS):
         sign = -1 if data[at] == MINUS else 1
@@ -126,42 +131,37 @@ def read_whole(data, at, stop):
 
 
 @compiled
-def read_vertex(data, at, end, place):
-    """Reads three coordinates into ``place``; says how that went."""
+def read_vertex(data, at, end, point):
+    """Reads three coordinates into ``point`` [3]; returns how that went."""
     status = GOOD
     for axis in range(3):
         at, stop = next_token(data, at, end)
         if at == stop:
             return SHORT
-        place[axis], how = read_float(data, at, stop)
-        status = max(status, how) if how != NUMBER else NUMBER
+        point[axis], how = read_float(data, at, stop)
+        status = max(status, how)
         at = stop
     return status
 
 
 @compiled
-def read_corner(data, at, stop, vertices):
-    """A face's corner as an index from 0: the part before the first slash; negative ones count back. False: none."""
-    end = at
-    while end < stop and data[end] != SLASH:
-        end += 1
-    index, good = read_whole(data, at, end)
-    if not good or index == 0:
-        return 0, False
-    return (index - 1 if index > 0 else vertices + index), True
-
-
-@compiled
 def read_face(data, at, end, vertices, corners, count):
-    """Appends a face's corners from ``count`` on; the new count, and how that went."""
+    """Writes a face's corners, as vertex indices from 0, from ``corners[count]`` on; the new count, and how that went.
+
+    A corner is v, v/vt, v//vn or v/vt/vn; a negative v counts back from the ``vertices`` read so far.
+    """
     first, status = count, GOOD
     while True:
         at, stop = next_token(data, at, end)
         if at == stop:
             break
-        index, good = read_corner(data, at, stop, vertices)
-        status = status if good else NUMBER
-        corners[count] = index
+        slash = at
+        while slash < stop and data[slash] != SLASH:
+            slash += 1
+        index, _ = read_whole(data, at, slash)
+        if index == 0:
+            status = NUMBER
+        corners[count] = index - 1 if index > 0 else vertices + index
         count += 1
         at = stop
     return count, (SHORT if status == GOOD and count - first < 3 else status)
@@ -169,7 +169,7 @@ def read_face(data, at, end, vertices, corners, count):
 
 @compiled
 def count_lines(data):
-    """How many lines begin with v, f or another letter, and at most how many corners the faces have."""
+    """How many vertices, faces, other lines (names and unknown ones) and corners of faces there are."""
     vertices, faces, others, corners = 0, 0, 0, 0
     at, end = 0, len(data)
     while at < end:
@@ -196,15 +196,15 @@ def read_lines(data, points, point_rows, face_rows, corners, other_rows):
     Args:
         data: uint8, the file's bytes.
         points: float64 [vertices, 3].
-        point_rows: int64 [vertices, 4]: line, where it begins and ends, how it went.
-        face_rows: int64 [faces, 5]: line, where it begins and ends, how it went, where its corners end.
-        corners: int64 [corners].
-        other_rows: int64 [others, 5]: line, where it begins and ends, kind, how many faces came before it.
+        point_rows: int64 [vertices, 4]: line number, first byte, end, how reading it went.
+        face_rows: int64 [faces, 5]: line number, first byte, end, how reading it went, where its corners end.
+        corners: int64 [corners], vertex indices.
+        other_rows: int64 [others, 5]: line number, first byte, end, kind, faces before it.
     """
     vertices, faces, others, count, line, at = 0, 0, 0, 0, 0, 0
     while at < len(data):
         line += 1
-        stop, taken_back = line_end(data, at)
+        stop, continued = line_end(data, at)
         first, word = next_token(data, at, stop)
         kind = kind_of(data, first, word) if first < word else KNOWN
         if kind == VERTEX:
@@ -218,4 +218,4 @@ def read_lines(data, points, point_rows, face_rows, corners, other_rows):
         elif kind == NAME or kind == OTHER:
             other_rows[others] = (line, at, stop, kind, faces)
             others += 1
-        at, line = stop + 1, line + taken_back
+        at, line = stop + 1, line + continued

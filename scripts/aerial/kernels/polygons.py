@@ -1,4 +1,4 @@
-"""Polygons of a mesh into triangles."""
+"""Divides polygons into triangles: convex ones as fans, others by cutting ears (Meisters, Polygons have ears, 1975)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from scripts.aerial.kernels.compiled import compiled
 
 @compiled
 def flattened(points, corners, first, last, flat):
-    """Writes a polygon seen along its normal (Newell's) into ``flat`` [n, 2], so that it runs anticlockwise.
+    """Writes a polygon's corners, without the axis to which its normal (Newell's) is nearest, into ``flat`` [n, 2].
 
-    The axis to which the normal is nearest is left out.
+    Seen so, the polygon runs anticlockwise.
     """
     x, y, z = 0.0, 0.0, 0.0
     origin = points[corners[first]]
@@ -33,8 +33,8 @@ def flattened(points, corners, first, last, flat):
 @compiled
 def turn(flat, a, b, c):
     """Twice the area of a triangle, positive where it runs anticlockwise."""
-    one = (flat[b, 0] - flat[a, 0]) * (flat[c, 1] - flat[a, 1])
-    return one - (flat[b, 1] - flat[a, 1]) * (flat[c, 0] - flat[a, 0])
+    rising = (flat[b, 0] - flat[a, 0]) * (flat[c, 1] - flat[a, 1])
+    return rising - (flat[b, 1] - flat[a, 1]) * (flat[c, 0] - flat[a, 0])
 
 
 @compiled
@@ -48,7 +48,7 @@ def convex(flat, count):
 
 @compiled
 def is_ear(flat, left, size, at):
-    """Whether the corner ``at`` of those that are left can be cut off: it turns left, and no other lies inside."""
+    """Whether the corner ``at`` of those left can be cut off: it turns left, and its triangle holds no other corner."""
     a, b, c = left[(at - 1) % size], left[at], left[(at + 1) % size]
     if turn(flat, a, b, c) <= 0:
         return False
@@ -64,49 +64,45 @@ def is_ear(flat, left, size, at):
 
 @compiled
 def cut_ears(flat, count, out):
-    """Writes ``count`` - 2 triangles of a polygon's corners; False where it crosses itself.
-
-    Ear clipping: Meisters, Polygons have ears, 1975.
-    """
-    left, size, done = np.arange(count), count, 0
+    """Writes ``count`` - 2 triangles of a polygon's corners into ``out``; False where the polygon crosses itself."""
+    left, size = np.arange(count), count
     while size > 3:
-        found = -1
+        ear = -1
         for at in range(size):
             if is_ear(flat, left, size, at):
-                found = at
+                ear = at
                 break
-        if found < 0:  # corners on a line with their neighbours are no ears, but can be left out
+        if ear < 0:  # a corner on a line with its neighbours is not an ear, but can be left out
             for at in range(size):
                 if turn(flat, left[(at - 1) % size], left[at], left[(at + 1) % size]) == 0:
-                    found = at
+                    ear = at
                     break
-        if found < 0:
+        if ear < 0:
             fan(count, out)
             return False
-        out[done] = (left[(found - 1) % size], left[found], left[(found + 1) % size])
-        done += 1
-        left[found : size - 1] = left[found + 1 : size].copy()
+        out[count - size] = (left[(ear - 1) % size], left[ear], left[(ear + 1) % size])
+        left[ear : size - 1] = left[ear + 1 : size].copy()
         size -= 1
-    out[done] = (left[0], left[1], left[2])
+    out[count - 3] = (left[0], left[1], left[2])
     return turn(flat, left[0], left[1], left[2]) >= 0
 
 
 @compiled
 def fan(count, out):
-    """Writes the triangles of a convex polygon: all have its first corner."""
+    """Writes the triangles of a convex polygon; all share its first corner."""
     for at in range(count - 2):
         out[at] = (0, at + 1, at + 2)
 
 
 @compiled
 def triangulated(points, corners, ends, faces, triangles, owners, twisted):
-    """Divides faces into triangles: fans where they are convex, by cutting ears elsewhere.
+    """Divides faces into triangles.
 
     Args:
         points: float64 [n, 3].
-        corners: int64, the faces' corners one after the other.
+        corners: int64 [k], rows of ``points``: the faces' corners one after the other.
         ends: int64 [faces], where each face's corners end.
-        faces: int64, the faces wanted.
+        faces: int64 [k], the faces to divide.
         triangles: int64 [m, 3], written: rows of ``points``.
         owners: int64 [m], written: the face of each triangle.
         twisted: bool [faces], written: faces that cross themselves.

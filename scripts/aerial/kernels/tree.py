@@ -1,8 +1,25 @@
-"""A bounding volume hierarchy over triangles, and what is asked of it: boxes, rays, nearest surfaces.
+"""A bounding volume hierarchy (BVH) over triangles, and its queries: boxes, rays, nearest surfaces, points in shells.
 
-Triangles are float64 [n, 9], three corners each. A tree is ``bounds``, float64 [nodes, 6] (least x, y, z, greatest
-x, y, z), and ``links``, int32 [nodes, 2]: of an inner node its left child (the right one follows) and 0, of a leaf the
-first of its triangles and how many there are. The triangles lie in the order of the leaves.
+The triangles are divided in two, each part again, down to leaves of at most LEAF triangles, and each node keeps the box
+around its triangles. A query only descends into nodes whose box it reaches: it tests some tens of triangles, not all n.
+Of BINS - 1 planes across the axis along which the middles reach furthest, a division takes the one with the least cost,
+
+    area(left) * count(left) + area(right) * count(right),
+
+the surface area heuristic (Wald, On fast construction of SAH-based bounding volume hierarchies, 2007).
+
+Arrays; all coordinates in metres (queries take any unit that the tree was built in):
+    triangles  float64 [n, 9], three corners each, in the order of the leaves
+    boxes      float64 [n, 6], least x, y, z, greatest x, y, z of each triangle, in the same order
+    bounds     float64 [nodes, 6], the same of each node
+    links      int32 [nodes, 2]: of an inner node its left child (the right child follows) and 0, of a leaf its first
+               triangle and how many triangles it has
+
+Example: five triangles whose boxes are cubes of 1 m, at x = 0, 1, 2, 3 and 9, give three nodes::
+
+    links   [[1, 0],    root: its children are nodes 1 and 2    bounds along x: 0 to 10
+             [0, 4],    leaf: triangles 0 to 3                                  0 to 4
+             [4, 1]]    leaf: triangle 4                                        9 to 10
 """
 
 from __future__ import annotations
@@ -18,37 +35,16 @@ MARGIN = 1e-12  # how far outside a triangle, as a share of it, a ray still hits
 
 
 @compiled
-def triangle_bounds(triangles):
-    """float64 [n, 6]."""
-    boxes = np.empty((len(triangles), 6))
-    for row in range(len(triangles)):
-        for axis in range(3):
-            a, b, c = triangles[row, axis], triangles[row, 3 + axis], triangles[row, 6 + axis]
-            boxes[row, axis], boxes[row, 3 + axis] = min(a, b, c), max(a, b, c)
-    return boxes
-
-
-@compiled
-def enclose(boxes, order, first, last, box):
-    """Writes the bounds of some boxes into ``box``."""
+def enclose(boxes, order, first, last, box, middles):
+    """Writes the bounds of some boxes into ``box`` [6], and the bounds of twice their middles into ``middles`` [6]."""
     box[:3], box[3:] = np.inf, -np.inf
-    for place in range(first, last):
-        row = order[place]
+    middles[:3], middles[3:] = np.inf, -np.inf
+    for row in order[first:last]:
         for axis in range(3):
-            box[axis] = min(box[axis], boxes[row, axis])
-            box[3 + axis] = max(box[3 + axis], boxes[row, 3 + axis])
-
-
-@compiled
-def middle_bounds(boxes, order, first, last, box):
-    """Writes the bounds of twice the middles of some boxes into ``box``."""
-    box[:3], box[3:] = np.inf, -np.inf
-    for place in range(first, last):
-        row = order[place]
-        for axis in range(3):
-            middle = boxes[row, axis] + boxes[row, 3 + axis]
-            box[axis] = min(box[axis], middle)
-            box[3 + axis] = max(box[3 + axis], middle)
+            low, high = boxes[row, axis], boxes[row, 3 + axis]
+            box[axis], box[3 + axis] = min(box[axis], low), max(box[3 + axis], high)
+            middles[axis] = min(middles[axis], low + high)
+            middles[3 + axis] = max(middles[3 + axis], low + high)
 
 
 @compiled
@@ -67,7 +63,7 @@ def bin_of(boxes, row, axis, middles):
 
 @compiled
 def grow(box, other):
-    """Has a box hold another one too."""
+    """Enlarges a box so that it holds another one too."""
     for axis in range(3):
         box[axis] = min(box[axis], other[axis])
         box[3 + axis] = max(box[3 + axis], other[3 + axis])
@@ -75,13 +71,13 @@ def grow(box, other):
 
 @compiled
 def best_split(boxes, order, first, last, axis, middles, sides, counts, costs):
-    """The bin behind which to divide, by the surface area heuristic (Wald, On fast construction of SAH-based BVHs)."""
+    """The bin after which to divide, by the surface area heuristic; the arguments from ``sides`` on are scratch."""
     counts[:] = 0
     sides[:, :3], sides[:, 3:] = np.inf, -np.inf
-    for place in range(first, last):
-        at = bin_of(boxes, order[place], axis, middles)
+    for row in order[first:last]:
+        at = bin_of(boxes, row, axis, middles)
         counts[at] += 1
-        grow(sides[at], boxes[order[place]])
+        grow(sides[at], boxes[row])
     running = sides[BINS]
     running[:3], running[3:] = np.inf, -np.inf
     total = 0
@@ -100,7 +96,7 @@ def best_split(boxes, order, first, last, axis, middles, sides, counts, costs):
 
 @compiled
 def divide(boxes, order, first, last, axis, middles, split):
-    """Puts what lies up to bin ``split`` first; where the second part begins."""
+    """Reorders some boxes: those up to bin ``split`` come first. Returns where the others begin."""
     low, high = first, last - 1
     while low <= high:
         if bin_of(boxes, order[low], axis, middles) <= split:
@@ -113,10 +109,10 @@ def divide(boxes, order, first, last, axis, middles, split):
 
 @compiled
 def build(boxes):
-    """The tree over boxes [n, 6]: the order of the leaves, bounds and links."""
+    """The tree over boxes [n, 6], n > 0: the order of the leaves, int64 [n], bounds and links."""
     count = len(boxes)
     order = np.arange(count)
-    bounds, links = np.empty((max(1, 2 * count), 6)), np.zeros((max(1, 2 * count), 2), np.int32)
+    bounds, links = np.empty((2 * count, 6)), np.zeros((2 * count, 2), np.int32)
     waiting = np.empty((2 * DEPTH, 4), np.int64)  # node, first, last, depth
     middles, sides, costs = np.empty(6), np.empty((BINS + 1, 6)), np.empty(BINS)
     counts = np.empty(BINS, np.int64)
@@ -124,18 +120,16 @@ def build(boxes):
     while height:
         height -= 1
         node, first, last, depth = waiting[height]
-        enclose(boxes, order, first, last, bounds[node])
-        middle_bounds(boxes, order, first, last, middles)
+        enclose(boxes, order, first, last, bounds[node], middles)
         axis = np.argmax(middles[3:] - middles[:3])
         if last - first <= LEAF or not middles[3 + axis] > middles[axis]:
             links[node] = (first, last - first)
             continue
+        half = first
         if depth < DEPTH // 2:
             split = best_split(boxes, order, first, last, axis, middles, sides, counts, costs)
             half = divide(boxes, order, first, last, axis, middles, split)
-        else:  # so uneven that halves are better
-            half = (first + last) // 2
-        if half == first or half == last:
+        if half == first or half == last:  # no plane divides, or the tree is so uneven that halves are better
             half = (first + last) // 2
         links[node] = (nodes, 0)
         waiting[height], waiting[height + 1] = (nodes + 1, half, last, depth + 1), (nodes, first, half, depth + 1)
@@ -145,8 +139,8 @@ def build(boxes):
 
 @compiled
 def touching(bounds, links, boxes, box):
-    """Triangles whose bounds reach into a box [6], as places in the order of the leaves, ascending."""
-    found, count = np.empty(256, np.int64), 0
+    """int64 [m]: rows of the triangles whose bounds touch a box [6], ascending."""
+    rows, count = np.empty(256, np.int64), 0
     stack, height = np.zeros(2 * DEPTH, np.int64), 1
     while height:
         height -= 1
@@ -154,24 +148,24 @@ def touching(bounds, links, boxes, box):
         if not meets(bounds[node], box):
             continue
         first, size = links[node]
-        if size == 0 and node + 1 <= first:
+        if size == 0:
             stack[height], stack[height + 1] = first + 1, first
             height += 2
             continue
         for row in range(first, first + size):
             if meets(boxes[row], box):
-                if count == len(found):
-                    found = np.concatenate((found, np.empty(count, np.int64)))
-                found[count] = row
+                if count == len(rows):
+                    rows = np.concatenate((rows, np.empty(count, np.int64)))
+                rows[count] = row
                 count += 1
-    return found[:count]
+    return rows[:count]
 
 
 @compiled
-def meets(one, other):
+def meets(box, other):
     """Whether two boxes touch."""
     for axis in range(3):
-        if one[axis] > other[3 + axis] or one[3 + axis] < other[axis]:
+        if box[axis] > other[3 + axis] or box[3 + axis] < other[axis]:
             return False
     return True
 
@@ -202,43 +196,50 @@ def hit(triangle, ox, oy, oz, dx, dy, dz):
 
 
 @compiled
-def entry(box, ox, oy, oz, ix, iy, iz, limit):
-    """Where a ray enters a box, with the inverse of its direction; infinity where it does not before ``limit``."""
+def entry(box, origin, inverses, limit):
+    """Distance at which a ray enters a box; infinity beyond ``limit`` or where it misses.
+
+    Slab test (Kay and Kajiya, Ray tracing complex scenes, 1986); ``inverses`` are 1 / direction, see `inverse`.
+    """
     near, far = 0.0, limit
-    low, high = (box[0] - ox) * ix, (box[3] - ox) * ix
-    near, far = max(near, min(low, high)), min(far, max(low, high))
-    low, high = (box[1] - oy) * iy, (box[4] - oy) * iy
-    near, far = max(near, min(low, high)), min(far, max(low, high))
-    low, high = (box[2] - oz) * iz, (box[5] - oz) * iz
-    near, far = max(near, min(low, high)), min(far, max(low, high))
+    for axis in range(3):
+        low, high = (box[axis] - origin[axis]) * inverses[axis], (box[3 + axis] - origin[axis]) * inverses[axis]
+        near, far = max(near, min(low, high)), min(far, max(low, high))
     return near if near <= far * (1 + 1e-12) else np.inf
 
 
 @compiled
 def inverse(value):
-    """1 / value, and a number too large to matter for 0: infinity times 0 would be NaN."""
+    """1 / value; for 0 a large finite number, since infinity times 0 would be NaN."""
     return 1 / value if abs(value) > 1e-300 else 1e300
 
 
 @compiled
-def first_hits(triangles, bounds, links, wanted, origins, directions, limits, distances, rows):
-    """For each ray the nearest triangle that is ``wanted`` (bool, a triangle): distance (infinity) and row (-1)."""
+def first_hits(triangles, bounds, links, wanted, origins, directions, limit, distances, rows):
+    """Writes for each ray the distance and row of the nearest triangle; infinity and -1 where it meets none.
+
+    Args:
+        wanted: bool [n], triangles that count.
+        origins, directions: float64 [rays, 3].
+        limit: float, in lengths of the direction; what lies further away does not count.
+        distances, rows: float64 and int64 [rays], written.
+    """
     stack = np.empty(2 * DEPTH, np.int64)
     entries = np.empty(2 * DEPTH)
     for ray in range(len(origins)):
         ox, oy, oz = origins[ray]
         dx, dy, dz = directions[ray]
-        ix, iy, iz = inverse(dx), inverse(dy), inverse(dz)
-        best, best_row = limits[ray], -1
-        stack[0], entries[0], height = 0, entry(bounds[0], ox, oy, oz, ix, iy, iz, best), 1
+        origin, inverses = (ox, oy, oz), (inverse(dx), inverse(dy), inverse(dz))
+        best, best_row = limit, -1
+        stack[0], entries[0], height = 0, entry(bounds[0], origin, inverses, best), 1
         while height:
             height -= 1
             if not entries[height] <= best or entries[height] == np.inf:
                 continue
             first, size = links[stack[height]]
             if size == 0:
-                left = entry(bounds[first], ox, oy, oz, ix, iy, iz, best)
-                right = entry(bounds[first + 1], ox, oy, oz, ix, iy, iz, best)
+                left = entry(bounds[first], origin, inverses, best)
+                right = entry(bounds[first + 1], origin, inverses, best)
                 nearer = first if left <= right else first + 1
                 if max(left, right) < np.inf:
                     stack[height], entries[height] = 2 * first + 1 - nearer, max(left, right)
@@ -262,7 +263,7 @@ def to_box(box, x, y, z):
     dx = max(box[0] - x, 0.0, x - box[3])
     dy = max(box[1] - y, 0.0, y - box[4])
     dz = max(box[2] - z, 0.0, z - box[5])
-    return dx * dx + dy * dy + dz * dz
+    return square(dx, dy, dz)
 
 
 @compiled
@@ -273,11 +274,11 @@ def to_triangle(t, x, y, z):
     apx, apy, apz = x - t[0], y - t[1], z - t[2]
     d1, d2 = abx * apx + aby * apy + abz * apz, acx * apx + acy * apy + acz * apz
     if d1 <= 0 and d2 <= 0:
-        return apx * apx + apy * apy + apz * apz
+        return square(apx, apy, apz)
     bpx, bpy, bpz = x - t[3], y - t[4], z - t[5]
     d3, d4 = abx * bpx + aby * bpy + abz * bpz, acx * bpx + acy * bpy + acz * bpz
     if d3 >= 0 and d4 <= d3:
-        return bpx * bpx + bpy * bpy + bpz * bpz
+        return square(bpx, bpy, bpz)
     vc = d1 * d4 - d3 * d2
     if vc <= 0 and d1 >= 0 and d3 <= 0:
         s = d1 / (d1 - d3) if d1 > d3 else 0.0
@@ -285,7 +286,7 @@ def to_triangle(t, x, y, z):
     cpx, cpy, cpz = x - t[6], y - t[7], z - t[8]
     d5, d6 = abx * cpx + aby * cpy + abz * cpz, acx * cpx + acy * cpy + acz * cpz
     if d6 >= 0 and d5 <= d6:
-        return cpx * cpx + cpy * cpy + cpz * cpz
+        return square(cpx, cpy, cpz)
     vb = d5 * d2 - d1 * d6
     if vb <= 0 and d2 >= 0 and d6 <= 0:
         s = d2 / (d2 - d6) if d2 > d6 else 0.0
@@ -297,7 +298,7 @@ def to_triangle(t, x, y, z):
         return square(bpx - s * (acx - abx), bpy - s * (acy - aby), bpz - s * (acz - abz))
     total = va + vb + vc
     if not total > 0:  # a triangle without area, and rounding
-        return min(apx * apx + apy * apy + apz * apz, bpx * bpx + bpy * bpy + bpz * bpz)
+        return min(square(apx, apy, apz), square(bpx, bpy, bpz))
     v, w = vb / total, vc / total
     return square(apx - v * abx - w * acx, apy - v * aby - w * acy, apz - v * abz - w * acz)
 
@@ -309,12 +310,12 @@ def square(x, y, z):
 
 
 @compiled
-def nearest(triangles, bounds, links, points, limits, distances, rows):
-    """For each point the distance to the nearest triangle within its limit: infinity and row -1 where there is none."""
+def nearest(triangles, bounds, links, points, limit, distances):
+    """Writes for each point [3] the distance to the nearest triangle within a limit; infinity where there is none."""
     stack = np.empty(2 * DEPTH, np.int64)
     for at in range(len(points)):
         x, y, z = points[at]
-        best, best_row = limits[at] * limits[at], -1
+        best, met = limit * limit, False
         stack[0], height = 0, 1
         while height:
             height -= 1
@@ -328,31 +329,10 @@ def nearest(triangles, bounds, links, points, limits, distances, rows):
                 height += 2
                 continue
             for row in range(first, first + size):
-                found = to_triangle(triangles[row], x, y, z)
-                if found <= best and (found < best or best_row < 0):
-                    best, best_row = found, row
-        rows[at] = best_row
-        distances[at] = np.sqrt(best) if best_row >= 0 else np.inf
-
-
-@compiled
-def crossings_above(triangles, boxes, bounds, links, shells, x, y, z):
-    """Shells whose triangles lie straight above a point, one entry for each that does.
-
-    Seen from above, a triangle holds its left and upper edges only, so that a line through an edge that two triangles
-    share meets one of them.
-    """
-    found, count = np.empty(32, np.int64), 0
-    column = np.array([x, y, z, x, y, np.inf])
-    for row in touching(bounds, links, boxes, column):
-        if shells[row] >= 0:
-            height = height_at(triangles[row], x, y)
-            if height > z:
-                if count == len(found):
-                    found = np.concatenate((found, np.empty(count, np.int64)))
-                found[count] = shells[row]
-                count += 1
-    return found[:count]
+                squared = to_triangle(triangles[row], x, y, z)
+                if squared <= best:
+                    best, met = squared, True
+        distances[at] = np.sqrt(best) if met else np.inf
 
 
 @compiled
@@ -370,14 +350,16 @@ def side(ax, ay, bx, by, x, y):
 
 @compiled
 def height_at(t, x, y):
-    """z of a triangle at a place of the plane; NaN where the triangle is not above or below it."""
+    """z of a triangle at x, y; NaN where the vertical line there does not meet it.
+
+    Seen from above, a triangle holds its left and upper edges only, so that a line through an edge that two triangles
+    share meets one of them.
+    """
     winding = (t[3] - t[0]) * (t[7] - t[1]) - (t[4] - t[1]) * (t[6] - t[0])
     if winding == 0:
         return np.nan
-    one = side(t[0], t[1], t[3], t[4], x, y)
-    two = side(t[3], t[4], t[6], t[7], x, y)
-    three = side(t[6], t[7], t[0], t[1], x, y)
-    if one != two or two != three:
+    left = side(t[0], t[1], t[3], t[4], x, y)
+    if left != side(t[3], t[4], t[6], t[7], x, y) or left != side(t[6], t[7], t[0], t[1], x, y):
         return np.nan
     u = ((x - t[0]) * (t[7] - t[1]) - (y - t[1]) * (t[6] - t[0])) / winding
     v = ((t[3] - t[0]) * (y - t[1]) - (t[4] - t[1]) * (x - t[0])) / winding
@@ -385,15 +367,26 @@ def height_at(t, x, y):
 
 
 @compiled
-def inside_any(triangles, boxes, bounds, links, shells, points, found):
-    """Whether each point lies inside a closed shell: an odd number of the shell's triangles lie straight above."""
+def inside_any(triangles, boxes, bounds, links, shells, points, inside):
+    """Writes whether each point [3] lies inside a closed shell: an odd number of its triangles lie straight above.
+
+    Args:
+        shells: int64 [n], the closed shell that each triangle is part of; -1: none.
+        inside: bool [points], written.
+    """
     for at in range(len(points)):
         x, y, z = points[at]
-        above = np.sort(crossings_above(triangles, boxes, bounds, links, shells, x, y, z))
-        odd, run = False, 0
-        for place in range(len(above)):
-            run += 1
-            if place + 1 == len(above) or above[place + 1] != above[place]:
-                odd |= run % 2 == 1
-                run = 0
-        found[at] = odd
+        near = touching(bounds, links, boxes, np.array([x, y, z, x, y, np.inf]))
+        odd, count = np.empty(len(near), np.int64), 0  # shells met an odd number of times so far
+        for row in near:
+            if shells[row] >= 0 and height_at(triangles[row], x, y) > z:
+                place = 0
+                while place < count and odd[place] != shells[row]:
+                    place += 1
+                if place == count:
+                    odd[count] = shells[row]
+                    count += 1
+                else:
+                    count -= 1
+                    odd[place] = odd[count]
+        inside[at] = count > 0

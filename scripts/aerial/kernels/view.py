@@ -1,4 +1,4 @@
-"""Triangles into the pixels of a pinhole camera, the nearest one each."""
+"""Rasterization: the nearest triangle at each pixel of a pinhole camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from scripts.aerial.kernels.compiled import compiled
 
 @compiled
 def pixel_bounds(corners, near, focal, width, height):
-    """First and last column and row that a triangle [3, 3] (right, down, ahead) may cover; empty where it is behind."""
+    """First and last column, first and last row that a triangle [3, 3] (right, down, ahead) may cover.
+
+    A range is empty where the triangle lies behind the near plane or outside the image.
+    """
     left, right, top, bottom = np.inf, -np.inf, np.inf, -np.inf
     for at in range(3):
         after = (at + 1) % 3
@@ -17,7 +20,7 @@ def pixel_bounds(corners, near, focal, width, height):
         for end in range(2):
             if end == 0 and z0 >= near:
                 x, y, z = corners[at, 0], corners[at, 1], z0
-            elif end == 1 and (z0 < near) != (z1 < near):  # where the side passes the near plane
+            elif end == 1 and (z0 < near) != (z1 < near):  # where the side crosses the near plane
                 share = (near - z0) / (z1 - z0)
                 x = corners[at, 0] + share * (corners[after, 0] - corners[at, 0])
                 y, z = corners[at, 1] + share * (corners[after, 1] - corners[at, 1]), near
@@ -29,17 +32,9 @@ def pixel_bounds(corners, near, focal, width, height):
         return 0, -1, 0, -1
     x0, x1 = focal * left + width / 2 - 0.5, focal * right + width / 2 - 0.5
     y0, y1 = focal * top + height / 2 - 0.5, focal * bottom + height / 2 - 0.5
-    first = int(max(0.0, min(np.ceil(x0 - 1e-6), width))), int(min(width - 1.0, max(np.floor(x1 + 1e-6), -1.0)))
-    second = int(max(0.0, min(np.ceil(y0 - 1e-6), height))), int(min(height - 1.0, max(np.floor(y1 + 1e-6), -1.0)))
-    return first[0], first[1], second[0], second[1]
-
-
-@compiled
-def cross(a, b, out):
-    """Writes the cross product."""
-    out[0] = a[1] * b[2] - a[2] * b[1]
-    out[1] = a[2] * b[0] - a[0] * b[2]
-    out[2] = a[0] * b[1] - a[1] * b[0]
+    left, right = max(0.0, min(np.ceil(x0 - 1e-6), width)), min(width - 1.0, max(np.floor(x1 + 1e-6), -1.0))
+    top, bottom = max(0.0, min(np.ceil(y0 - 1e-6), height)), min(height - 1.0, max(np.floor(y1 + 1e-6), -1.0))
+    return int(left), int(right), int(top), int(bottom)
 
 
 @compiled
@@ -50,13 +45,13 @@ def draw(triangles, position, axes, focal, near, depths, rows):
     clipping is needed (Olano and Greer, Triangle scan conversion using 2D homogeneous coordinates, 1997).
 
     Args:
-        triangles: float64 [n, 9].
+        triangles: float64 [n, 9], metres.
         position: float64 [3], the eye.
         axes: float64 [3, 3], rows: right, down and ahead.
         focal: pixels.
-        near: metres; what is nearer is not seen.
-        depths: float64 [height, width], metres along the axis ahead; infinity where nothing is.
-        rows: int64 [height, width], -1 where nothing is.
+        near: metres; what lies nearer is not drawn.
+        depths: float64 [height, width], written: metres along the axis ahead; the caller fills it with infinity.
+        rows: int64 [height, width], written; the caller fills it with -1.
     """
     height, width = depths.shape
     corners, planes = np.empty((3, 3)), np.empty((3, 3))
@@ -70,8 +65,11 @@ def draw(triangles, position, axes, focal, near, depths, rows):
         x0, x1, y0, y1 = pixel_bounds(corners, near, focal, width, height)
         if x1 < x0 or y1 < y0:
             continue
-        for side in range(3):
-            cross(corners[(side + 1) % 3], corners[(side + 2) % 3], planes[side])
+        for side in range(3):  # the normal of the plane through the eye and this side
+            p, q = corners[(side + 1) % 3], corners[(side + 2) % 3]
+            for axis in range(3):
+                after, last = (axis + 1) % 3, (axis + 2) % 3
+                planes[side, axis] = p[after] * q[last] - p[last] * q[after]
         volume = corners[0, 0] * planes[0, 0] + corners[0, 1] * planes[0, 1] + corners[0, 2] * planes[0, 2]
         if volume == 0:
             continue  # seen edge on
@@ -83,11 +81,11 @@ def draw(triangles, position, axes, focal, near, depths, rows):
             c = sign * (planes[2, 1] * down + planes[2, 2])
             for u in range(x0, x1 + 1):
                 right = (u + 0.5 - width / 2) / focal
-                one = sign * planes[0, 0] * right + a
-                two = sign * planes[1, 0] * right + b
-                three = sign * planes[2, 0] * right + c
-                if one >= 0 and two >= 0 and three >= 0:
-                    total = one + two + three
+                weight_a = sign * planes[0, 0] * right + a
+                weight_b = sign * planes[1, 0] * right + b
+                weight_c = sign * planes[2, 0] * right + c
+                if weight_a >= 0 and weight_b >= 0 and weight_c >= 0:
+                    total = weight_a + weight_b + weight_c
                     depth = sign * volume / total if total > 0 else np.inf
                     if near <= depth < depths[v, u]:
                         depths[v, u] = depth

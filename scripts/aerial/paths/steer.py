@@ -1,4 +1,4 @@
-"""A step towards where one wants to go, turned away from what is in the way."""
+"""A step towards a target, turned away from obstacles."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scripts.aerial.paths.room import Room
 
 
 class Path(NamedTuple):
-    """Where a vehicle is and how it is turned, frame by frame.
+    """Position and orientation of a vehicle, frame by frame.
 
     Attributes:
         positions: float64 [frames, 3], world.
-        turns: float64 [frames, 4], x y z w.
+        turns: float64 [frames, 4], quaternions x y z w.
         starts: starts that were given up.
-        steps: steps that were turned away from something.
-        drawn: what the session drew for itself, by name.
+        steps: steps that were turned away from an obstacle.
+        drawn: what was drawn at random for the session, by name.
     """
 
     positions: np.ndarray
@@ -30,22 +30,27 @@ class Path(NamedTuple):
 
 
 class NoWay(Exception):
-    """From here no step leads on."""
+    """No step leads on from here."""
 
 
-def detours() -> list[tuple[float, float]]:
-    """Turns (sideways, up) in radians, the smallest first; of equals up comes before down."""
-    sides = [math.radians(step * side) for step in range(0, 181, 20) for side in ((1, -1) if 0 < step < 180 else (1,))]
-    climbs = [math.radians(step) for step in (0, 30, 60, 85, -30, -60)]
-    found = [(side, up) for up, side in itertools.product(climbs, sides)]
-    return sorted(found, key=lambda one: (round(-math.cos(one[0]) * math.cos(one[1]), 6), one[1] < 0))
+def turns_by(degrees: int) -> list[float]:
+    """Turns in radians, the smallest first: 0, left and right by so many degrees, by twice as many, up to 180."""
+    return [
+        math.radians(angle * side)
+        for angle in range(0, 181, degrees)
+        for side in ((1, -1) if 0 < angle < 180 else (1,))
+    ]
 
 
-DETOURS = detours()
+DETOURS = sorted(
+    [(side, math.radians(up)) for up, side in itertools.product((0, 30, 60, 85, -30, -60), turns_by(20))],
+    key=lambda turn: (round(-math.cos(turn[0]) * math.cos(turn[1]), 6), turn[1] < 0),
+)
+"""Turns (sideways, up) in radians, the smallest first; of equal ones, up comes before down."""
 
 
-def step(room: Room, place: np.ndarray, wish: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The place after a step of ``wish`` [3] metres, and whether it had to be turned away.
+def step(room: Room, position: np.ndarray, wish: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The position after a step of ``wish`` [3] metres, and whether it had to be turned away.
 
     Raises:
         NoWay: no direction is free.
@@ -56,8 +61,8 @@ def step(room: Room, place: np.ndarray, wish: np.ndarray) -> tuple[np.ndarray, b
         climb = float(np.clip(rise + up, -math.pi / 2, math.pi / 2))
         yaw = heading + side
         ahead = [math.cos(yaw) * math.cos(climb), math.sin(yaw) * math.cos(climb), math.sin(climb)]
-        end = place + length * np.array(ahead)
-        if room.way(place, end):
+        end = position + length * np.array(ahead)
+        if room.way(position, end):
             return end, (side, up) != (0.0, 0.0)
     raise NoWay
 
@@ -65,11 +70,3 @@ def step(room: Room, place: np.ndarray, wish: np.ndarray) -> tuple[np.ndarray, b
 def towards(yaw: float, wanted: float, most: float) -> float:
     """A heading turned towards another by at most ``most``, radians, the short way."""
     return yaw + float(np.clip(math.remainder(wanted - yaw, 2 * math.pi), -most, most))
-
-
-def yaw_turns(yaws: np.ndarray, rolls: np.ndarray | float = 0.0, pitches: np.ndarray | float = 0.0) -> np.ndarray:
-    """float64 [n, 4]: quaternions x y z w of yaw, then pitch (nose down), then roll, radians."""
-    from scipy.spatial.transform import Rotation
-
-    angles = np.stack(np.broadcast_arrays(yaws, pitches, rolls), axis=-1)
-    return Rotation.from_euler("ZYX", angles).as_quat()

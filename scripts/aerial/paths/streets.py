@@ -1,4 +1,4 @@
-"""A city's streets as a net of points, and a route along them."""
+"""A city's streets as a graph of points, and a route along them."""
 
 from __future__ import annotations
 
@@ -30,83 +30,73 @@ class Streets(NamedTuple):
 
 
 def read_streets(files: Sequence[Path]) -> Streets | None:
-    """The streets of all files as one net; None where there are none.
+    """The streets of all files as one graph; None where there are none.
+
+    A file is a JSON list of streets, ``{"width": 9.0, "points": [[x, y, z], ...]}``, metres.
 
     Raises:
         UserError: a file does not hold streets.
     """
-    lines = [line for file in files for line in lines_of(file)]
+    lines: list[tuple[float, np.ndarray]] = []
+    for file in files:
+        before = len(lines)
+        try:
+            for row in read_json(file):
+                points = np.array(row["points"], np.float64)
+                if points.ndim != 2 or len(points) < 2 or points.shape[1] < 2 or not np.isfinite(points).all():
+                    raise ValueError
+                lines.append((float(row["width"]), points[:, :2]))
+        except (KeyError, TypeError, ValueError):
+            number = len(lines) - before + 1
+            raise UserError(
+                f"{file}: street {number} has no width and points [[x, y, z], ...]; write it again, or remove the file."
+            ) from None
     return net_of(lines) if lines else None
 
 
-def lines_of(file: Path) -> list[tuple[float, np.ndarray]]:
-    """Width and points [n, 2] of each street."""
-    found = []
-    try:
-        for row in read_json(file):
-            points = np.array(row["points"], np.float64)
-            if points.ndim != 2 or len(points) < 2 or points.shape[1] < 2 or not np.isfinite(points).all():
-                raise ValueError
-            found.append((float(row["width"]), points[:, :2]))
-    except (KeyError, TypeError, ValueError):
-        where = f"street {len(found) + 1}"
-        raise UserError(
-            f"{file}: {where} has no width and points [[x, y, z], ...]; write it again, or remove the file."
-        ) from None
-    return found
-
-
 def net_of(lines: Sequence[tuple[float, np.ndarray]]) -> Streets:
-    """Streets joined where one comes nearer to another than half its width."""
+    """The graph of streets given by width and points [n, 2], metres.
+
+    Each street gets a point about every two metres. Two streets are joined at their nearest points where these are at
+    most half a width apart.
+    """
     from scipy.spatial import cKDTree
 
-    dense = [evenly(points) for _, points in lines]
+    dense = []
+    for _, points in lines:
+        run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        steps = np.linspace(0, run[-1], max(2, int(run[-1] / SPACING) + 1))
+        dense.append(np.column_stack([np.interp(steps, run, points[:, axis]) for axis in range(2)]))
     starts = np.cumsum([0, *map(len, dense)]).tolist()
-    links: list[list[int]] = [[] for _ in range(starts[-1])]
-    pairs = [(at, at + 1) for start, points in zip(starts, dense, strict=False) for at in line_of(start, points)]
+    pairs = [pair for start, end in itertools.pairwise(starts) for pair in itertools.pairwise(range(start, end))]
     trees = [cKDTree(points) for points in dense]
-    for one, other in itertools.combinations(range(len(lines)), 2):
-        distances, nearest = trees[other].query(dense[one])
+    for first, second in itertools.combinations(range(len(lines)), 2):
+        distances, nearest = trees[second].query(dense[first])
         at = int(distances.argmin())
-        if distances[at] <= max(SPACING, lines[one][0] / 2):
-            pairs.append((starts[one] + at, starts[other] + int(nearest[at])))
-    for one, other in pairs:
-        links[one].append(other)
-        links[other].append(one)
+        if distances[at] <= max(SPACING, lines[first][0] / 2):
+            pairs.append((starts[first] + at, starts[second] + int(nearest[at])))
+    links: list[list[int]] = [[] for _ in range(starts[-1])]
+    for point, other in pairs:
+        links[point].append(other)
+        links[other].append(point)
     widths = np.repeat([width for width, _ in lines], [len(points) for points in dense])
     return Streets(np.concatenate(dense), widths, links)
 
 
-def line_of(start: int, points: np.ndarray) -> range:
-    """Numbers of all points of a street but its last."""
-    return range(start, start + len(points) - 1)
+def route(streets: Streets, length: float, rng: np.random.Generator) -> np.ndarray:
+    """float64 [n, 2]: a drive of about ``length`` metres that turns at random at crossings, and back only at ends.
 
-
-def evenly(points: np.ndarray) -> np.ndarray:
-    """The same line with a point about every two metres, [n, 2]."""
-    run = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    steps = np.linspace(0, run[-1], max(2, int(run[-1] / SPACING) + 1))
-    return np.column_stack([np.interp(steps, run, points[:, axis]) for axis in range(2)])
-
-
-def route(streets: Streets, length: float, dice: np.random.Generator) -> np.ndarray:
-    """float64 [n, 2]: a drive of about ``length`` metres, turning at crossings by chance and back only at ends.
-
-    It keeps to one side of the middle, by a share of the width of its own.
+    It keeps to one side of the middle, at a random share of the street's width.
     """
-    at, before = int(dice.integers(len(streets.points))), -1
-    found = [at]
-    while len(found) < 4 or len(found) * SPACING < length:
-        onward = [one for one in streets.next[at] if one != before]
-        at, before = (int(dice.choice(onward)) if onward else before), at
+    at, before = int(rng.integers(len(streets.points))), -1
+    visited = [at]
+    while len(visited) < 4 or len(visited) * SPACING < length:
+        onward = [point for point in streets.next[at] if point != before]
+        at, before = (int(rng.choice(onward)) if onward else before), at
         if at < 0:
             break
-        found.append(at)
-    return kept_aside(streets.points[found], dice.uniform(-0.2, 0.2) * streets.widths[found])
-
-
-def kept_aside(points: np.ndarray, aside: np.ndarray) -> np.ndarray:
-    """Points moved to the left of the way by metres."""
+        visited.append(at)
+    points, aside = streets.points[visited], rng.uniform(-0.2, 0.2) * streets.widths[visited]
     ahead = np.gradient(points, axis=0)
     ahead /= np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-9)
     return points + aside[:, None] * np.column_stack([-ahead[:, 1], ahead[:, 0]])
