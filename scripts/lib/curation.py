@@ -77,7 +77,7 @@ def check_no_leakage(pairs: Mapping[str, Iterable[Sequence]], sides: Mapping[str
     leaks = {kind: [pair for pair in found if sides[pair[0]] != sides[pair[1]]] for kind, found in pairs.items()}
     every = [pair for found in leaks.values() for pair in found]
     if every:
-        counts = " and ".join(f"{len(found)} {kind.replace('_', ' ')}" for kind, found in leaks.items())
+        counts = " and ".join(f"{len(found)} {kind.replace('_', '-')}" for kind, found in leaks.items())
         shown = []
         for first, second, *rest in every[:NAMED_LEAKS]:
             details = [f"similarity {value:.2f}" if isinstance(value, float) else value for value in rest]
