@@ -129,6 +129,15 @@ def test_windows_hold_what_the_session_holds(root, tmp_path):
     assert stats["classes"]["ground"] == pytest.approx(1 / 8, abs=0.05)
 
 
+def test_windows_of_val_and_test_are_thinned_and_the_rest_is_counted(root, tmp_path):
+    every = cut_into(root, tmp_path / "all")
+    few = cut_into(root, tmp_path / "few", split=DATA["split"] | {"max_per_split": 2})
+    assert few["windows"] == {"train": every["windows"]["train"], "val": 2, "test": 2}
+    assert few["thinned_out"] == {side: every["windows"][side] - few["windows"][side] for side in few["windows"]}
+    assert sum(few["thinned_out"].values()) > 0
+    assert len(rows_of(tmp_path / "few" / "test.jsonl")) == 2
+
+
 def test_frames_missing_in_a_row_are_named_and_broken_windows_counted(root, tmp_path):
     holed = write_sessions(tmp_path / "city", count=6, frames=14)
     name = "drone_20260101_000002"

@@ -123,6 +123,16 @@ def test_the_figures_add_up(tmp_path: Path, base: Path) -> None:
     assert 0 < stats["supervised_share"]["least"] <= stats["supervised_share"]["all"] < 1
 
 
+def test_val_and_test_are_thinned_and_the_rest_is_counted(tmp_path: Path, base: Path) -> None:
+    raw = write(tmp_path / "raw", sample(24))
+    every, few = call(raw, base, tmp_path / "all"), call(raw, base, tmp_path / "few", max_per_split=1)
+    assert every["thinned_out"] == {"train": 0, "val": 0, "test": 0} and every["records"]["test"] > 1
+    assert few["records"] == {"train": every["records"]["train"], "val": 1, "test": 1}
+    assert few["thinned_out"] == {side: every["records"][side] - few["records"][side] for side in few["records"]}
+    assert few["records"] == {side: len(rows) for side, rows in records_of(tmp_path / "few").items()}
+    assert few["turns"]["scored"]["test"] == 6 and few["categories"] == every["categories"]
+
+
 def test_the_same_bytes_from_another_folder(tmp_path: Path, base: Path) -> None:
     raw = write(tmp_path / "raw", sample())
     call(raw, base, tmp_path / "one")
