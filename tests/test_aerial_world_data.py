@@ -11,9 +11,10 @@ from world_sessions import BUILDING, DATA, DT, SHAPE, grid_at, pose_json, write_
 
 from scripts.aerial.world import curate, poses, windows
 from scripts.aerial.world.dataset import load_dataset
-from scripts.aerial.world.frames import BadFrame, Frame, Refusals, Session, merge_table, merged_grid, numbered
+from scripts.aerial.world.frames import merge_table, merged_grid
 from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.readers import occ3d, uavscenes
+from scripts.aerial.world.sessions import BadFrame, Frame, Session, numbered
 from scripts.lib.cli import UserError
 
 OPTIONS = WorldDataOptions.parse(DATA)
@@ -128,6 +129,15 @@ def test_windows_hold_what_the_session_holds(root, tmp_path):
     assert stats["classes"]["ground"] == pytest.approx(1 / 8, abs=0.05)
 
 
+def test_windows_of_val_and_test_are_thinned_and_the_rest_is_counted(root, tmp_path):
+    every = cut_into(root, tmp_path / "all")
+    few = cut_into(root, tmp_path / "few", split=DATA["split"] | {"max_per_split": 2})
+    assert few["windows"] == {"train": every["windows"]["train"], "val": 2, "test": 2}
+    assert few["thinned_out"] == {side: every["windows"][side] - few["windows"][side] for side in few["windows"]}
+    assert sum(few["thinned_out"].values()) > 0
+    assert len(rows_of(tmp_path / "few" / "test.jsonl")) == 2
+
+
 def test_frames_missing_in_a_row_are_named_and_broken_windows_counted(root, tmp_path):
     holed = write_sessions(tmp_path / "city", count=6, frames=14)
     name = "drone_20260101_000002"
@@ -137,7 +147,9 @@ def test_frames_missing_in_a_row_are_named_and_broken_windows_counted(root, tmp_
     stats = cut_into(holed, tmp_path / "out")
     assert stats["missing_in_a_row"] == [f"{name}: frames 11 to 12 are missing"]
     assert stats["windows_dropped"]["frames missing in a row"] == 3
-    assert all(int(row["id"][-6:]) < 2 for row in rows_of(tmp_path / "out" / "train.jsonl") if name in row["id"])
+    rows = [row for split in ("train", "val", "test") for row in rows_of(tmp_path / "out" / f"{split}.jsonl")]
+    starts = [int(row["id"][-6:]) for row in rows if name in row["id"]]
+    assert starts and max(starts) < 2
 
 
 def test_bad_frames_are_quarantined_with_file_and_reason_and_the_rest_goes_on(tmp_path):
@@ -153,7 +165,7 @@ def test_bad_frames_are_quarantined_with_file_and_reason_and_the_rest_goes_on(tm
     (pose / "000012.json").write_text("{")
     (pose / "000013.json").unlink()
     stats = cut_into(bad, tmp_path / "out", max_bad_share=0.5)
-    found = {row["file"].split("/", 1)[1]: row["reason"] for row in rows_of(tmp_path / "out" / "quarantine.jsonl")}
+    found = {row["file"].split("/", 1)[1]: row["message"] for row in rows_of(tmp_path / "out" / "quarantine.jsonl")}
     expected = {
         "occupancy/000000_occupancy.npz": "shape (4, 4, 4), but data.grid gives (16, 16, 8)",
         "occupancy/000001_occupancy.npz": "no array 'occupancy', only grid",
@@ -168,7 +180,7 @@ def test_bad_frames_are_quarantined_with_file_and_reason_and_the_rest_goes_on(tm
     for name, words in expected.items():
         assert words in found[name]
     assert stats["frames"] == {"read": 84, "used": 76, "quarantined": 8}
-    with pytest.raises(UserError, match=r"8 frames cannot be used, 10% where data\.max_bad_share allows 5%; the first"):
+    with pytest.raises(UserError, match=r"8 of 84 frames are bad, more than data\.max_bad_share 0\.05: drone_"):
         cut_into(bad, tmp_path / "no", max_bad_share=0.05)
     assert not (tmp_path / "no").exists()
 
@@ -242,7 +254,7 @@ def test_the_proof_fails_the_build_where_a_train_frame_lies_in_the_buffer():
     test = found.splits["test"][0]
     near = replace(test.frames[0], pose=test.frames[0].pose + np.array([6.0, 0, 0, *[0] * 10]))
     spoiled = replace(found.splits["train"][0], frames=(near, *found.splits["train"][0].frames[1:]))
-    with pytest.raises(UserError, match=r"leakage: a frame of train lies \d\.\d\d m from one of test"):
+    with pytest.raises(UserError, match=r"leakage: 1 near pairs .*\(train\) and .*\(test\), \d\.\d\d m apart"):
         windows.prove({**found.splits, "train": [spoiled]}, 10.0)
 
 
@@ -304,7 +316,7 @@ def occ3d_folder(root: Path, scenes=4, frames=12) -> WorldDataOptions:
 
 def test_occ3d_folders_are_read_in_time_with_velocities(tmp_path):
     options = occ3d_folder(tmp_path)
-    refused = Refusals()
+    refused = []
     sessions = list(occ3d.sessions(tmp_path, options, refused))
     assert [len(session.frames) for session in sessions] == [12] * 4
     frame = sessions[1].frames[3]
@@ -313,7 +325,7 @@ def test_occ3d_folders_are_read_in_time_with_velocities(tmp_path):
     assert poses.yaw(frame.pose) == pytest.approx(0.3)
     np.testing.assert_allclose(frame.pose[7:], [2, 0, 0, 0, 0, 0.2], atol=1e-6)  # 1 m and 0.1 rad in half a second
     assert (occ3d.grid(tmp_path / frame.file, frame.pose, options) == 4).sum() == 1
-    assert not refused.rows
+    assert not refused
 
 
 def test_occ3d_goes_through_the_whole_stage(tmp_path):
@@ -333,11 +345,11 @@ def test_occ3d_names_bad_rows_and_refuses_paths_that_leave_the_folder(tmp_path):
     tokens[1]["ego_pose"]["rotation"] = [1, 1, 1, 1]
     del tokens[2]["timestamp"]
     (tmp_path / "annotations.json").write_text(json.dumps(told))
-    refused = Refusals()
+    refused = []
     assert len(next(occ3d.sessions(tmp_path, options, refused)).frames) == 9
-    reasons = " | ".join(row["reason"] for row in refused.rows)
+    reasons = " | ".join(row["message"] for row in refused)
     assert all(words in reasons for words in ("leaves", "length 2, not 1", "timestamp"))
-    assert all(row["where"].startswith("scene-0000.") for row in refused.rows)
+    assert all(row["row"].startswith("scene-0000.") for row in refused)
 
 
 def uavscenes_folder(root: Path, frames=4) -> Path:
@@ -367,7 +379,7 @@ def test_uavscenes_points_fall_into_the_cells_a_person_can_count(tmp_path):
     uavscenes_folder(tmp_path)
     classes = {"names": ["free", "ground", "building", "other"], "merge": {3: 1, 1: 2, 255: 3}}
     options = WorldDataOptions.parse(DATA | {"layout": "uavscenes", "classes": classes})
-    refused = Refusals()
+    refused = []
     [session] = uavscenes.sessions(tmp_path, options, refused)
     assert session.place == "interval5_AMtown"
     assert [frame.number for frame in session.frames] == [0, 1, 2, 3]
@@ -389,9 +401,9 @@ def test_uavscenes_names_what_is_missing(tmp_path):
     next((folder / "interval5_LIDAR").glob("*58.000000.txt")).unlink()
     next((folder / "interval5_LIDAR_label").rglob("*58.500000.txt")).unlink()
     options = WorldDataOptions.parse(DATA | {"layout": "uavscenes"})
-    refused = Refusals()
+    refused = []
     [session] = uavscenes.sessions(tmp_path, options, refused)
-    reasons = [row["reason"] for row in refused.rows]
+    reasons = [row["message"] for row in refused]
     assert [words in reason for words, reason in zip(("no rotation", "no time", "no points"), reasons, strict=True)]
     with pytest.raises(BadFrame, match="no labels"):
         uavscenes.grid(tmp_path / session.frames[0].file, session.frames[0].pose, options)

@@ -241,6 +241,7 @@ class TestRecipe:
     def test_same_bytes_twice(self, tmp_path: Path) -> None:
         for name in ("one", "two"):
             build("recipe:tiny-llama", tmp_path / name / "base")
+        assert (tmp_path / "one/base/model.safetensors").is_file()
         for path in (tmp_path / "one/base").iterdir():
             assert path.read_bytes() == (tmp_path / "two/base" / path.name).read_bytes()
         tokenizer = AutoTokenizer.from_pretrained(tmp_path / "one/base")

@@ -1,16 +1,24 @@
 """The presets load, defaults live in the models alone, and errors name the key."""
 
 import json
+import types
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from scripts.config import SCHEMA, load, load_files, schema_text
+from scripts import option_table
+from scripts.aerial.world.options import AerialWorldOptions
+from scripts.config import SCHEMA, Config, load, load_files, schema_text
 from scripts.lib.cli import UserError
 from scripts.lib.options.export import Quant
+from scripts.lib.options.split import SplitOptions
+from scripts.lib.options.strict import deep_merge
 from scripts.model.quantize import FLOATS, file_types
+from scripts.systems import SYSTEMS
 
 PRESETS = ("demo", "learn", "full")
 
@@ -147,3 +155,79 @@ def test_an_answer_that_could_outgrow_its_tokens_is_refused():
     with pytest.raises(UserError, match=r"terrain\.runs\.tile: .* more than train\.max_tokens 1024; raise it"):
         load(values)
     assert load(values | {"train": {"max_tokens": 8192}}).terrain is not None
+
+
+def with_one_float(annotation: Any, number: float, default: Any = None) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Values of an annotation in which one float is the number, each with the path of that float; all floats in turn.
+
+    >>> list(with_one_float(tuple[int, list[float]], 0.5))
+    [(('1', '0'), [1, [0.5]])]
+    """
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if annotation is float:
+        yield (), number
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items():
+            for path, value in with_one_float(field.annotation, number, field.default):
+                yield (name, *path), {name: value}
+    elif origin is Annotated:
+        yield from with_one_float(arguments[0], number, default)
+    elif origin in (Union, types.UnionType):
+        for argument in arguments:
+            yield from with_one_float(argument, number, default)
+    elif origin is dict:
+        yield from ((("x", *path), {"x": value}) for path, value in with_one_float(arguments[1], number))
+    elif origin in (list, tuple):
+        length = len(arguments) if origin is tuple else len(default) if isinstance(default, list) and default else 1
+        for place, argument in enumerate(arguments):
+            for path, value in with_one_float(argument, number):
+                yield (str(place), *path), [*[1] * place, value, *[1] * (length - place - 1)]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(("model", "floats"), [(Config, 340), (AerialWorldOptions, 30)])
+def test_no_float_may_be_nan_or_infinite(model, floats, number):
+    whole = preset("demo") if model is Config else {"preset": "x"}
+    paths = set()
+    for path, values in with_one_float(model, number):
+        key = ".".join(path)
+        with pytest.raises(UserError) as refused:
+            model.parse(deep_merge(whole, values), "here")
+        assert f"here: {key}: input should be a finite number (given: {number!r})" in str(refused.value)
+        paths.add(key)
+    assert len(paths) >= floats
+    if model is Config:
+        assert {"certify.max_nmse", "gate.minimum.x", "bases.x.billions", "aerial.voxels.grid.voxel.2"} <= paths
+        assert {"dnd.curate.val_share", "terrain.ingest.worth.relief", "aerial.score.threshold"} <= paths
+
+
+@pytest.mark.parametrize("system", ["dnd", "tools", "terrain", "gameplay", "aerial"])
+def test_every_system_needs_a_share_for_train(system):
+    section = ("data", "split") if system == "aerial" else ("curate",)
+    for shares in ({"val_share": 0.6, "test_share": 0.6}, {"val_share": 0.5, "test_share": 0.5}):
+        values: Any = shares
+        for name in reversed((system, *section)):
+            values = {name: values}
+        key = ".".join((system, *section))
+        with pytest.raises(UserError, match=rf"config: {key}: val_share \+ test_share must be below 1"):
+            load(deep_merge(preset("demo"), values))
+    assert load(preset("demo"))
+
+
+def test_every_system_splits_by_the_same_options():
+    splits = set(SplitOptions.__subclasses__())
+    names = {f"{name}CurateOptions" for name in ("Dnd", "Tools", "Terrain", "Gameplay")} | {"WorldSplitOptions"}
+    assert {split.__name__ for split in splits} == names
+    plain = SplitOptions().model_dump()
+    assert all(plain.items() <= split().model_dump().items() for split in splits)
+
+
+def test_the_table_of_options_is_the_models_own_and_every_difference_has_a_reason():
+    assert option_table.PAGE.read_text() == option_table.page(), "run: python -m scripts.option_table"
+    rows = option_table.common_rows()
+    keys = [keys for path, row in rows.items() if (keys := option_table.reason_keys(path, row))]
+    assert [choices for choices in keys if not option_table.REASONS.keys() & choices] == []
+    assert option_table.REASONS.keys() <= {key for choices in keys for key in choices}
+    assert rows["curate.seed"] == dict.fromkeys(SYSTEMS, 7)
+    assert rows["curate.val_share"] == dict.fromkeys(SYSTEMS, 0.1)

@@ -13,7 +13,6 @@ import pytest
 from scripts.dnd import curate
 from scripts.dnd.options import DndCheckOptions, DndCurateOptions
 from scripts.lib.cli import UserError
-from scripts.lib.leakage import Pair
 from scripts.lib.records import read_records
 
 SYLLABLES = ("ba", "be", "bi", "du", "ka", "ki", "lo", "mu", "na", "ne", "no", "ra", "ri", "so", "ta", "ti", "vu")
@@ -124,6 +123,16 @@ def test_the_figures_add_up(tmp_path: Path, base: Path) -> None:
     assert 0 < stats["supervised_share"]["least"] <= stats["supervised_share"]["all"] < 1
 
 
+def test_val_and_test_are_thinned_and_the_rest_is_counted(tmp_path: Path, base: Path) -> None:
+    raw = write(tmp_path / "raw", sample(24))
+    every, few = call(raw, base, tmp_path / "all"), call(raw, base, tmp_path / "few", max_per_split=1)
+    assert every["thinned_out"] == {"train": 0, "val": 0, "test": 0} and every["records"]["test"] > 1
+    assert few["records"] == {"train": every["records"]["train"], "val": 1, "test": 1}
+    assert few["thinned_out"] == {side: every["records"][side] - few["records"][side] for side in few["records"]}
+    assert few["records"] == {side: len(rows) for side, rows in records_of(tmp_path / "few").items()}
+    assert few["turns"]["scored"]["test"] == 6 and few["categories"] == every["categories"]
+
+
 def test_the_same_bytes_from_another_folder(tmp_path: Path, base: Path) -> None:
     raw = write(tmp_path / "raw", sample())
     call(raw, base, tmp_path / "one")
@@ -157,7 +166,8 @@ def test_bad_files_are_quarantined_with_file_row_and_reason(tmp_path: Path, base
 
 def test_too_many_bad_files_stop_the_build(tmp_path: Path, base: Path) -> None:
     raw = write(tmp_path / "raw", {**sample(4), "combat/a.md": b"", "combat/b.md": b""})
-    with pytest.raises(UserError, match=r"2 of 6 scenarios are malformed.*combat/a.md, line 1: the file is empty"):
+    bad = r"2 of 6 scenarios are bad, more than check\.max_bad_share 0\.2: combat/a.md, row 1: the file is empty"
+    with pytest.raises(UserError, match=bad):
         call(raw, base, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -185,13 +195,6 @@ def test_a_copied_answer_joins_two_scenarios(tmp_path: Path, base: Path) -> None
         rows[name] = str(rows[name]) + f"\n# USER\n\nAnd?\n\n# DM\n\n{answer}\n"
     stats = call(write(tmp_path / "raw", rows), base, tmp_path / "out")
     assert stats["near_clusters"] == {"combat/s01": ["combat/s01", "travel/s02"]}
-
-
-def test_a_leak_is_named() -> None:
-    pair = Pair("combat/a", "combat/b", 0.83)
-    with pytest.raises(UserError, match=r"combat/a \(train\) and combat/b \(test\), similarity 0.83"):
-        curate.prove([], [pair], {"combat/a": "train", "combat/b": "test"})
-    assert curate.prove([pair], [pair], {"combat/a": "val", "combat/b": "val"}) == {"exact": 0, "near": 0}
 
 
 def test_a_long_scenario_is_split_at_turn_borders_and_nothing_is_lost(tmp_path: Path, base: Path) -> None:

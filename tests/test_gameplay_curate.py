@@ -86,12 +86,14 @@ def test_a_leak_stops_the_build(recordings):
         "a": [one._replace(recording="a") for one in rows[0]],
         "b": [one._replace(recording="b") for one in rows[1]],
     }
-    curate.prove(clean, {"a": "train", "b": "test"})
+    assert curate.prove(clean, {"a": "train", "b": "test"}) == {"recordings": 0, "pictures": 0}
     leaking = {**clean, "b": [*clean["b"], clean["a"][0]._replace(recording="b")]}
-    with pytest.raises(UserError, match=r"0\.jpg \(test\) is .*0\.jpg \(train\) again"):
+    with pytest.raises(
+        UserError, match=r"0 recordings and 1 pictures pairs .*0\.jpg \(train\) and b, .*0\.jpg \(test\)"
+    ):
         curate.prove(leaking, {"a": "train", "b": "test"})
-    with pytest.raises(UserError, match="again"):
-        curate.prove({**clean, "c": clean["a"]}, {"a": "train", "b": "test", "c": "train"})
+    with pytest.raises(UserError, match=r"4 recordings and 4 pictures pairs lie across splits: a, .* and c, "):
+        curate.prove({**clean, "c": clean["a"]}, {"a": "train", "b": "test", "c": "val"})
 
 
 def test_segments_without_a_goal_are_kept_apart_and_too_many_stop_the_build(tmp_path, recordings):
@@ -100,10 +102,10 @@ def test_segments_without_a_goal_are_kept_apart_and_too_many_stop_the_build(tmp_
     told = curated(tmp_path, recordings, rows)
     assert told["segments_without_goal"] == 1 and told["unusable"] == ["r3"]
     [(_, row)] = read_jsonl(tmp_path / "out" / "quarantine.jsonl")
-    assert row["segment"] == "r3/0" and row["why"] == "the labeller said nothing"
+    assert row["row"] == "r3/0" and row["message"] == "the labeller said nothing"
     rows[4:6] = [{"segment": f"r{number}/0", "why": "no"} for number in (4, 5)]
     with pytest.raises(
-        UserError, match=r"3 of 8 segments have no goal, more than curate.max_bad_share 0.2 \(r3/0: the"
+        UserError, match=r"3 of 8 segments are bad, more than curate.max_bad_share 0.2: .*labels.jsonl, r3/0: the"
     ):
         curated(tmp_path, recordings, rows)
     with pytest.raises(UserError, match="r0/0 is labelled twice"):
@@ -137,4 +139,4 @@ def test_recordings_of_rest_alone_are_no_empty_train(tmp_path):
     folders = [ingested(tmp_path, f"r{n}", [REST] * 10) for n in range(4)]
     with pytest.raises(UserError, match=r"no frame of train presses a key: with curate.max_idle 0.5 none is left"):
         curated(tmp_path, folders, max_idle=0.5)
-    assert curated(tmp_path, folders)["rows"]["train"] == 10 * 2
+    assert curated(tmp_path, folders, val_share=0.12)["rows"]["train"] == 10 * 2

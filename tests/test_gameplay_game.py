@@ -230,7 +230,9 @@ def test_the_wrong_object_is_told() -> None:
 
 
 def test_recordings_have_the_layout_of_a_persons(recordings: Path) -> None:
-    for folder in sorted(recordings.glob("vizdoom_*")):
+    folders = sorted(recordings.glob("vizdoom_*"))
+    assert folders
+    for folder in folders:
         frames, rows = frames_of(folder), rows_of(folder)
         assert [row["stamp"] for row in rows] == [frame.stamp for frame in frames]
         assert len(frames) == 300

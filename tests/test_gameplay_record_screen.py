@@ -64,6 +64,7 @@ def test_p_starts_and_stops_and_changes_saves_fewer_frames(env, tmp_path):
         told = one.end(signal.SIGINT)
     assert one.process.returncode == 0
     assert told.count(" frames in ") == 2
+    assert len(one.summaries()) == 2
     for summary in one.summaries():
         assert summary["finished"]
         assert 3 < summary["frames"] < summary["captures"]

@@ -11,12 +11,12 @@ import pytest
 from scripts.lib import similar
 from scripts.lib.leakage import (
     Pair,
-    across,
     clusters,
     exact_pairs,
     jaccard,
     near_pairs,
     one_word_pairs,
+    repeats,
     shingles,
     words,
 )
@@ -120,9 +120,8 @@ def test_clusters_join_through_others() -> None:
     }  # fmt: skip
 
 
-def test_only_pairs_across_splits_are_leaks() -> None:
-    pairs = [Pair("a", "b", 0.9), Pair("a", "c", 0.8)]
-    assert across(pairs, {"a": "train", "b": "train", "c": "test"}) == [Pair("a", "c", 0.8)]
+def test_repeats_name_the_first_of_equals() -> None:
+    assert repeats({"d": 1, "a": 2, "b": 1, "c": 1, "e": 2}) == {"b": "d", "c": "d", "e": "a"}
 
 
 @pytest.mark.parametrize("width", [1, 3, 5])

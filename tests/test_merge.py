@@ -209,6 +209,7 @@ def test_same_bytes_twice(bases: Any, tmp_path: Path) -> None:
     adapter = make_adapter(bases("qwen2"), tmp_path / "adapter", target_modules="all-linear")
     for name in ("one", "two"):
         merge(bases("qwen2"), adapter, tmp_path / name)
+    assert (tmp_path / "one" / "model.safetensors").is_file()
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 

@@ -378,9 +378,10 @@ def test_nothing_secret_reaches_git_the_remote_or_what_is_said(shared, tmp_path)
     tracked = subprocess.run(["git", "ls-files"], cwd=clone.folder, capture_output=True, text=True).stdout
     assert "config.local" not in tracked
     for folder in (clone.folder, shared.folder.parent / "questline-remote"):
-        for path in folder.rglob("*"):
-            if path.is_file() and path != config:
-                assert secret.encode() not in path.read_bytes(), path
+        files = [path for path in folder.rglob("*") if path.is_file() and path != config]
+        assert files, folder
+        for path in files:
+            assert secret.encode() not in path.read_bytes(), path
 
 
 def test_dvc_yaml_is_what_the_workflow_makes():

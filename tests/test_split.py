@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scripts.lib.cli import UserError
-from scripts.lib.split import SPLITS, Group, counts_of, split_groups
+from scripts.lib.split import SPLITS, Group, counts_of, draw, fill_empty_splits, split_groups
 
 
 def groups(count: int, strata: int = 1) -> dict[str, Group]:
@@ -50,3 +50,55 @@ def test_three_groups_of_three_strata_are_enough(seed: int) -> None:
 def test_two_groups_are_refused() -> None:
     with pytest.raises(UserError, match="2 independent groups"):
         split_groups(groups(2), 0.1, 0.25, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # The split with most groups gives: to test and val its smallest draw, to train its largest.
+        ("vvtttt", "vvettt"),
+        ("eettttt", "eevtttt"),
+        ("eevvvv", "eevvvt"),
+        ("eeeevv", "eeetvv"),  # test lies at the small end: its largest draw is nearest to val and train
+        ("eeeeett", "eeeevtt"),
+        ("tttttvv", "ettttvv"),
+        # The smallest giver is not asked, nor the second largest.
+        ("vvvtt", "evvtt"),
+        ("vvttt", "vvett"),
+        ("evvv", "evvt"),
+        ("eeev", "eetv"),
+        # Equally many: train gives first, then val.
+        ("vvtt", "vvet"),
+        ("eett", "eevt"),
+        ("eevv", "eevt"),
+        # Two empty splits are filled in the order test, val, train.
+        ("ttt", "evt"),
+        ("vvv", "evt"),
+        ("eee", "etv"),
+        ("tttt", "evtt"),
+        ("vvvv", "evvt"),
+        ("eeee", "eetv"),
+        # Nothing is empty, or there are too few groups.
+        ("tev", "tev"),
+        ("tt", "tt"),
+        ("", ""),
+    ],
+)
+def test_which_group_moves_into_an_empty_split(before: str, after: str) -> None:
+    names = {"e": "test", "v": "val", "t": "train"}
+    order = [f"g{place}" for place in range(len(before))]
+    sides = {key: names[letter] for key, letter in zip(order, before, strict=True)} | {"other": "val"}
+    fill_empty_splits(order, sides)
+    assert sides.pop("other") == "val"
+    assert sides == {key: names[letter] for key, letter in zip(order, after, strict=True)}
+
+
+def test_the_group_that_drew_nearest_moves() -> None:
+    rows = groups(12)
+    order = sorted(rows, key=lambda key: draw(7, rows[key].content))
+    sides = split_groups(rows, 1e-9, 1e-9, seed=7)
+    assert {key: side for key, side in sides.items() if side != "train"} == {order[0]: "test", order[1]: "val"}
+    sides = split_groups(rows, 1e-9, 1 - 1e-8, seed=7)
+    assert {key: side for key, side in sides.items() if side != "test"} == {order[-1]: "val", order[-2]: "train"}
+    sides = split_groups(rows, 1 - 1e-8, 1e-9, seed=7)
+    assert {key: side for key, side in sides.items() if side != "val"} == {order[0]: "test", order[-1]: "train"}

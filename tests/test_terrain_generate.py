@@ -108,7 +108,9 @@ def test_the_manifest(export: Path) -> None:
 
 
 def test_the_fields_of_a_tile(export: Path) -> None:
-    for path in sorted((export / "dataset").glob("*.json")):
+    paths = sorted((export / "dataset").glob("*.json"))
+    assert [path.stem for path in paths] == sorted(f"Eastvale_{x}_{y}" for x, y in generate.block(4))
+    for path in paths:
         sample, data = json.loads(path.read_bytes()), tile(export, path.stem)
         assert sample["image"] == f"images/{path.stem}.png"
         assert sample["depth"] is None
@@ -175,6 +177,7 @@ def test_the_heightmap_and_the_shadow_picture_agree_with_the_record(export: Path
     assert grey.dtype == np.uint16
     assert np.abs(low + grey / 65535 * (high - low) - field(data)).max() < 0.02
     shadow = picture(export, f"stitched/{NAME}_shadow.png")
+    assert data["shadow_bits"]
     for row in data["shadow_bits"]:
         bits = np.unpackbits(np.frombuffer(base64.b64decode(row["bits"]), np.uint8), bitorder="little")
         top, left = row["idx"] // 16 * 64, row["idx"] % 16 * 64

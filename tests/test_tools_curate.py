@@ -10,11 +10,11 @@ from scripts.lib.records import read_records
 from scripts.lib.workers import Workers
 from scripts.tools import check, curate, valid
 from scripts.tools.examples import Example, Source, Step, find_files, read_examples, rows
-from scripts.tools.keys import mask
+from scripts.tools.keys import content_of, mask
 from scripts.tools.options import ToolsCurateOptions
 from scripts.tools.pool import group, make_pool, prove, split
 from scripts.tools.schema import load_schema
-from scripts.tools.valid import keyed, read_valid
+from scripts.tools.valid import Keyed, read_valid
 
 SCHEMA = [
     {
@@ -184,7 +184,7 @@ def test_bad_rows_are_quarantined_with_file_and_row(kind, folder, capsys):
     (folder / "examples" / "zz.jsonl").write_text(json.dumps(many()[0] | {"id": "fine"}) + "\n" + json.dumps(BAD[kind]))
     stats = run(folder)
     assert stats["dropped"] == {kind: 1}
-    (row,) = [row for row in map(json.loads, (folder / "out" / "quarantine.jsonl").open()) if row["kind"] == kind]
+    (row,) = [row for row in map(json.loads, (folder / "out" / "quarantine.jsonl").open()) if row["reason"] == kind]
     assert row["file"].endswith("zz.jsonl")
     assert row["row"] == 2
     arguments = ["--schema", str(folder / "schema.json"), str(folder / "examples"), "--json"]
@@ -294,6 +294,10 @@ def test_too_many_bad_rows_stop_the_build(folder):
         run(folder)
 
 
+def keyed(example):
+    return Keyed(example, content_of(example), mask(example.instruction))
+
+
 def example(name, text, **extra):
     steps = (Step("user", text), Step("assistant", calls=(("mesen2.pause", {}),)))
     return Example(name, Source("f", 1), steps, "simple", extra.get("template"), None)
@@ -367,7 +371,7 @@ def test_helper_processes_read_what_one_process_reads(tmp_path, monkeypatch):
     assert alone == helped
     kinds = {fault.kind for fault in alone.faults}
     assert kinds == {"unreadable", "not_an_example", "id_twice", "bad_value"}
-    assert alone.rows_in == 4_000
+    assert len(alone.examples) + len(alone.faults) == 4_000
     assert [row.example.id for row in alone.examples[:3]] == ["r0", "rows-3", "r5"]
     assert alone.examples[0] == keyed(alone.examples[0].example)
     assert alone.examples[0].example.calls[0][1]["address"] == "0x7EF340"

@@ -290,6 +290,7 @@ def test_every_kind_of_parameter(gguf, tmp_path):
     tools = load_schema(tmp_path / "schema.json")
     seen = set()
     finished = [said for said in sample(gguf, range(50), from_root(tools, "call")) if said.finish == "stop"]
+    assert finished
     for said in finished:
         assert not form_problems(said.text, tools), said.text
         [(_, given)] = parse(said.text).calls
@@ -334,7 +335,8 @@ def test_no_value_is_cut_by_the_grammar():
 def test_text_or_calls_never_both(gguf):
     tools = load_schema(REAL_SCHEMA)
     calling = sample(gguf, range(6), grammar(tools))
-    assert all(parse(said.text).calls and not parse(said.text).text for said in calling if said.finish == "stop")
+    finished = [parse(said.text) for said in calling if said.finish == "stop"]
+    assert finished and all(parsed.calls and not parsed.text for parsed in finished)
     assert [said.text.startswith("<tool_call>") for said in calling] == [True] * 6
     talking = sample(gguf, range(12), grammar(tools), 60, prompt=PROMPT.replace("assistant\n", "assistant:"))
     talking += sample(gguf, range(6), from_root(tools, "text"), 60)

@@ -217,15 +217,12 @@ def stray(text: str, position: int, registry: Registry, speakers: Collection[str
         meant = read_call(rest.split("\n", 1)[0], registry, speakers) is not None
         return meant, f"`[` without its `]` at {shown('[' + rest)}; close the bracket."
     before = re.split(r"[\[\n]", text[max(0, position - NEAR) : position])[-1]
-    named = any(_meant(before[match.start() :], registry) for match in re.finditer(r"[A-Za-z]\w*", before))
+    # A call was meant where a tool's name with its colon comes before.
+    rests = (before[match.start() :] for match in re.finditer(r"[A-Za-z]\w*", before))
+    names = ((registry.pattern.match(rest), rest) for rest in rests)
+    named = any(match and rest[match.end() :].lstrip().startswith(":") for match, rest in names)
     message = f"`]` without its `[` after {shown(before)}; open the bracket, or remove this one."
     return named or before.endswith("]"), message
-
-
-def _meant(text: str, registry: Registry) -> bool:
-    """Whether a text begins as a registered tool's call with its colon does."""
-    match = registry.pattern.match(text)
-    return bool(match and text[match.end() :].lstrip().startswith(":"))
 
 
 def shown(text: str, limit: int = 60) -> str:

@@ -107,33 +107,31 @@ def _key(name: str) -> str:
 def assign(args: list[str], tool: Tool, names: Collection[str]) -> tuple[dict[int, str], list[str]]:
     """Which argument fills which parameter (by position), and the arguments that are left over.
 
-    Named arguments (``dc=13``) go first, then those whose type shows (known characters, numbers, abilities, actions);
-    the rest fills what is free in the order written. Where a spell and a stranger are left, a lower-case first letter
-    tells the spell, else the place of the level: ``spell, level, character``.
+    Named arguments (``dc=13``) are assigned first, then those of a recognisable type (known characters, numbers,
+    abilities, actions); the rest fills the free parameters in the order written. Where a spell and an unknown character
+    are left, the spell is the one with a lower-case first letter, else the place of the level decides: ``spell, level,
+    character``.
     """
     slots: dict[int, str] = {}
     rest = _take_named(args, tool, slots)
     level_at = next((index for index, arg in enumerate(rest) if is_level(arg)), None)
     kinds = [parameter.type for parameter in tool.parameters]
-    for position in sorted(range(len(kinds)), key=lambda position: _certainty(kinds[position])):
-        if position in slots or kinds[position] not in RECOGNISED:
-            continue
-        found = next((index for index, arg in enumerate(rest) if _shows(kinds[position], arg, names)), None)
-        if found is not None:
-            slots[position] = rest.pop(found)
+    recognised = [position for position, kind in enumerate(kinds) if kind in RECOGNISED and position not in slots]
+    for position in sorted(recognised, key=lambda position: list(RECOGNISED).index(kinds[position])):
+        kind = kinds[position]
+        for index, arg in enumerate(rest):
+            if resolve(arg, names) is not None if kind == "character" else RECOGNISED[kind](arg):
+                slots[position] = rest.pop(index)
+                break
     free = [position for position, kind in enumerate(kinds) if position not in slots and kind not in NUMERIC]
     if [kinds[position] for position in free] == ["character", "spell"] and len(rest) == 2:
-        rest = _character_first(rest, level_at)
-    # With fewer arguments than places, what cannot be told apart is no character: places fill from the back.
+        lower = [arg[:1].islower() for arg in rest]
+        if level_at == 1 if lower[0] == lower[1] else lower[0]:
+            rest.reverse()
+    # With fewer arguments than parameters, an argument of unknown type is no character: fill from the back.
     skip = max(0, len(free) - len(rest)) if len(free) > 1 and kinds[free[0]] == "character" else 0
     filled = dict(zip(free[skip:], rest, strict=False))
     return slots | filled, rest[len(filled) :]
-
-
-def _character_first(rest: list[str], level_at: int | None) -> list[str]:
-    lower = [arg[:1].islower() for arg in rest]
-    swap = level_at == 1 if lower[0] == lower[1] else lower[0]
-    return rest[::-1] if swap else rest
 
 
 def _take_named(args: list[str], tool: Tool, slots: dict[int, str]) -> list[str]:
@@ -233,15 +231,6 @@ WRITERS: dict[str, Callable[[str], str]] = {
     "item": str.lower,
     "spell": str.lower,
 }
-
-
-def _certainty(kind: str) -> int:
-    return list(RECOGNISED).index(kind) if kind in RECOGNISED else len(RECOGNISED)
-
-
-def _shows(kind: str, text: str, names: Collection[str]) -> bool:
-    """Whether a text can be told to be of this type without knowing its place."""
-    return resolve(text, names) is not None if kind == "character" else RECOGNISED[kind](text)
 
 
 def _fits(kind: str, text: str) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +37,10 @@ def describe(scenario: Scenario, registry: Registry) -> dict[str, Any]:
 
     ``turn`` of a call is the index into ``turns``; ``args`` are as written, ``canonical`` is the form for training.
     """
-    turns = []
-    for turn in scenario.turns:
-        row: dict[str, Any] = {"role": turn.role, "line": turn.line}
-        if turn.name is not None:
-            row["name"] = turn.name
-        turns.append(row)
+    turns = [
+        {"role": turn.role, "line": turn.line, **({} if turn.name is None else {"name": turn.name})}
+        for turn in scenario.turns
+    ]
     calls = [
         {
             "turn": index,
@@ -54,10 +54,7 @@ def describe(scenario: Scenario, registry: Registry) -> dict[str, Any]:
         for index, group in enumerate(scenario.calls)
         for call in group
     ]
-    problems = [
-        {"line": problem.line, "kind": problem.kind, "message": problem.message, "severity": problem.severity}
-        for problem in scenario.problems
-    ]
+    problems = list(map(asdict, scenario.problems))
     return {"file": scenario.source.path.as_posix(), "turns": turns, "calls": calls, "problems": problems}
 
 
@@ -65,19 +62,18 @@ def print_table(scenarios: list[Scenario]) -> None:
     """A row a file, the warnings below it, and a summary."""
     width = max(len(scenario.source.name) for scenario in scenarios)
     print(f"{'scenario':<{width}}  turns  calls  errors  warnings")
+    bad, totals = 0, Counter()
     for scenario in scenarios:
-        errors = len(scenario.errors)
-        calls = sum(map(len, scenario.calls))
+        turns, calls, errors = len(scenario.turns), sum(map(len, scenario.calls)), len(scenario.errors)
         warnings = len(scenario.problems) - errors
-        print(f"{scenario.source.name:<{width}}  {len(scenario.turns):>5}  {calls:>5}  {errors:>6}  {warnings:>8}")
+        bad += bool(errors)
+        totals.update(turns=turns, calls=calls, warnings=warnings)
+        print(f"{scenario.source.name:<{width}}  {turns:>5}  {calls:>5}  {errors:>6}  {warnings:>8}")
         for problem in scenario.problems:
             if problem.severity == "warning":
                 print(f"  warning: line {problem.line}: {problem.kind}: {problem.message}")
-    bad = sum(bool(scenario.errors) for scenario in scenarios)
-    warned = sum(len(scenario.problems) - len(scenario.errors) for scenario in scenarios)
-    turns = sum(len(scenario.turns) for scenario in scenarios)
-    calls = sum(len(group) for scenario in scenarios for group in scenario.calls)
-    print(f"{len(scenarios)} scenarios, {turns} turns, {calls} calls; {bad} with errors, {warned} warnings")
+    counts = f"{len(scenarios)} scenarios, {totals['turns']} turns, {totals['calls']} calls"
+    print(f"{counts}; {bad} with errors, {totals['warnings']} warnings")
 
 
 def main(args: argparse.Namespace) -> int:

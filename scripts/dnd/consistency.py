@@ -1,9 +1,9 @@
-"""Where a scenario contradicts itself: sums that do not add up, impossible dice, narration untrue to its result.
+"""Contradictions in a scenario: sums that do not add up, impossible dice, narration that differs from its result.
 
-Everything found here is a warning. The rules only speak where the text is plain: a sum is a chain such as
-``1d20+5 = 14+5 = 19``; an order is told after ``Initiative order:``, with ``then`` between names, or, right after the
-result, with numbers (``Aria acts on 20, the goblin on 14``); damage is compared with ``[health: ...]`` of the same
-character in the turn right after the result.
+Every finding is a warning. The rules apply only where the text is unambiguous: a sum is a chain such as
+``1d20+5 = 14+5 = 19``; an order follows ``Initiative order:``, has ``then`` between names, or, right after the result,
+has numbers (``Aria acts on 20, the goblin on 14``); damage is compared with ``[health: ...]`` of the same character in
+the turn right after the result.
 """
 
 from __future__ import annotations
@@ -120,24 +120,19 @@ def told_orders(lines: Sequence[Line], totals: dict[str, int]) -> list[tuple[int
         if match := ORDER.search(line.text):
             told = told_entries(re.split(r"[,;>→]|\bthen\b", re.split(r"[.!?](?:\s|$)", match["list"])[0]), totals)
         elif re.search(r"\b(?:initiative|order)\b[^.!?]*:?\s*$", line.text, re.IGNORECASE):
-            told = told_entries(_items(lines[index + 1 :]), totals)
+            # The list items that come next, up to the first line of prose.
+            items = []
+            for following in lines[index + 1 :]:
+                if item := re.match(r"\s*(?:\d+[.)]|[-•+])\s+(.+)", following.text):
+                    items.append(item[1])
+                elif following.text.strip():
+                    break
+            told = told_entries(items, totals)
         else:
             told = _then_chain(line.text, totals)
         if told:
             orders.append((line.number, told))
     return orders
-
-
-def _items(lines: Sequence[Line]) -> list[str]:
-    """The list items that come next, up to the first line of prose."""
-    items = []
-    for line in lines:
-        match = re.match(r"\s*(?:\d+[.)]|[-•+])\s+(.+)", line.text)
-        if match:
-            items.append(match[1])
-        elif line.text.strip():
-            break
-    return items
 
 
 def told_entries(pieces: Sequence[str], totals: dict[str, int]) -> list[tuple[str, int | None]]:
@@ -164,16 +159,14 @@ def _then_chain(text: str, totals: dict[str, int]) -> list[tuple[str, int | None
     """``Aria acts first, then the goblin, then Thorin``: a name at the front of each part, or nothing."""
     for sentence in re.split(r"(?<=[.!?])\s+", text):
         pieces = re.split(r",?\s*(?:and\s+)?then\s+", sentence)
-        told = [name for piece in pieces for name in _leading_name(piece, totals)]
+        told: list[tuple[str, int | None]] = []
+        for piece in pieces:
+            words = re.findall(r"[\w'-]+", re.sub(r"^(?:the|it is|it's)\s+", "", piece.strip(), flags=re.IGNORECASE))
+            fronts = (words[:length] for length in (3, 2, 1))
+            told += [(" ".join(front), None) for front in fronts if _key("".join(front)) in totals][:1]
         if len(pieces) > 2 and len(told) == len(pieces):
-            return [(name, None) for name in told]
+            return told
     return []
-
-
-def _leading_name(piece: str, totals: dict[str, int]) -> list[str]:
-    words = re.findall(r"[\w'-]+", re.sub(r"^(?:the|it is|it's)\s+", "", piece.strip(), flags=re.IGNORECASE))
-    spans = (words[:length] for length in (3, 2, 1))
-    return [" ".join(span) for span in spans if _key("".join(span)) in totals][:1]
 
 
 def first_problems(lines: Sequence[Line], totals: dict[str, int], shown: dict[str, str]) -> list[Problem]:
@@ -234,11 +227,8 @@ def changes(results: Sequence[Line], names: Collection[str]) -> dict[str, list[i
             sign = -1 if match["what"].lower() == "damage" else 1
             who = resolve(match["who"], names) or match["who"].strip()
             single.setdefault(who, []).append(sign * int(numbers[0]))
-    return {
-        who: list(dict.fromkeys([*values, *filter(None, (_signed(values, -1), _signed(values, 1), sum(values)))]))
+    sums = {
+        who: (sum(value for value in values if value < 0), sum(value for value in values if value > 0), sum(values))
         for who, values in single.items()
     }
-
-
-def _signed(values: Sequence[int], sign: int) -> int:
-    return sum(value for value in values if value * sign > 0)
+    return {who: list(dict.fromkeys([*values, *filter(None, sums[who])])) for who, values in single.items()}

@@ -7,7 +7,7 @@ character's turn user with the name in front, DM assistant (turns that follow ea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scripts.dnd.canonical import expected, rewrite
@@ -36,25 +36,19 @@ def spoken(scenario: Scenario, registry: Registry, preamble: str) -> tuple[Messa
     opening = scenario.turns[0] if scenario.turns and scenario.turns[0].role == "system" else None
     head = "\n\n".join(filter(None, (preamble, opening.text if opening else "")))
     rows: list[Spoken] = []
-    for turn in joined(scenario.turns[1:] if opening else scenario.turns):
+    turns: list[Turn] = []
+    for turn in scenario.turns[1:] if opening else scenario.turns:
+        if turns and turns[-1].role == turn.role == "dm":  # DM turns that follow each other are one answer
+            turns[-1] = replace(turns[-1], name=None, text=f"{turns[-1].text}\n\n{turn.text}")
+        else:
+            turns.append(turn)
+    for turn in turns:
         text = turn.text if turn.role == "system" else rewrite(turn.text, registry, scenario.names, scenario.names)
         role = {"dm": "assistant", "toolcall": "tool", "character": "user"}.get(turn.role, turn.role)
-        said = f"{turn.name}: {text}" if turn.name else text
+        spoken_text = f"{turn.name}: {text}" if turn.name else text
         calls = expected(text, registry, scenario.names, scenario.names) if role == "assistant" else None
-        rows.append(Spoken(text_message(role, said), turn.line, calls))
+        rows.append(Spoken(text_message(role, spoken_text), turn.line, calls))
     return text_message("system", head), rows
-
-
-def joined(turns: Sequence[Turn]) -> list[Turn]:
-    """DM turns that follow each other as one, a blank line between."""
-    rows: list[Turn] = []
-    for turn in turns:
-        last = rows[-1] if rows else None
-        if last and last.role == turn.role == "dm":
-            rows[-1] = Turn("dm", None, last.line, last.body_line, f"{last.text}\n\n{turn.text}")
-        else:
-            rows.append(turn)
-    return rows
 
 
 def make_record(scenario: Scenario, system: Message, rows: Sequence[Spoken], part: int = 0, parts: int = 0) -> Record:
@@ -94,11 +88,16 @@ def fit(
         return [make_record(scenario, system, rows)], []
     out: list[tuple[int, str]] = []
     parts: list[list[Spoken]] = []
-    for exchange in exchanges(rows):
+    exchanges: list[list[Spoken]] = [[]]  # messages cut after each answer; the last piece may have none
+    for row in rows:
+        exchanges[-1].append(row)
+        if row.calls is not None:
+            exchanges.append([])
+    for exchange in filter(None, exchanges):
         if parts and size([*parts[-1], *exchange]) <= limit:
             parts[-1] = [*parts[-1], *exchange]
             continue
-        kept = _latest_that_fit(exchange, size, limit)
+        kept = next((exchange[at:] for at in range(len(exchange)) if size(exchange[at:]) <= limit), [])
         for row in exchange[: len(exchange) - len(kept)]:
             tokens = size([row])
             reason = f"with the system turn this turn has {tokens} tokens"
@@ -114,20 +113,3 @@ def fit(
         for row in part
     ]
     return [make_record(scenario, system, part, n, len(useful)) for n, part in enumerate(useful, 1)], out
-
-
-def exchanges(rows: Sequence[Spoken]) -> list[list[Spoken]]:
-    """Messages cut after each answer; the last piece may have none."""
-    pieces: list[list[Spoken]] = [[]]
-    for row in rows:
-        pieces[-1].append(row)
-        if row.calls is not None:
-            pieces.append([])
-    return [piece for piece in pieces if piece]
-
-
-def _latest_that_fit(exchange: list[Spoken], size: Callable[[Sequence[Spoken]], int], limit: int) -> list[Spoken]:
-    for start in range(len(exchange)):
-        if size(exchange[start:]) <= limit:
-            return exchange[start:]
-    return []

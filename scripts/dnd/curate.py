@@ -1,35 +1,32 @@
 """Scenarios to train, val and test: one record shape, no leakage, nothing dropped without a reason.
 
-Reads, quarantines what is malformed, removes repeats, keeps near duplicates on one side, splits by scenario, proves
-that nothing leaks, and writes stats.json with counts in and out and quarantine.jsonl with every reason.
+Malformed scenarios are set aside, repeats removed, near duplicates kept in one split, and scenarios divided whole.
+Written are train.jsonl, val.jsonl, test.jsonl, quarantine.jsonl with every reason, and stats.json with all counts.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from scripts.dnd.conversation import Count, fit, spoken
+from scripts.dnd.conversation import fit, spoken
 from scripts.dnd.options import DndCheckOptions, DndCurateOptions
 from scripts.dnd.registry import Registry, load_registry, system_preamble
-from scripts.dnd.scenario import Scenario, Source, find_scenarios, read_scenario
+from scripts.dnd.scenario import Scenario, find_scenarios, read_scenario
 from scripts.dnd.statistics import Facts, collect
-from scripts.lib.chat import Rendered, encode, render, render_text
-from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import digest, write_json, write_jsonl
-from scripts.lib.leakage import Pair, across, clusters, exact_pairs, near_pairs, words
-from scripts.lib.records import Record, write_records
-from scripts.lib.split import SPLITS, Group, split_groups
+from scripts.lib.chat import encode, render, render_text
+from scripts.lib.cli import StageParser, load_params, run
+from scripts.lib.curation import Row, check_no_leakage, keys_by_split, quarantined, refuse_too_many_bad, write_curated
+from scripts.lib.files import digest
+from scripts.lib.leakage import clusters, exact_pairs, near_pairs, repeats, words
+from scripts.lib.records import Record
+from scripts.lib.split import Group, split_groups
 from scripts.lib.tokenizer import Tokenizer
 
-# Shorter answers ("What do you do?") recur in honest scenarios and are no leak.
-LONG_ANSWER = 20
-NAMED = 10  # of what is set aside, on the screen
+LONG_ANSWER = 20  # words; shorter answers ("What do you do?") recur in honest scenarios and are no leak
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,28 +41,105 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-@dataclass
-class Curated:
-    """The work in progress: records by id, and everything that stayed out, each with its reason."""
+def main(args: argparse.Namespace) -> None:
+    """Reads, removes repeats, groups, splits, checks the split, and writes."""
+    options = DndCurateOptions.parse(load_params(args.params))
+    check = DndCheckOptions.parse(load_params(args.check), "--check")
+    registry, tokenizer = load_registry(args.registry), Tokenizer(args.base)
+    preamble = system_preamble(args.system_prompt, registry)
+    scenarios, aside = read_all(args.paths, registry, check)
+    files = len(scenarios) + len(aside)
+    scenarios, records = make_records(scenarios, aside, registry, tokenizer, preamble, options.max_tokens)
 
-    records: dict[str, Record] = field(default_factory=dict)
-    rendered: dict[str, Rendered] = field(default_factory=dict)
-    dropped: list[dict[str, Any]] = field(default_factory=list)
-    scenarios: list[Scenario] = field(default_factory=list)
+    texts, owners = compared_texts(records)
+    exact, near = exact_pairs(texts), near_pairs(texts, options.near_threshold)
+    scenario_of = {key: record.group for key, record in records.items()}
+    same = [(scenario_of[owners[first]], scenario_of[owners[second]]) for first, second, _ in [*exact, *near]]
+    groups = clusters(scenario_of.values(), same)
+    records = {key: record.model_copy(update={"group": groups[record.group]}) for key, record in records.items()}
+    sides = split_records(records, scenarios, options)
+    where = {text: sides[record] for text, record in owners.items()}
+    leakage = check_no_leakage(
+        {"exact": exact, "near": near}, where, "Delete one of each pair, or put them into one group."
+    )
 
-    def drop(self, source: Source, line: int, kind: str, message: str, what: str = "file") -> None:
-        """Notes that a file, or one turn of it, stays out."""
-        row = {"file": source.name, "row": line, "what": what, "reason": kind, "message": message}
-        self.dropped.append(row)
+    splits = {
+        side: [records[key] for key in keys] for side, keys in keys_by_split(sides, options.max_per_split).items()
+    }
+    rendered = [render(tokenizer, record) for side in splits.values() for record in side]
+    facts = Facts(scenarios, records, splits, rendered, sides, groups, aside, registry, files)
+    stats = collect(facts, options, leakage, preamble)
+    turns = ", ".join(f"{side} {count}" for side, count in stats["turns"]["scored"].items())
+    summary = f"{files} scenarios in, {len(scenarios)} out; scored turns: {turns}"
+    write_curated(args.out, splits, aside, stats, summary)
+
+
+def read_all(paths: Sequence[Path], registry: Registry, check: DndCheckOptions) -> tuple[list[Scenario], list[Row]]:
+    """Every scenario that can be learned from, and for each of the others its first error.
+
+    Raises:
+        UserError: there are no scenarios, or more malformed ones than ``max_bad_share``.
+    """
+    scenarios, aside = [], []
+    sources = find_scenarios(paths)
+    for source in tqdm(sources, desc="read", unit="file", disable=None):
+        scenario = read_scenario(source, registry, check)
+        bad = [*scenario.errors, *(problem for problem in scenario.problems if problem.kind == "no_dm_turn")]
+        if bad:
+            aside.append(quarantined(source.name, bad[0].line, bad[0].kind, bad[0].message, what="file"))
+        else:
+            scenarios.append(scenario)
+    advice = "mend them; `python -m scripts.dnd.check` lists all"
+    refuse_too_many_bad(aside, len(sources), check.max_bad_share, "check.max_bad_share", "scenarios", advice)
+    return scenarios, aside
+
+
+def make_records(
+    scenarios: Sequence[Scenario],
+    aside: list[Row],
+    registry: Registry,
+    tokenizer: Tokenizer,
+    preamble: str,
+    max_tokens: int,
+) -> tuple[list[Scenario], dict[str, Record]]:
+    """The scenarios that are used, and their records by id.
+
+    Scenarios that repeat an earlier one, and turns that fit no window, are added to ``aside``.
+    """
+
+    def count(record: Record) -> int:
+        """Tokens of the record; far above the limit they are estimated, because rendering would take long."""
+        if sum(len(message.text) for message in record.messages) > 16 * max_tokens:
+            estimate = sum(len(encode(tokenizer, message.text)) for message in record.messages)
+            if estimate > 2 * max_tokens:
+                return estimate
+        return len(encode(tokenizer, render_text(tokenizer, record.messages, record.tools, prompt=False)))
+
+    messages = {scenario.source.name: spoken(scenario, registry, preamble) for scenario in scenarios}
+    contents = {name: "\n".join(row.message.text for row in rows) for name, (_, rows) in messages.items()}
+    copies = repeats({name: tuple(words(text)) for name, text in contents.items()})
+    used, records = [], {}
+    for scenario in tqdm(scenarios, desc="curate", unit="scenario", disable=None):
+        name = scenario.source.name
+        if name in copies:
+            message = f"has the same words as {copies[name]}; delete one of them."
+            aside.append(quarantined(name, 1, "duplicate", message, what="file"))
+            continue
+        parts, left_out = fit(scenario, *messages[name], count, max_tokens)
+        what = "turn" if parts else "file"
+        aside += [quarantined(name, line, "too_long", message, what=what) for line, message in left_out]
+        records |= {record.id: record for record in parts}
+        used += [scenario] if parts else []
+    return used, records
 
 
 def conversation(record: Record) -> str:
-    """What is compared between records: all that is said, the system turn aside."""
+    """What is compared between records: all messages but the system turn."""
     return "\n".join(message.text for message in record.messages if message.role != "system")
 
 
 def compared_texts(records: Mapping[str, Record]) -> tuple[dict[str, str], dict[str, str]]:
-    """The texts whose exact and near pairs count, and the id of the record each belongs to.
+    """The texts whose exact and near pairs count, and the id of the record of each text.
 
     They are whole conversations (named by their id) and long answers (``id, message n``).
     """
@@ -79,146 +153,18 @@ def compared_texts(records: Mapping[str, Record]) -> tuple[dict[str, str], dict[
     return texts, owners
 
 
-def read_all(paths: Sequence[Path], registry: Registry, check: DndCheckOptions) -> Curated:
-    """Reads every scenario; malformed ones are quarantined.
-
-    Raises:
-        UserError: no scenarios, or more malformed ones than ``max_bad_share``.
-    """
-    work = Curated()
-    sources = find_scenarios(paths)
-    for source in tqdm(sources, desc="read", unit="file", disable=None):
-        scenario = read_scenario(source, registry, check)
-        bad = scenario.errors or [problem for problem in scenario.problems if problem.kind == "no_dm_turn"]
-        for problem in bad[:1]:
-            work.drop(source, problem.line, problem.kind, problem.message)
-        if not bad:
-            work.scenarios.append(scenario)
-    _stop_if_too_bad(work.dropped, len(sources), check.max_bad_share)
-    return work
-
-
-def _stop_if_too_bad(dropped: Sequence[Mapping[str, Any]], total: int, limit: float) -> None:
-    if len(dropped) <= limit * total and len(dropped) < total:
-        return
-    shown = "; ".join(f"{row['file']}, line {row['row']}: {row['message']}" for row in dropped[:3])
-    more = f" (and {len(dropped) - 3} more)" if len(dropped) > 3 else ""
-    raise UserError(
-        f"{len(dropped)} of {total} scenarios are malformed, more than max_bad_share {limit:g}: {shown}{more} "
-        "Mend them; `python -m scripts.dnd.check` lists all."
-    )
-
-
-def make_records(work: Curated, registry: Registry, tokenizer: Any, preamble: str, limit: int) -> None:
-    """Fills ``work.records``; scenarios that repeat an earlier one, and turns that fit no window, are dropped."""
-    first: dict[tuple[str, ...], str] = {}
-    count = _counter(tokenizer, limit)
-    kept = []
-    for scenario in tqdm(work.scenarios, desc="curate", unit="scenario", disable=None):
-        system, rows = spoken(scenario, registry, preamble)
-        said = tuple(words("\n".join(row.message.text for row in rows)))
-        same = first.setdefault(said, scenario.source.name)
-        if same != scenario.source.name:
-            work.drop(scenario.source, 1, "duplicate", f"says the same as {same}; delete one of them.")
-            continue
-        records, out = fit(scenario, system, rows, count, limit)
-        for line, message in out:
-            work.drop(scenario.source, line, "too_long", message, "turn" if records else "file")
-        for record in records:
-            work.records[record.id] = record
-            work.rendered[record.id] = render(tokenizer, record)
-        kept += [scenario] if records else []
-    work.scenarios = kept
-
-
-def _counter(tokenizer: Any, limit: int) -> Count:
-    """Counts a record's tokens; one that is far too long is estimated, because rendering it would take long."""
-
-    def count(record: Record) -> int:
-        if sum(len(message.text) for message in record.messages) > 16 * limit:
-            rough = sum(len(encode(tokenizer, message.text)) for message in record.messages)
-            if rough > 2 * limit:
-                return rough
-        return len(encode(tokenizer, render_text(tokenizer, record.messages, record.tools, prompt=False)))
-
-    return count
-
-
-def assign_groups(work: Curated, pairs: Sequence[Pair], owners: Mapping[str, str]) -> dict[str, list[str]]:
-    """Gives every record the group of its near duplicates; returns groups of several scenarios with their members."""
-    scenario_of = {key: record.group for key, record in work.records.items()}
-    same = [(scenario_of[owners[first]], scenario_of[owners[second]]) for first, second, _ in pairs]
-    joined = clusters(scenario_of.values(), same)
-    for key, record in work.records.items():
-        work.records[key] = record.model_copy(update={"group": joined[record.group]})
-    members: dict[str, list[str]] = {}
-    for scenario, group in joined.items():
-        members.setdefault(group, []).append(scenario)
-    return {group: names for group, names in members.items() if len(names) > 1}
-
-
-def split_records(work: Curated, options: DndCurateOptions) -> dict[str, str]:
-    """The split of each record; a group's draw depends on its content, its stratum is its folder."""
-    category = {scenario.source.name: scenario.source.category for scenario in work.scenarios}
+def split_records(
+    records: Mapping[str, Record], scenarios: Sequence[Scenario], options: DndCurateOptions
+) -> dict[str, str]:
+    """The split of each record; a group's draw depends on its content, its stratum is its first record's folder."""
+    category = {scenario.source.name: scenario.source.category for scenario in scenarios}
     groups: dict[str, Group] = {}
-    for _, record in sorted(work.records.items()):
+    for _, record in sorted(records.items()):
         own = Group(digest(words(conversation(record))), category[record.meta["file"]])
         known = groups.get(record.group, own)
         groups[record.group] = Group(min(known.content, own.content), known.stratum)
     sides = split_groups(groups, options.val_share, options.test_share, options.seed)
-    return {key: sides[record.group] for key, record in work.records.items()}
-
-
-def prove(exact: Sequence[Pair], near: Sequence[Pair], sides: Mapping[str, str]) -> dict[str, int]:
-    """Counts of pairs that lie across splits, which must be zero; ``sides`` gives the split of each text.
-
-    Raises:
-        UserError: they are not; it names the pairs.
-    """
-    leaks = {"exact": across(exact, sides), "near": across(near, sides)}
-    found = leaks["exact"] or leaks["near"]
-    if found:
-        shown = "; ".join(
-            f"{a} ({sides[a]}) and {b} ({sides[b]}), similarity {similarity:.2f}" for a, b, similarity in found[:5]
-        )
-        raise UserError(
-            f"{len(leaks['exact'])} exact and {len(leaks['near'])} near pairs lie across splits: {shown}. "
-            "Delete one of each pair, or put them into one group."
-        )
-    return {name: len(pairs) for name, pairs in leaks.items()}
-
-
-def main(args: argparse.Namespace) -> None:
-    """Curates, proves and writes."""
-    options = DndCurateOptions.parse(load_params(args.params))
-    check = DndCheckOptions.parse(load_params(args.check), "--check")
-    registry = load_registry(args.registry)
-    tokenizer = Tokenizer(args.base)
-    preamble = system_preamble(args.system_prompt, registry)
-    work = read_all(args.paths, registry, check)
-    read = len(work.scenarios) + len(work.dropped)
-    make_records(work, registry, tokenizer, preamble, options.max_tokens)
-    texts, owners = compared_texts(work.records)
-    exact, near = exact_pairs(texts), near_pairs(texts, options.near_threshold)
-    joined = assign_groups(work, [*exact, *near], owners)
-    sides = split_records(work, options)
-    leakage = prove(exact, near, {text: sides[record] for text, record in owners.items()})
-    facts = Facts(work.scenarios, work.records, work.rendered, sides, work.dropped, registry, read)
-    stats = collect(facts, options, leakage, joined, preamble)
-    for side in SPLITS:
-        rows = [record for key, record in sorted(work.records.items()) if sides[key] == side]
-        write_records(args.out / f"{side}.jsonl", rows)
-    write_jsonl(args.out / "quarantine.jsonl", work.dropped)
-    write_json(args.out / "stats.json", stats)
-    for row in work.dropped[:NAMED]:
-        say(f"set aside: {row['file']}, line {row['row']}: {row['message']}")
-    if len(work.dropped) > NAMED:
-        say(f"set aside: {len(work.dropped) - NAMED} more, all in {args.out / 'quarantine.jsonl'}")
-    scored = stats["turns"]["scored"]
-    say(
-        f"{args.out}: {stats['scenarios']['in']} scenarios in, {stats['scenarios']['out']} out; "
-        + ", ".join(f"{side} {stats['records'][side]} records with {scored[side]} scored turns" for side in SPLITS)
-    )
+    return {key: sides[record.group] for key, record in records.items()}
 
 
 if __name__ == "__main__":

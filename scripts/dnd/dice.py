@@ -38,13 +38,15 @@ def findings(text: str) -> list[Finding]:
         parts = [part.strip() for part in match[0].split("=")]
         found += [reason for left, right in pairwise(parts) if (reason := step_finding(left, right))]
         first = terms(parts[0])
-        if "d" not in match[0].lower() and len(first) > 1 and int(first[0]) > 20 and _is_d20(text):
+        head = CHECK_LINE.match(text.strip())
+        of_d20 = head and head["what"].strip().lower() in SKILLS | set(ABILITIES)
+        if of_d20 and "d" not in match[0].lower() and len(first) > 1 and int(first[0]) > 20:
             found.append(("dice_range", f"`{match[0]}` starts from {first[0]}, but a d20 shows 1 to 20."))
     for match in OUTCOME.finditer(text):
         total, limit = int(match[1]), int(match[2])
-        told_well = match[3].lower() in ("success", "hit")
+        success = match[3].lower() in ("success", "hit")
         # A natural 1 or 20 decides by itself.
-        if (total >= limit) != told_well and not NATURAL.search(text):
+        if (total >= limit) != success and not NATURAL.search(text):
             found.append(("outcome", f"{total} against {limit} is told as `{match[3]}`."))
     return found
 
@@ -109,8 +111,3 @@ def dice_range(dice: Sequence[str]) -> tuple[int, int]:
         least, most = (-count * sides, -count) if term.startswith("-") else (count, count * sides)
         low, high = low + least, high + most
     return low, high
-
-
-def _is_d20(text: str) -> bool:
-    match = CHECK_LINE.match(text.strip())
-    return bool(match and match["what"].strip().lower() in SKILLS | set(ABILITIES))

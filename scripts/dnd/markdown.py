@@ -172,15 +172,11 @@ def find_headings(lines: list[str], fenced: list[bool]) -> list[tuple[int, int, 
             continue
         if match := HEADING.match(line):
             found.append((index, index + 1, match["title"] or ""))
-        elif UNDERLINE.match(line) and _is_single_line_paragraph(lines, fenced, index - 1):
-            found.append((index - 1, index + 1, lines[index - 1].strip()))
+        elif UNDERLINE.match(line) and index > 0 and not fenced[index - 1] and PARAGRAPH.match(lines[index - 1]):
+            above = lines[index - 2] if index > 1 else ""
+            if not above.strip() or RULE.match(above):  # a paragraph of one line
+                found.append((index - 1, index + 1, lines[index - 1].strip()))
     return found
-
-
-def _is_single_line_paragraph(lines: list[str], fenced: list[bool], index: int) -> bool:
-    if index < 0 or fenced[index] or not PARAGRAPH.match(lines[index]):
-        return False
-    return index == 0 or not lines[index - 1].strip() or bool(RULE.match(lines[index - 1]))
 
 
 def _turn(title: str, start: int, body: int, lines: list[str]) -> Turn:
@@ -226,36 +222,21 @@ def party_of(text: str) -> list[str]:
 
     ``- **Marcus** (Dwarf Wizard, Level 1)`` gives ``Marcus``; ``_NONE_`` gives nobody.
     """
-    names: list[str] = []
+    members: list[str] = []
     section = ""
     for line in text.split("\n"):
-        if item := ITEM.match(line):
-            names += _names_in_item(item["item"], section)
-        elif key := _key_and_value(line):
-            section = "party" if key[0] in PARTY_KEYS else "player" if key[0] in PLAYER_KEYS else ""
-            names += [name for part in _split_names(key[1]) for name in _member(part)] if section else []
-    return list(dict.fromkeys(names))
-
-
-def _key_and_value(line: str) -> tuple[str, str] | None:
-    """``**Role**: Dungeon Master`` or ``## Party`` as a lower-case key and its value; None for any other line."""
-    plain = re.sub(r"[*_]{2}", "", line).strip()
-    key, colon, value = plain.lstrip("# ").partition(":")
-    return (key.strip().lower(), value.strip()) if colon or plain.startswith("##") else None
-
-
-def _names_in_item(item: str, section: str) -> list[str]:
-    named = re.match(r"[*_]*name[*_]*\s*:\s*[*_]*\s*(.+)", item, re.IGNORECASE)
-    if section == "player":
-        return _member(named[1]) if named else []
-    return _member(named[1] if named else item) if section == "party" else []
-
-
-def _split_names(value: str) -> list[str]:
-    return re.split(r",(?![^()]*\))|\band\b|;", value)
-
-
-def _member(text: str) -> list[str]:
-    """The name at the front of a party line, as a list of one or none."""
-    name = re.split(r"\s*[(:,;–—]|\s-\s", text.strip(), maxsplit=1)[0].strip(" *_`.\"'")
-    return [name] if name and name.lower() not in {"none", "n/a", "empty", "nobody"} else []
+        plain = re.sub(r"[*_]{2}", "", line).strip()
+        key, colon, value = plain.lstrip("# ").partition(":")
+        if match := ITEM.match(line):
+            item = match["item"]
+            named = re.match(r"[*_]*name[*_]*\s*:\s*[*_]*\s*(.+)", item, re.IGNORECASE)
+            if section and (named or section == "party"):
+                members.append(named[1] if named else item)
+        elif colon or plain.startswith("##"):  # `**Role**: Dungeon Master`, `## Party`
+            key = key.strip().lower()
+            section = "party" if key in PARTY_KEYS else "player" if key in PLAYER_KEYS else ""
+            members += re.split(r",(?![^()]*\))|\band\b|;", value) if section else []
+    # The name is at the front of what is written of a member.
+    names = [re.split(r"\s*[(:,;–—]|\s-\s", text.strip(), maxsplit=1)[0].strip(" *_`.\"'") for text in members]
+    nobody = {"", "none", "n/a", "empty", "nobody"}
+    return list(dict.fromkeys(name for name in names if name.lower() not in nobody))

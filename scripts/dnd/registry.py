@@ -62,9 +62,8 @@ class Tool(BaseModel):
         """``["character", "item"]`` is short for parameters whose type is their name."""
         if not isinstance(value, list):
             return value
-        return [
-            {"name": row, "type": row if row in TYPES else "text"} if isinstance(row, str) else row for row in value
-        ]
+        types = {name: name if name in TYPES else "text" for name in value if isinstance(name, str)}
+        return [{"name": row, "type": types[row]} if isinstance(row, str) else row for row in value]
 
     @property
     def form(self) -> str:
@@ -74,31 +73,12 @@ class Tool(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         """The entry as registry.json holds it."""
-        return {
-            "name": self.name,
-            "known": self.known,
-            "form": self.form,
-            "parameters": [parameter.model_dump() for parameter in self.parameters],
-            "description": self.description,
-            "seen": self.seen,
-            "shapes": list(self.shapes),
-            "example": self.example,
-        }
+        return {"name": self.name, "known": self.known, "form": self.form, **self.model_dump(mode="json")}
 
 
 TYPES = (
-    "character",
-    "ability",
-    "dice_or_skill",
-    "modifier",
-    "action",
-    "item",
-    "spell",
-    "level",
-    "dc",
-    "number",
-    "text",
-)
+    "character", "ability", "dice_or_skill", "modifier", "action", "item", "spell", "level", "dc", "number", "text",
+)  # fmt: skip
 
 
 def _tool(name: str, description: str, *parameters: tuple[str, str], known: bool = True) -> Tool:
@@ -167,13 +147,9 @@ class Registry:
         """Tools a model should know of: the known ones, and the others that scenarios use."""
         return [tool for tool in self.tools if tool.known or tool.seen]
 
-    def to_json(self) -> dict[str, Any]:
-        """The registry as registry.json holds it, known tools first, then by name."""
-        return {"tools": [tool.to_json() for tool in self.tools]}
-
     def write(self, path: Path) -> None:
-        """Writes registry.json, atomically."""
-        write_json(path, self.to_json())
+        """Writes registry.json, known tools first, then by name."""
+        write_json(path, {"tools": [tool.to_json() for tool in self.tools]})
 
 
 def load_tools(path: Path) -> list[Tool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,25 +70,21 @@ def find_scenarios(paths: Sequence[Path]) -> list[Source]:
     if not found:
         where = ", ".join(map(str, paths)) or "no path given"
         raise UserError(f"{where}: no scenarios; put *.md files there, with a level-1 heading above each turn.")
-    return sorted(_distinct(list(found.values())), key=lambda source: source.name)
+    taken: Counter[str] = Counter()
+    sources = []
+    for source in found.values():
+        taken[source.name] += 1
+        number = taken[source.name]
+        sources.append(source if number == 1 else Source(source.path, f"{source.name[:-3]}~{number}.md"))
+    return sorted(sources, key=lambda source: source.name)
 
 
 def _files(root: Path) -> Iterator[Path]:
+    """The scenario files below a folder."""
     for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        is_scenario = path.suffix.lower() == ".md" and path.name.lower() != "readme.md"
-        if is_scenario and path.is_file() and not any(part.startswith(".") for part in parts):
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.suffix.lower() == ".md" and path.name.lower() != "readme.md" and path.is_file() and not hidden:
             yield path
-
-
-def _distinct(sources: list[Source]) -> list[Source]:
-    taken: dict[str, int] = {}
-    rows = []
-    for source in sources:
-        taken[source.name] = taken.get(source.name, 0) + 1
-        number = taken[source.name]
-        rows.append(source if number == 1 else Source(source.path, f"{source.name[:-3]}~{number}.md"))
-    return rows
 
 
 def read_scenario(source: Source, registry: Registry, options: DndCheckOptions) -> Scenario:
@@ -103,18 +100,13 @@ def read_scenario(source: Source, registry: Registry, options: DndCheckOptions) 
         calls, problems = scan(turn.text, registry, scenario.names, turn.body_line)
         scenario.calls.append(calls)
         scenario.problems += problems
-        scenario.problems += [_unknown(call, registry) for call in calls if not call.known]
+        known = ", ".join(tool.name for tool in registry.tools if tool.known)
+        advice = f"is none of the known tools ({known}); `python -m scripts.dnd.tools extend` adds it, if it is meant."
+        unknown = [(call.line, f"`{call.name}` {advice}") for call in calls if not call.known]
+        scenario.problems += [Problem(line, "unknown_tool", message, "warning") for line, message in unknown]
     scenario.problems += contradictions(document.turns, scenario.calls, scenario.names, registry)
     scenario.problems.sort(key=lambda problem: (problem.line, problem.kind, problem.message))
     return scenario
-
-
-def _unknown(call: Call, registry: Registry) -> Problem:
-    message = (
-        f"`{call.name}` is none of the known tools ({', '.join(tool.name for tool in registry.tools if tool.known)}); "
-        "`python -m scripts.dnd.tools extend` adds it, if it is meant."
-    )
-    return Problem(call.line, "unknown_tool", message, "warning")
 
 
 def read_text(path: Path, options: DndCheckOptions, problems: list[Problem]) -> str | None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from scripts.dnd.calls import Call
 from scripts.dnd.canonical import DICE, canonical, resolve
 from scripts.dnd.options import DndCheckOptions
 from scripts.dnd.registry import Parameter, Registry, Tool, load_registry, load_tools
@@ -70,30 +69,18 @@ def scan_registry(scenarios: list[Scenario], registry: Registry) -> Registry:
     shapes: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
     examples: dict[str, dict] = {}
     for scenario in scenarios:
-        for call in calls_made(scenario):
+        turns = zip(scenario.turns, scenario.calls, strict=True)
+        for call in [call for turn, calls in turns if turn.role != "system" for call in calls]:
             form = canonical(call, registry, scenario.names)
             shapes[form.name][tuple(argument_shape(arg, scenario.names) for arg in form.args)] += 1
             example = {"call": form.text, "file": scenario.source.name, "line": call.line}
             if len(form.text) < len(examples.get(form.name, {"call": " " * 999})["call"]):
                 examples[form.name] = example
     tools = [_seen(tool, shapes.pop(tool.name, Counter()), examples.get(tool.name)) for tool in registry.tools]
-    new = [Tool(name=_plain(name), known=False, parameters=_parameters(shapes[name])) for name in sorted(shapes)]
+    plain = {name: re.sub(r"[^a-z0-9]+", "_", name).strip("_") for name in shapes}
+    new = [Tool(name=plain[name], known=False, parameters=_parameters(shapes[name])) for name in sorted(shapes)]
     tools += [_seen(tool, shapes[name], examples[name]) for name, tool in zip(sorted(shapes), new, strict=True)]
     return Registry(tools)
-
-
-def calls_made(scenario: Scenario) -> list[Call]:
-    """The calls of all turns but SYSTEM."""
-    return [
-        call
-        for turn, calls in zip(scenario.turns, scenario.calls, strict=True)
-        if turn.role != "system"
-        for call in calls
-    ]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name).strip("_")
 
 
 def _seen(tool: Tool, counts: Counter[tuple[str, ...]], example: dict | None) -> Tool:

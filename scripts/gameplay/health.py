@@ -1,7 +1,7 @@
-"""Whether recordings are fit to train on: shares of keys and goals, and what to say of them.
+"""Whether recordings are fit to train on: shares of keys and goals, and warnings where they are out of bounds.
 
-Everything is counted first (in how many ticks each word was held, how many frames there are, how many segments have
-each goal), so that the counts of many recordings can be added up and judged again as a whole.
+Counts come first (ticks in which each word was held, frames, segments of each goal), so that the counts of many
+recordings can be added up and judged as a whole.
 """
 
 from __future__ import annotations
@@ -69,22 +69,22 @@ def ratio(above: int, below: int) -> float | None:
 
 
 def warnings(counts: Counts, options: HealthOptions) -> list[Warned]:
-    """What to say of the counts, in a fixed order."""
-    of = figures(counts)
-    found: list[Warned] = []
-    if of["none"] is not None and of["none"] > options.none_caution:
-        level, limit = "caution", options.none_caution
-        if of["none"] > options.none_warn:
-            level, limit = "warning", options.none_warn
-        found.append(Warned(level, "none", f"no key is held in {of['none']:.0%} of the time, more than {limit:.0%}."))
-    if of["camera_to_movement"] is not None and of["camera_to_movement"] < options.min_camera:
-        said = f"the camera turns in {of['camera_to_movement']:.0%} as many ticks as there is movement"
-        found.append(Warned("warning", "camera", f"{said}, fewer than {options.min_camera:.0%}."))
-    if of["goal_ratio"] is not None and of["goal_ratio"] > options.max_goal_ratio:
+    """The figures that are out of bounds, in a fixed order."""
+    shares_of = figures(counts)
+    none, camera, goals = (shares_of[name] for name in ("none", "camera_to_movement", "goal_ratio"))
+    rows: list[Warned] = []
+    if none is not None and none > options.none_caution:
+        serious = none > options.none_warn
+        level, limit = ("warning", options.none_warn) if serious else ("caution", options.none_caution)
+        rows.append(Warned(level, "none", f"no key is held in {none:.0%} of the time, more than {limit:.0%}."))
+    if camera is not None and camera < options.min_camera:
+        message = f"the camera turns in {camera:.0%} as many ticks as there is movement"
+        rows.append(Warned("warning", "camera", f"{message}, fewer than {options.min_camera:.0%}."))
+    if goals is not None and goals > options.max_goal_ratio:
         most, least = max(counts.goals.values()), min(counts.goals.values())
-        said = f"the commonest goal stands {most} times and the rarest {least} times"
-        found.append(Warned("warning", "goals", f"{said}, more than {options.max_goal_ratio:.2f} times as often."))
+        message = f"the commonest goal stands {most} times and the rarest {least} times"
+        rows.append(Warned("warning", "goals", f"{message}, more than {options.max_goal_ratio:.2f} times as often."))
     if counts.frames < options.min_frames:
-        said = f"{counts.frames} frames, fewer than {options.min_frames}; record more."
-        found.append(Warned("warning", "frames", said))
-    return found
+        message = f"{counts.frames} frames, fewer than {options.min_frames}; record more."
+        rows.append(Warned("warning", "frames", message))
+    return rows

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from scripts.gameplay.game.catalogue import goal_of
+from scripts.lib.options.split import SplitOptions
 from scripts.lib.options.strict import Options
 
 Side = Annotated[int, Field(ge=32, multiple_of=32)]
@@ -243,26 +244,15 @@ class LabelOptions(Options):
         return self
 
 
-class GameplayCurateOptions(Options):
+class GameplayCurateOptions(SplitOptions):
     """From labelled segments to train, val and test."""
 
-    val_share: float = Field(default=0.12, gt=0, lt=1)
-    test_share: float = Field(default=0.2, gt=0, lt=1)
-    max_per_split: int | None = Field(default=None, ge=1)
-    """at most so many records of val and of test, drawn evenly; none given: all"""
     max_train: int | None = Field(default=None, ge=1)
     """at most so many records of train, drawn evenly; none given: all"""
     max_idle: float = Field(default=1.0, gt=0, le=1)
     """at most this share of train's records press no key in any slot; a player at the goal makes many such frames"""
     max_bad_share: float = Field(default=0.2, ge=0, le=1)
     """more segments without a goal than this share stop the build"""
-    seed: int = 7
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> GameplayCurateOptions:
-        if self.val_share + self.test_share >= 1:
-            raise ValueError("val_share + test_share must be below 1")
-        return self
 
 
 class LoopOptions(Options):

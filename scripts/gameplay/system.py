@@ -113,5 +113,6 @@ SYSTEM = System(
     report=Report(
         "scripts.gameplay.report", lambda config, run: success_file(config, run) + episode_files(config, run)
     ),
+    common_keys={"curate.max_bad_share": "check.max_bad_share"},
     group_noun="recordings",
 )

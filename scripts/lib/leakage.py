@@ -1,14 +1,14 @@
-"""What must not lie on both sides of a split: equal texts, and nearly equal ones.
+"""Texts that must not lie on both sides of a split: equal ones, and near duplicates.
 
-Nearness is the Jaccard similarity of the texts' sets of word 5-grams, or of shorter runs. The pairs above a threshold
-are found exactly (`scripts.lib.similar`). In a short text one exchanged word breaks most runs: `one_word_pairs` finds
-what is one word apart.
+Two texts are near duplicates where the Jaccard similarity of their sets of word 5-grams (or shorter runs) reaches a
+threshold; `scripts.lib.similar` finds all such pairs without comparing all with all. In a short text one exchanged word
+breaks most runs, so `one_word_pairs` finds the texts that are one word apart.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,16 +31,16 @@ class Pair(NamedTuple):
 def words(text: str) -> list[str]:
     """The words of a text in lower case; punctuation and blanks do not count."""
     low = text.lower()
-    # The same words, sooner: what separates them becomes blanks.
+    # The same words, but faster: whatever separates them becomes blanks.
     return low.translate(BLANKED).split() if low.isascii() else WORDS.findall(low)
 
 
 def shingles(text: str, width: int = WIDTH) -> frozenset[tuple[str, ...]]:
-    """The set of runs of ``width`` words; of a shorter text all its words as one run."""
-    found = words(text)
-    if len(found) <= width:
-        return frozenset([tuple(found)] if found else [])
-    return frozenset(tuple(found[start : start + width]) for start in range(len(found) - width + 1))
+    """The set of runs of ``width`` words; a shorter text has one run, all its words."""
+    wordlist = words(text)
+    if len(wordlist) <= width:
+        return frozenset([tuple(wordlist)] if wordlist else [])
+    return frozenset(tuple(wordlist[start : start + width]) for start in range(len(wordlist) - width + 1))
 
 
 def jaccard(first: Collection, second: Collection) -> float:
@@ -49,56 +49,64 @@ def jaccard(first: Collection, second: Collection) -> float:
     return shared / max(1, len(first) + len(second) - shared)
 
 
+def repeats(contents: Mapping[str, Hashable]) -> dict[str, str]:
+    """For each key whose content an earlier key has: the first key with that content.
+
+    >>> repeats({"a": "x", "b": "y", "c": "x"})
+    {'c': 'a'}
+    """
+    first: dict[Hashable, str] = {}
+    return {key: same for key, content in contents.items() if (same := first.setdefault(content, key)) != key}
+
+
+def exact_pairs(texts: Mapping[str, str]) -> list[Pair]:
+    """Pairs of texts with the same words; of several equal ones each is paired with the first."""
+    same = repeats({key: tuple(words(texts[key])) for key in sorted(texts)})
+    return [Pair(first, key, 1.0) for key, first in same.items()]
+
+
 def near_pairs(
     texts: Mapping[str, str | Sequence[str]],
     threshold: float,
     width: int = WIDTH,
     sides: Mapping[str, str] | None = None,
 ) -> list[Pair]:
-    """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact, without comparing all with all.
+    """All pairs of texts whose similarity is ``threshold`` or more, sorted; exact.
 
-    A text is given as such, or as its words. With ``sides`` only pairs whose texts lie on different ones: what a proof
-    looks for, and much less to compare.
+    Args:
+        texts: strings, or sequences of words, by key.
+        sides: the split of each key; given, only pairs across splits are searched, which takes much less time.
     """
     keys = sorted(texts)
-    found = (texts[key] for key in keys)
-    sets = runs_of([words(text) if isinstance(text, str) else text for text in found], width)
-    one, other, shares = similar(sets, threshold, sides and _numbers(keys, sides))
-    low, high = np.minimum(one, other).tolist(), np.maximum(one, other).tolist()
+    wordlists = (texts[key] for key in keys)
+    sets = runs_of([words(text) if isinstance(text, str) else text for text in wordlists], width)
+    first, second, shares = similar(sets, threshold, sides and _side_numbers(keys, sides))
+    low, high = np.minimum(first, second).tolist(), np.maximum(first, second).tolist()
     return sorted(Pair(keys[a], keys[b], share) for a, b, share in zip(low, high, shares.tolist(), strict=True))
-
-
-def _numbers(keys: Sequence[str], sides: Mapping[str, str]) -> np.ndarray:
-    """A number for the side of each key."""
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(sides[key], len(known)) for key in keys], np.int64)
 
 
 def one_word_pairs(
     texts: Mapping[str, Sequence[str]], least: int, sides: Mapping[str, str] | None = None
 ) -> list[Pair]:
-    """Sorted pairs of different texts, given as words, that are one word apart: exchanged, added or left out. Linear.
+    """Sorted pairs of different texts that are one word apart: exchanged, added or left out. Takes linear time.
 
-    Of several that differ in the same place each is paired with the first only, which is enough to join them, or to
-    notice that they do not all lie on one side. Texts of fewer words than ``least`` are passed over. The similarity is
-    the share of words in common. With ``sides`` only pairs whose texts lie on different ones.
+    Of several texts that differ at the same place each is paired with the first only. That is enough to join them, or
+    to notice that they do not all lie on one side. The similarity is the share of words in common.
+
+    Args:
+        texts: the words of each text, by key.
+        least: texts of fewer words are left out.
+        sides: the split of each key; given, only pairs across splits are returned.
     """
     keys = [key for key in sorted(texts) if len(texts[key]) >= least]
-    known = [texts[key] for key in keys]
-    pairs = sorted(one_word_apart(known, sides and _numbers(keys, sides)))
-    found = ((one, other, max(len(known[one]), len(known[other]))) for one, other in pairs)
-    return [Pair(keys[one], keys[other], 1 - 1 / most) for one, other, most in found]
+    pairs = sorted(one_word_apart([texts[key] for key in keys], sides and _side_numbers(keys, sides)))
+    named = [(keys[first], keys[second]) for first, second in pairs]
+    return [Pair(first, second, 1 - 1 / max(len(texts[first]), len(texts[second]))) for first, second in named]
 
 
-def exact_pairs(texts: Mapping[str, str]) -> list[Pair]:
-    """Pairs of texts with the same words; of several equal ones each is paired with the first."""
-    first: dict[tuple[str, ...], str] = {}
-    pairs = []
-    for key in sorted(texts):
-        same = first.setdefault(tuple(words(texts[key])), key)
-        if same != key:
-            pairs.append(Pair(same, key, 1.0))
-    return pairs
+def _side_numbers(keys: Sequence[str], sides: Mapping[str, str]) -> np.ndarray:
+    """A number for the split of each key, int64 [keys]."""
+    return np.unique([sides[key] for key in keys], return_inverse=True)[1]
 
 
 def clusters(keys: Iterable[str], pairs: Iterable[Sequence]) -> dict[str, str]:
@@ -115,8 +123,3 @@ def clusters(keys: Iterable[str], pairs: Iterable[Sequence]) -> dict[str, str]:
     _, labels = connected_components(graph, directed=False)
     _, smallest = np.unique(labels, return_index=True)
     return {key: ordered[place] for key, place in zip(ordered, smallest[labels].tolist(), strict=True)}
-
-
-def across(pairs: Iterable[Pair], sides: Mapping[str, str]) -> list[Pair]:
-    """The pairs whose two texts lie in different splits."""
-    return [pair for pair in pairs if sides[pair.first] != sides[pair.second]]

@@ -1,4 +1,4 @@
-"""Drawing some of many, the same ones every time."""
+"""A selection at equal distances, the same every time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def spread(items: Sequence[T], count: int | None) -> list[T]:
-    """``count`` of the items, at equal distances, the first among them; all where ``count`` is None or too many."""
+    """``count`` of the items, at equal distances, the first among them; all where ``count`` is None or too large."""
     if count is None or count >= len(items):
         return list(items)
     return [items[index * len(items) // count] for index in range(count)]

@@ -1,13 +1,17 @@
-"""Train, val and test by group, the same for the same groups whatever their order, names or machine.
+"""Train, val and test by group: the same division for the same groups, whatever their order, names or machine.
 
-Each group draws a number in [0, 1) from the SHA-256 of the seed and its content. Below ``test_share`` it goes to test,
-then to val, then to train: a group that is added or taken away moves no other one. Only where a stratum of three or
-more groups would be left without test or val rows, its nearest group is moved there.
+Idea: each group draws a number in [0, 1) from the SHA-256 of the seed and its content. Below ``test_share`` the group
+goes to test, below ``test_share + val_share`` to val, else to train. So a group that is added or removed moves no other
+one. Only where a stratum of three or more groups would have no group in a split, the group that drew nearest moves.
+
+Example: with val_share 0.1 and test_share 0.25, draws of 0.31, 0.62 and 0.88 are val, train and train. Test is empty:
+the group of 0.62 moves there, because train has more than one group, and 0.62 is its draw nearest to test.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +22,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Group:
-    """What goes to one side whole: a content hash (any text that changes with it) and the stratum it counts in."""
+    """What goes to one split whole: a content hash (any text that changes with it) and the stratum it counts in."""
 
     content: str
     stratum: str
@@ -33,11 +37,10 @@ def draw(seed: int, content: str) -> float:
 def split_groups(groups: Mapping[str, Group], val_share: float, test_share: float, seed: int) -> dict[str, str]:
     """The split of each group by its key, sorted by key.
 
-    Every stratum of three or more groups, and the whole where it has three or more, gets at least one group in each
-    split.
+    Every stratum of three or more groups, and all groups together, have at least one group in each split.
 
     Raises:
-        UserError: fewer than three groups, from which no three splits can be made.
+        UserError: there are fewer than three groups, too few for three splits.
     """
     if len(groups) < len(SPLITS):
         raise UserError(
@@ -45,34 +48,36 @@ def split_groups(groups: Mapping[str, Group], val_share: float, test_share: floa
         )
     drawn = {key: draw(seed, group.content) for key, group in groups.items()}
     order = sorted(groups, key=lambda key: (drawn[key], key))
-    sides = {key: _side(drawn[key], val_share, test_share) for key in order}
-    strata = sorted({group.stratum for group in groups.values()})
-    for stratum in strata:
-        _fill([key for key in order if groups[key].stratum == stratum], sides)
-    _fill(order, sides)
+    sides = {
+        key: "test" if drawn[key] < test_share else "val" if drawn[key] < test_share + val_share else "train"
+        for key in order
+    }
+    for stratum in sorted({group.stratum for group in groups.values()}):
+        fill_empty_splits([key for key in order if groups[key].stratum == stratum], sides)
+    fill_empty_splits(order, sides)
     return {key: sides[key] for key in sorted(sides)}
 
 
-def _side(value: float, val_share: float, test_share: float) -> str:
-    if value < test_share:
-        return "test"
-    return "val" if value < test_share + val_share else "train"
+def fill_empty_splits(order: Sequence[str], sides: dict[str, str]) -> None:
+    """Moves one group into each empty split, in place: from the split with most groups, the group that drew nearest.
 
+    Of splits with equally many groups train gives first, then val. Fewer than three groups are left as they are.
 
-def _fill(order: Sequence[str], sides: dict[str, str]) -> None:
-    """Moves the group that drew nearest into each empty split, from a split that has more than one."""
+    Args:
+        order: keys of the groups, from the smallest draw to the largest. Test lies at the small end, train at the
+            large end, and val between them.
+        sides: the split of each key; it may have other keys too.
+    """
     if len(order) < len(SPLITS):
         return
-    for wanted in ("test", "val", "train"):
-        counts = {side: [key for key in order if sides[key] == side] for side in SPLITS}
-        if counts[wanted]:
-            continue
-        # Test lies at the low end of the draw and train at the high end; val takes what is nearest to test.
-        giver = max(("train", "val", "test"), key=lambda side: len(counts[side]))
-        moved = counts[giver][-1 if wanted == "train" or giver == "test" else 0]
-        sides[moved] = wanted
+    for empty in ("test", "val", "train"):
+        keys = {side: [key for key in order if sides[key] == side] for side in SPLITS}
+        if not keys[empty]:
+            giver = max(SPLITS, key=lambda side: len(keys[side]))
+            sides[keys[giver][-1 if empty == "train" or giver == "test" else 0]] = empty
 
 
 def counts_of(sides: Mapping[str, str]) -> dict[str, int]:
     """How many groups each split has."""
-    return {side: sum(value == side for value in sides.values()) for side in SPLITS}
+    counts = Counter(sides.values())
+    return {side: counts[side] for side in SPLITS}

@@ -1,4 +1,4 @@
-"""Helper processes for stages with much work in Python itself; none where there is little, or one thread is granted."""
+"""Helper processes for stages with much work in Python itself; none for little work, or where a job has one thread."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Workers:
     """As many processes as the job may use threads, as a context manager.
 
     Args:
-        wanted: False where the work is not worth starting processes; everything then happens in this one.
+        wanted: False where the work is not worth starting processes; this process then does everything.
 
-    What is handed over must be a function of a module, with arguments and results that pickle.
+    Functions must be those of a module; arguments and results must pickle.
     """
 
     def __init__(self, wanted: bool = True) -> None:
@@ -31,9 +31,9 @@ class Workers:
 
     def __enter__(self) -> Workers:
         if self.count > 1:
-            # Forking is quick and safe on Linux as long as no other thread runs; elsewhere a process starts afresh.
-            way = "fork" if sys.platform == "linux" else "spawn"
-            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context(way))
+            # Forking is fast, and safe on Linux as long as no other thread runs; elsewhere a new process starts.
+            method = "fork" if sys.platform == "linux" else "spawn"
+            self._pool = ProcessPoolExecutor(self.count, multiprocessing.get_context(method))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,5 +55,5 @@ class Workers:
             yield waiting.popleft().result()
 
     def start(self, function: Callable[..., Result], *args: Any) -> Callable[[], Result]:
-        """Has the function work beside this process; returns what waits for its result."""
+        """Starts the function beside this process; returns a function that waits for its result."""
         return (lambda: function(*args)) if self._pool is None else self._pool.submit(function, *args).result

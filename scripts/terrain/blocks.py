@@ -1,4 +1,4 @@
-"""Splits of a map that no border crosses: whole blocks of tiles go to a side, with a gap between the sides."""
+"""Splits of a map: whole blocks of tiles go to one split, with a gap of tiles between splits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scripts.lib.split import SPLITS, Group, split_groups
 from scripts.terrain.options import TerrainCurateOptions
 
-ORDER = ("test", "val", "train")  # what lies at a border falls on the later side
+ORDER = ("test", "val", "train")  # a tile near a border is dropped from the later of two splits
 
 
 class Place(NamedTuple):
@@ -60,7 +60,7 @@ def around(place: Place, reach: int) -> list[Place]:
 
 
 def bordering(places: Mapping[str, Place], sides: Mapping[str, str], gap: int) -> list[tuple[str, str]]:
-    """Pairs of tiles of different splits that lie within ``gap`` tiles: what a proof wants to be empty."""
+    """Pairs of tiles of different splits that lie within ``gap`` tiles: empty, or the split leaks."""
     at = defaultdict(list)
     for name, side in sides.items():
         at[places[name]].append((name, side))

@@ -1,25 +1,33 @@
-"""Encoded tiles to train, val and test: worth keeping, no picture twice, split by blocks with a gap, proved.
+"""Encoded tiles to train, val and test: tiles are picked, copies removed, and blocks split with a gap between splits.
 
-Of pictures that look the same the first is kept. The splits are proved on what was written: no two tiles of different
-splits lie within the gap, and no two of their pictures look the same. Tiles of maps named ``unseen`` are a second test
-set, in test.jsonl under ``meta.set``. Prompts name no tile and no place; pictures are named after their content.
+Of images that look the same the first is kept. The split is checked again: no two tiles of different splits lie within
+the gap, and no two of their images look the same. Tiles of maps named ``unseen`` are a second test set, in test.jsonl
+under ``meta.set``. Prompts name no tile and no place; images are named after their content.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import below, manifest, read_jsonl, sha256_file, write_json, write_jsonl
-from scripts.lib.records import Record, question_message, text_message, write_records
+from scripts.lib.curation import (
+    Row,
+    check_no_leakage,
+    keys_by_split,
+    quarantined,
+    refuse_too_many_bad,
+    stored,
+    thinned_out,
+    write_curated,
+)
+from scripts.lib.files import below, read_jsonl
+from scripts.lib.records import Record, question_message, text_message
 from scripts.lib.sampling import spread
 from scripts.lib.split import SPLITS
 from scripts.terrain.blocks import Place, block_of, bordering, split_tiles
@@ -29,8 +37,6 @@ from scripts.terrain.options import TerrainCheckOptions, TerrainCurateOptions, T
 from scripts.terrain.pictures import alike
 from scripts.terrain.question import QUESTION
 from scripts.terrain.worth import pick
-
-Row = dict[str, Any]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,33 +51,30 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Gathers the tiles, keeps, splits, proves, and writes."""
+    """Gathers the tiles, picks, removes copies, splits, checks the split, and writes."""
     options = TerrainCurateOptions.parse(load_params(args.params))
     ingest = TerrainIngestOptions.parse(load_params(args.ingest), "--ingest")
     check = TerrainCheckOptions.parse(load_params(args.check), "--check")
-    shards = list(shards_of(args.input, args.output, ingest, check))
-    rows, faults = gather(shards, check.max_bad_share)
-    chosen = pick(rows, options.pick, options.seed)
-    kept, copies = without_copies({name: rows[name] for name in chosen}, options.max_hash_distance)
+    out = args.output
+    tiles, aside = gather(list(shards_of(args.input, out, ingest, check)), check.max_bad_share)
+    picked = pick(tiles, options.pick, options.seed)
+    kept, copies = without_copies({name: tiles[name] for name in picked}, options.max_hash_distance)
     sides, gap = sides_of(kept, options)
     leakage = prove(kept, sides, options)
-    written = {side: [name for name in sorted(sides) if sides[name] == side] for side in SPLITS}
-    unseen = spread([name for name in sorted(kept) if kept[name]["map"] in options.unseen], options.max_per_split)
-    for side in ("val", "test"):
-        written[side] = spread(written[side], options.max_per_split)
-    records = {
-        side: [record_of(kept[name], args, options, "seen") for name in names] for side, names in written.items()
-    }
-    records["test"] += [record_of(kept[name], args, options, "unseen") for name in unseen]
-    write(args.output, records, faults)
-    stats = statistics(rows, faults, chosen, copies, gap, kept, records, options, ingest)
-    write_json(args.output / "stats.json", stats | {"leakage": leakage})
-    counts = ", ".join(f"{side} {len(records[side])}" for side in SPLITS)
-    say(f"{args.output}: {len(rows)} tiles in, {len(copies)} copies, {len(gap)} in the gap; {counts}; no leakage")
+    unseen = [name for name in kept if kept[name]["map"] in options.unseen]
+    chosen = keys_by_split(sides, options.max_per_split)
+    splits = {side: [record_of(kept[name], args, options, "seen") for name in names] for side, names in chosen.items()}
+    splits["test"] += [record_of(kept[name], args, options, "unseen") for name in spread(unseen, options.max_per_split)]
+    stats = statistics(tiles, aside, picked, copies, gap, kept, splits, options, ingest)
+    stats |= {"leakage": leakage, "thinned_out": thinned_out(sides, chosen)}
+    every = [record for side in SPLITS for record in splits[side]]
+    files = {name for record in every for name in [*record.images, record.expect[0]["truth"]["file"]]}
+    summary = f"{len(tiles)} tiles in, {len(copies)} copies, {len(gap)} in the gap"
+    write_curated(out, splits, aside, stats, summary, files)
     cells, yards = stats["answer"]["cells"], stats["answer"]["round_trip_yards"]
-    say(f"{args.output}: answers of {cells} × {cells} cells rebuild the ground to {yards} yards")
+    say(f"{out}: answers of {cells} × {cells} cells rebuild the ground to {yards} yards")
     if beyond := stats["answer"]["beyond_scale"]["cells"]:
-        say(f"{args.output}: {beyond} cells are lower or higher than terrain.ingest.answer.scale can tell; widen it")
+        say(f"{out}: {beyond} cells are lower or higher than terrain.ingest.answer.scale allows; widen it")
 
 
 def shards_of(
@@ -87,33 +90,37 @@ def shards_of(
 
 
 def gather(shards: Sequence[Path], limit: float) -> tuple[dict[str, Row], list[Row]]:
-    """All tiles by name and every fault; rows gain ``folder``, from which their pictures are relative.
+    """All tiles by name, and the rows of quarantine.jsonl; tiles gain ``folder``, to which their images are relative.
 
     Raises:
-        UserError: two exports have a tile of the same name, or more tiles are bad than the limit allows.
+        UserError: two exports have a tile of the same name, or a larger share of tiles is bad than the limit.
     """
-    rows: dict[str, Row] = {}
-    faults: list[Row] = []
+    tiles: dict[str, Row] = {}
+    aside: list[Row] = []
     for shard in shards:
-        faults += [row for _, row in read_jsonl(shard / "quarantine.jsonl")]
+        for _, row in read_jsonl(shard / "quarantine.jsonl"):
+            aside.append(quarantined(row["file"], None, row["kind"], row["message"], tile=row["tile"]))
         for _, row in read_jsonl(shard / "tiles.jsonl"):
-            if row["tile"] in rows:
-                raise UserError(
-                    f"{shard}: {row['tile']} is in {rows[row['tile']]['folder']} too; name one map otherwise."
-                )
-            rows[row["tile"]] = row | {"folder": shard}
-    bad = len({row["tile"] for row in faults} - rows.keys())
-    if not rows or bad > limit * (len(rows) + bad):
-        shown = "; ".join(f"{row['file']}: {row['message']}" for row in faults[:3])
-        raise UserError(
-            f"{bad} of {len(rows) + bad} tiles are bad, more than check.max_bad_share {limit:g}: {shown or 'none.'} "
-            "`python -m scripts.terrain.check` lists all."
-        )
-    return rows, faults
+            name = row["tile"]
+            if name in tiles:
+                raise UserError(f"{shard}: {name} is in {tiles[name]['folder']} too; rename one of the maps.")
+            tiles[name] = row | {"folder": shard}
+    bad: dict[str, Row] = {}
+    for row in aside:
+        if row["tile"] not in tiles:
+            bad.setdefault(row["tile"], row)
+    advice = "mend them; `python -m scripts.terrain.check` lists all"
+    bad_rows, total = list(bad.values()), len(tiles) + len(bad)
+    refuse_too_many_bad(bad_rows, total, limit, "check.max_bad_share", "tiles", advice)
+    return tiles, aside
 
 
 def without_copies(rows: Mapping[str, Row], most: int) -> tuple[dict[str, Row], dict[str, str]]:
-    """The rows without those whose picture looks like an earlier one's, and of each copy what it is a copy of."""
+    """The rows without those whose image looks like an earlier one's, and the original of each copy.
+
+    Args:
+        most: bits in which two hashes of copies differ at most.
+    """
     names = sorted(rows)
     copies: dict[str, str] = {}
     for first, other in alike(hashes_of([rows[name] for name in names]), most):
@@ -149,26 +156,27 @@ def sides_of(kept: Mapping[str, Row], options: TerrainCurateOptions) -> tuple[di
 
 
 def prove(kept: Mapping[str, Row], sides: Mapping[str, str], options: TerrainCurateOptions) -> dict[str, int]:
-    """Counts neighbours and look-alikes across splits, afresh; both must be 0. Unseen maps are a split of their own.
+    """Counts of neighbours and look-alikes across splits, searched again; all are 0. Unseen maps are a split of theirs.
 
     Raises:
-        UserError: they are not; it names the pairs.
+        UserError: there are such pairs; it names them.
     """
     whole = dict(sides) | {name: "unseen" for name, row in kept.items() if row["map"] in options.unseen}
-    near = bordering({name: place_of(kept[name]) for name in sides}, sides, options.gap)
     names = sorted(whole)
-    pairs = alike(hashes_of([kept[name] for name in names]), options.max_hash_distance)
-    same = [(names[one], names[other]) for one, other in pairs if whole[names[one]] != whole[names[other]]]
-    if near or same:
-        shown = "; ".join(f"{one} ({whole[one]}) and {other} ({whole[other]})" for one, other in [*near, *same][:5])
-        raise UserError(f"{len(near)} neighbours and {len(same)} look-alikes lie across splits: {shown}.")
-    return {"neighbours": len(near), "look_alikes": len(same)}
+    pairs = {
+        "neighbours": bordering({name: place_of(kept[name]) for name in sides}, sides, options.gap),
+        "look_alikes": (
+            (names[first], names[other])
+            for first, other in alike(hashes_of([kept[name] for name in names]), options.max_hash_distance)
+        ),
+    }
+    return check_no_leakage(pairs, whole, "Report this: the split should have kept them apart.")
 
 
 def record_of(row: Row, args: argparse.Namespace, options: TerrainCurateOptions, kind: str) -> Record:
-    """The tile in the one record shape; its pictures and height field are copied under names of their content."""
-    images = [stored(args.output, row["folder"], name, "images") for name in row["images"]]
-    truth = row["truth"] | {"file": stored(args.output, row["folder"], row["truth"]["file"], "truth")}
+    """The tile in the one record shape; its images and height field are copied under names of their content."""
+    images = [stored(args.output, below(row["folder"], name), "images") for name in row["images"]]
+    truth = row["truth"] | {"file": stored(args.output, below(row["folder"], row["truth"]["file"]), "truth")}
     system = [text_message("system", args.system_prompt)] if args.system_prompt else []
     return Record(
         id=row["tile"],
@@ -180,54 +188,31 @@ def record_of(row: Row, args: argparse.Namespace, options: TerrainCurateOptions,
     )
 
 
-def stored(out: Path, folder: Path, name: str, where: str) -> str:
-    """Copies a file of a shard to ``<where>/<hash of its content>.png``; returns that name."""
-    source = below(folder, name)
-    target = f"{where}/{sha256_file(source)[:16]}.png"
-    (out / where).mkdir(parents=True, exist_ok=True)
-    if not (out / target).is_file():
-        shutil.copyfile(source, out / target)
-    return target
-
-
-def write(out: Path, records: Mapping[str, Sequence[Record]], faults: Sequence[Row]) -> None:
-    """The splits, the quarantine, and the manifest of all pictures; pictures that no record names go."""
-    for side in SPLITS:
-        write_records(out / f"{side}.jsonl", records[side])
-    write_jsonl(out / "quarantine.jsonl", faults)
-    every = [record for side in SPLITS for record in records[side]]
-    names = {name for one in every for name in [*one.images, one.expect[0]["truth"]["file"]]}
-    for path in [*out.glob("images/*.png"), *out.glob("truth/*.png")]:
-        if path.relative_to(out).as_posix() not in names:
-            path.unlink()
-    write_json(out / "pictures.json", {"files": manifest(out, sorted(names))})
-
-
 def statistics(
-    rows: Mapping[str, Row],
-    faults: Sequence[Row],
-    chosen: Mapping[str, str],
+    tiles: Mapping[str, Row],
+    aside: Sequence[Row],
+    picked: Mapping[str, str],
     copies: Mapping[str, str],
     gap: Sequence[str],
     kept: Mapping[str, Row],
-    records: Mapping[str, Sequence[Record]],
+    splits: Mapping[str, Sequence[Record]],
     options: TerrainCurateOptions,
     ingest: TerrainIngestOptions,
 ) -> Row:
-    """What came in, what went out and why."""
+    """Counts of what came in, what went out and why; figures of the answers."""
     errors, clipped = ([row[key] for row in kept.values()] for key in ("round_trip_yards", "beyond_scale"))
-    used = {name: row for name, row in kept.items() if row["map"] not in options.unseen}
+    trained_on = {name: row for name, row in kept.items() if row["map"] not in options.unseen}
+    unseen = sum(record.meta["set"] == "unseen" for record in splits["test"])
     return {
-        "rows_in": len(rows) + len({row["tile"] for row in faults} - rows.keys()),
-        "tiles": len(rows),
-        "maps": dict(sorted(Counter(row["map"] for row in rows.values()).items())),
-        "quarantined": dict(sorted(Counter(row["kind"] for row in faults).items())),
-        "picked": dict(sorted(Counter(chosen.values()).items())),
+        "rows_in": len(tiles.keys() | {row["tile"] for row in aside}),
+        "tiles": len(tiles),
+        "maps": dict(sorted(Counter(row["map"] for row in tiles.values()).items())),
+        "quarantined": dict(sorted(Counter(row["reason"] for row in aside).items())),
+        "picked": dict(sorted(Counter(picked.values()).items())),
         "look_alikes": copies,
         "gap": len(gap),
-        "rows": {side: len(records[side]) for side in SPLITS}
-        | {"unseen": sum(record.meta["set"] == "unseen" for record in records["test"])},
-        "naive_split": naive(used, options),
+        "rows": {side: len(splits[side]) for side in SPLITS} | {"unseen": unseen},
+        "naive_split": naive(trained_on, options),
         "pictures": {"image_size": ingest.image_size, "inputs": ingest.inputs},
         "answer": {
             "form": ingest.answer.model_dump(),

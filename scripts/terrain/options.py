@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from scripts.lib.options.split import SplitOptions
 from scripts.lib.options.strict import Options
 
 MOST = 99_999  # objects of a kind: what an answer has room for
@@ -170,11 +171,9 @@ class TerrainIngestOptions(Options):
         return inputs
 
 
-class TerrainCurateOptions(Options):
+class TerrainCurateOptions(SplitOptions):
     """From encoded tiles to train, val and test."""
 
-    val_share: float = Field(default=0.12, gt=0, lt=1)
-    test_share: float = Field(default=0.2, gt=0, lt=1)
     block: int = Field(default=4, ge=1)
     """tiles a side of the blocks that go to one split whole"""
     gap: int = Field(default=1, ge=0)
@@ -186,13 +185,6 @@ class TerrainCurateOptions(Options):
     max_per_split: int | None = Field(default=None, ge=1)
     """at most so many records of val, of test and of the unseen maps each, drawn evenly; none given: all"""
     pick: PickOptions = PickOptions()
-    seed: int = 7
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> TerrainCurateOptions:
-        if self.val_share + self.test_share >= 1:
-            raise ValueError("val_share + test_share must be below 1")
-        return self
 
 
 class TerrainGenerateOptions(Options):

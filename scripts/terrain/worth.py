@@ -1,4 +1,4 @@
-"""What a tile is worth to a curated set, and which tiles are kept."""
+"""The score of a tile for a curated set, and the choice of tiles by score."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripts.terrain.tile import CHUNK_COUNT, Tile
 
 
 class Riches(NamedTuple):
-    """What there is in a tile.
+    """The features of a tile that its score is made of.
 
     Attributes:
         relief: standard deviation of its heights, yards.
@@ -35,7 +35,7 @@ class Riches(NamedTuple):
 
 
 def riches(tile: Tile) -> Riches:
-    """Counts what there is in a tile."""
+    """The features of a tile."""
     holed = tile.holes.reshape(16, 4, 16, 4).any(axis=(1, 3))
     return Riches(
         relief=rms(tile.field - tile.field.mean()),
@@ -56,7 +56,7 @@ def rms(field: np.ndarray) -> float:
 
 
 def worth(has: Riches, weights: WorthOptions) -> float:
-    """A tile's score: each of its riches weighed, up to the most it may add."""
+    """A tile's score: the weighted sum of its features, each up to its limit."""
     liquid = weights.liquids + min(weights.liquid_types_most, weights.liquid_types * has.liquid_types)
     return (
         min(weights.relief_most, weights.relief * has.relief)

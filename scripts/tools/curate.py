@@ -1,8 +1,8 @@
 """Tool-call examples to train, val and test of one specialist: valid, without repeats, without leakage.
 
-All examples are read, validated and split together, so that no specialist trains on what another is tested on; then
-those that concern the specialist are written: its tools' calls, and what it has to decline or ask back. Without
-``--focus`` every example is, with every tool.
+All examples are read, validated and split together, so that no specialist trains on an example that another is tested
+on. Then those of the specialist are written: calls of its tools, and requests that it has to decline or ask back.
+Without ``--focus`` all examples are written, with every tool.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import write_json, write_jsonl, write_text
+from scripts.lib.cli import StageParser, UserError, load_params, run
+from scripts.lib.curation import keys_by_split, quarantined, write_curated
+from scripts.lib.files import write_jsonl, write_text
 from scripts.lib.leakage import Pair
 from scripts.lib.process import uncollected
-from scripts.lib.records import Message, Part, Record, write_records
-from scripts.lib.sampling import spread
+from scripts.lib.records import Record, text_message
 from scripts.lib.split import SPLITS
 from scripts.lib.workers import Workers
 from scripts.tools.coverage import coverage_page
-from scripts.tools.examples import Example, Fault, Step, find_files
+from scripts.tools.examples import Example, find_files
 from scripts.tools.options import ToolsCheckOptions, ToolsCurateOptions
 from scripts.tools.pool import Pool, group, make_pool, prove, split
 from scripts.tools.schema import Tool, load_schema
 from scripts.tools.statistics import Facts, collect
 from scripts.tools.valid import Valid, read_valid
 
-MANY = 4 << 20  # bytes of examples from which on helper processes are worth their start
+MANY = 4 << 20  # bytes of examples; with more, helper processes are worth their start
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,28 +47,38 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Reads, validates, splits, proves, and writes the specialist's part."""
+    """Reads, validates, splits, checks the split, and writes the specialist's part."""
     options = ToolsCurateOptions.parse(load_params(args.params))
     check = ToolsCheckOptions.parse(load_params(args.check), "--check")
     tools = load_schema(args.schema)
     shown = focus_tools(tools, args.focus, args.owned, args.schema)
     with uncollected():
-        found = divide(find_files(args.examples), tools, options, check)
-    pool, groups, sides = found.pool, found.groups, found.sides
-    chosen = {name: one for name, one in pool.examples.items() if concerns(one, args.run, shown)}
-    records = {side: side_records(chosen, sides, side, groups, shown, args, options) for side in SPLITS}
-    facts = Facts(found.valid, pool, found.pairs, groups, sides, chosen, records, shown)
-    stats = collect(facts, options, found.leakage)
-    aside = [*found.valid.faults, *pool.duplicates, *pool.near_duplicates]
-    write(args.out, records, stats, aside, shown)
-    counts = ", ".join(f"{side} {len(records[side])}" for side in SPLITS)
-    said = f"{stats['rows_in']} rows in, {stats['distinct']} distinct"
-    said += f", {len(aside)} set aside (quarantine.jsonl says why)" if aside else ""
-    say(f"{args.out}: {said}; {counts}; no leakage")
+        divided = divide(find_files(args.examples), tools, options, check)
+    pool = divided.pool
+    chosen = {name: example for name, example in pool.examples.items() if concerns(example, args.run, shown)}
+    sides = {name: divided.sides[name] for name in chosen}
+    definitions = [tool.definition() for tool in shown.values()]
+    records = {
+        side: [make_record(chosen[name], divided.groups[name], definitions, args.system_prompt) for name in names]
+        for side, names in keys_by_split(sides, options.max_per_split).items()
+    }
+    for side in SPLITS:
+        if not records[side]:
+            whose = args.run or "any tool"
+            raise UserError(f"{args.out}: no example of {whose} fell into {side}; add examples of its tools.")
+    facts = Facts(divided.valid, pool, divided.pairs, divided.groups, divided.sides, chosen, records, shown)
+    stats = collect(facts, options, divided.leakage)
+    faults = [*divided.valid.faults, *pool.duplicates, *pool.near_duplicates]
+    for side in SPLITS:
+        write_jsonl(args.out / f"{side}.openai.jsonl", map(openai_row, records[side]))
+    write_text(args.out / "coverage.md", coverage_page(records, shown))
+    aside = [quarantined(*fault.source, fault.kind, fault.message) for fault in faults]
+    summary = f"{stats['rows_in']} rows in, {stats['distinct']} distinct"
+    write_curated(args.out, records, aside, stats, summary)
 
 
 class Divided(NamedTuple):
-    """All examples of a build, what fell, and the proven splits; the fields are those of `Facts`."""
+    """All examples of a build, those set aside, and the checked splits; the fields are those of `Facts`."""
 
     valid: Valid
     pool: Pool
@@ -81,7 +91,7 @@ class Divided(NamedTuple):
 def divide(
     files: Sequence[Path], tools: Mapping[str, Tool], options: ToolsCurateOptions, check: ToolsCheckOptions
 ) -> Divided:
-    """From the files to proven splits.
+    """From the files to checked splits.
 
     Raises:
         UserError: too many bad rows, too few groups, or a pair that lies across splits.
@@ -111,47 +121,33 @@ def focus_tools(tools: Mapping[str, Tool], focus: Sequence[str], owned: Sequence
 
 
 def concerns(example: Example, name: str, shown: Mapping[str, Tool]) -> bool:
-    """Whether a specialist learns from an example: it has all the tools called, or must itself decline or ask."""
+    """Whether an example trains a specialist: it owns all the tools called, or it has to decline or ask back."""
     if example.calls:
         return all(tool in shown for tool, _ in example.calls)
     return not name or example.owner in (None, name)
 
 
-def side_records(
-    chosen: Mapping[str, Example],
-    sides: Mapping[str, str],
-    side: str,
-    groups: Mapping[str, str],
-    shown: Mapping[str, Tool],
-    args: argparse.Namespace,
-    options: ToolsCurateOptions,
-) -> list[Record]:
-    """The records of one split, in the order of their ids.
-
-    Raises:
-        UserError: there is none.
-    """
-    names = [name for name in sorted(chosen) if sides[name] == side]
-    if not names:
-        raise UserError(
-            f"{args.out}: no example of {args.run or 'any tool'} fell into {side}; add examples of its tools."
-        )
-    if side != "train":
-        names = spread(names, options.max_per_split)
-    definitions = [tool.definition() for tool in shown.values()]
-    return [make_record(chosen[name], groups[name], definitions, args.system_prompt) for name in names]
-
-
 def make_record(example: Example, group_name: str, definitions: list[dict[str, Any]], prompt: str) -> Record:
-    """The example in the one record shape; ``expect`` holds each answer's calls, and its kind."""
-    system = [Message(role="system", content=[Part(type="text", text=prompt)])] if prompt else []
-    answers = [step for step in example.steps if step.role == "assistant"]
+    """The example in the one record shape.
+
+    ``expect`` holds for each answer its calls and its kind: ``calls``, ``decline``, ``ask``, or ``report`` after calls.
+    """
+    messages = [text_message("system", prompt)] if prompt else []
+    expect = []
+    for step in example.steps:
+        # Arguments stay objects, so that a chat template encodes them once.
+        calls = [{"type": "function", "function": {"name": name, "arguments": given}} for name, given in step.calls]
+        message = text_message(step.role, step.text)
+        messages.append(message.model_copy(update={"tool_calls": calls or None}))
+        if step.role == "assistant":
+            kind = "calls" if step.calls else "report" if example.calls else example.kind
+            expect.append({"calls": [list(call) for call in step.calls], "kind": kind})
     return Record(
         id=example.id,
         group=group_name,
-        messages=[*system, *(as_message(step) for step in example.steps)],
+        messages=messages,
         tools=definitions,
-        expect=[{"calls": [list(call) for call in step.calls], "kind": kind_of(step, example)} for step in answers],
+        expect=expect,
         meta={
             "file": example.source.file,
             "row": example.source.row,
@@ -160,20 +156,6 @@ def make_record(example: Example, group_name: str, definitions: list[dict[str, A
             "template": example.template,
         },
     )
-
-
-def kind_of(step: Step, example: Example) -> str:
-    """What an answer is: ``calls``, ``decline``, ``ask``, or ``report`` after calls."""
-    if step.calls:
-        return "calls"
-    return "report" if example.calls else example.kind
-
-
-def as_message(step: Step) -> Message:
-    """A step as a message; arguments stay objects, so that a template encodes them once."""
-    calls = [{"type": "function", "function": {"name": name, "arguments": given}} for name, given in step.calls]
-    content = [Part(type="text", text=step.text)]
-    return Message(role=step.role, content=content, tool_calls=calls or None)  # type: ignore[arg-type]
 
 
 def openai_row(record: Record) -> dict[str, Any]:
@@ -196,22 +178,6 @@ def openai_row(record: Record) -> dict[str, Any]:
             row["tool_call_id"] = waiting.pop(0) if waiting else "call"
         messages.append(row)
     return {"messages": messages, "tools": record.tools, "metadata": {"id": record.id, **record.meta}}
-
-
-def write(
-    out: Path,
-    records: Mapping[str, list[Record]],
-    stats: dict[str, Any],
-    faults: Sequence[Fault],
-    shown: dict[str, Tool],
-) -> None:
-    """All outputs of the stage."""
-    for side in SPLITS:
-        write_records(out / f"{side}.jsonl", records[side])
-        write_jsonl(out / f"{side}.openai.jsonl", map(openai_row, records[side]))
-    write_jsonl(out / "quarantine.jsonl", (fault.to_json() for fault in faults))
-    write_text(out / "coverage.md", coverage_page(records, shown))
-    write_json(out / "stats.json", stats)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from scripts.lib.options.split import SplitOptions
 from scripts.lib.options.strict import Options
 
 
@@ -16,28 +17,17 @@ class ToolsCheckOptions(Options):
     """more quarantined examples than this share stop the build"""
 
 
-class ToolsCurateOptions(Options):
+class ToolsCurateOptions(SplitOptions):
     """From checked examples to train, val and test."""
 
-    val_share: float = Field(default=0.1, gt=0, lt=1)
-    test_share: float = Field(default=0.15, gt=0, lt=1)
     near_threshold: float = Field(default=0.7, gt=0, le=1)
     """Jaccard similarity of word 3-grams from which two instructions are near; so are two that differ by one word"""
     drop_threshold: float = Field(default=0.95, gt=0, le=1)
     """similarity from which the later of two examples with the same calls is dropped"""
-    max_per_split: int | None = Field(default=None, ge=1)
-    """at most so many records of a run's val and test split each, drawn evenly; none given: all"""
-    seed: int = 7
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> ToolsCurateOptions:
-        if self.val_share + self.test_share >= 1:
-            raise ValueError("val_share + test_share must be below 1")
-        return self
 
 
 class ToolsGenerateOptions(Options):
     """Examples made by `scripts.tools.generate` instead of recorded ones."""
 
     count: int = Field(default=1200, ge=1)
-    seed: int = 7
+    seed: int = Field(default=7, ge=0, lt=1 << 63)

@@ -1,19 +1,19 @@
-"""All examples of a build: repeats taken out, what belongs together kept on one side, and the proof that it is.
+"""All examples of a build: repeats removed, related examples kept in one split, and the check of the split.
 
-Instructions are compared with their values masked, equal ones once, so that the exact search for near pairs stays
-quick. Near are texts that share most runs of three words, and, because one exchanged word breaks most runs of a short
-instruction, those of five words or more that are one word apart.
+Instructions are compared with their values masked (``read # bytes``), equal ones once. Near duplicates are texts that
+share most runs of three words, and texts of five words or more that are one word apart, because one exchanged word
+breaks most runs of a short instruction.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scripts.lib.cli import UserError
+from scripts.lib.curation import check_no_leakage
 from scripts.lib.files import digest
-from scripts.lib.leakage import Pair, clusters, near_pairs, one_word_pairs
+from scripts.lib.leakage import Pair, clusters, near_pairs, one_word_pairs, repeats
 from scripts.lib.split import Group, split_groups
 from scripts.lib.workers import Workers
 from scripts.tools.examples import Example, Fault
@@ -22,12 +22,12 @@ from scripts.tools.options import ToolsCurateOptions
 from scripts.tools.valid import Keyed
 
 SHINGLE = 3  # words: instructions are short
-ONE_WORD_FROM = 5  # words: of fewer, the one that differs is half of what is said ("step into", "step over")
+ONE_WORD_FROM = 5  # words; in a shorter text the word that differs is half of the request ("step into", "step over")
 
 
 @dataclass
 class Pool:
-    """Examples by id after the repeats fell, and what fell."""
+    """Examples by id without repeats, their masked texts, and the repeats."""
 
     examples: dict[str, Example] = field(default_factory=dict)
     masked: dict[str, str] = field(default_factory=dict)
@@ -40,31 +40,24 @@ def make_pool(
 ) -> tuple[Pool, list[Pair]]:
     """The pool, and the near pairs among its distinct masked texts (keys of a pair are masked texts)."""
     pool = Pool()
-    first: dict[bytes, str] = {}
-    for example, content, masked in sorted(examples, key=lambda one: one.example.id):
-        same = first.setdefault(content, example.id)
-        if same != example.id:
-            pool.duplicates.append(Fault(example.source, "duplicate", f"{example.id} says and calls what {same} does."))
-            continue
-        pool.examples[example.id], pool.masked[example.id] = example, masked
+    ordered = sorted(examples, key=lambda row: row.example.id)
+    copies = repeats({row.example.id: row.content for row in ordered})
+    for example, _, masked in ordered:
+        if example.id in copies:
+            message = f"{example.id} says and calls the same as {copies[example.id]}."
+            pool.duplicates.append(Fault(example.source, "duplicate", message))
+        else:
+            pool.examples[example.id], pool.masked[example.id] = example, masked
     texts = sorted(set(pool.masked.values()))
-    apart = start_one_word_pairs(texts, workers)
-    pairs = near_pairs(said_words(texts), min(options.near_threshold, options.drop_threshold), SHINGLE)
-    drop_near(pool, pairs, options.drop_threshold)
-    return pool, merged(apart(), [pair for pair in pairs if pair.similarity >= options.near_threshold])
+    apart = (workers or Workers(False)).start(_one_word_pairs, texts, None)
+    near = near_pairs(run_words(texts), min(options.near_threshold, options.drop_threshold), SHINGLE)
+    drop_near(pool, near, options.drop_threshold)
+    return pool, merged(apart(), [pair for pair in near if pair.similarity >= options.near_threshold])
 
 
-def said_words(masked: Iterable[str]) -> dict[str, list[str]]:
-    """The words of masked texts; a masked value is none."""
+def run_words(masked: Iterable[str]) -> dict[str, list[str]]:
+    """The words of masked texts whose runs are compared; a masked value is none of them."""
     return {text: text.replace("#", " ").split() for text in masked}
-
-
-def start_one_word_pairs(
-    texts: Collection[str], workers: Workers | None, sides: Mapping[str, str] | None = None
-) -> Callable[[], list[Pair]]:
-    """What waits for the pairs of masked texts that differ by a single word."""
-    given = [*texts], sides
-    return workers.start(_one_word_pairs, *given) if workers else lambda: _one_word_pairs(*given)
 
 
 def _one_word_pairs(texts: Sequence[str], sides: Mapping[str, str] | None) -> list[Pair]:
@@ -72,7 +65,7 @@ def _one_word_pairs(texts: Sequence[str], sides: Mapping[str, str] | None) -> li
 
 
 def merged(apart: Iterable[Pair], near: Iterable[Pair]) -> list[Pair]:
-    """Each pair once; of one that is near both ways the second similarity stays."""
+    """Each pair once; of a pair that is near in both ways the second similarity stays."""
     return sorted({(pair.first, pair.second): pair for pair in [*apart, *near]}.values())
 
 
@@ -88,13 +81,13 @@ def drop_near(pool: Pool, pairs: Sequence[Pair], threshold: float) -> None:
             continue
         known = first.setdefault((cluster, calls_of(example)), name)
         if known != name:
-            message = f"{name} calls the same as {known} and is phrased almost as it is."
+            message = f"{name} calls the same as {known} and is phrased almost the same."
             pool.near_duplicates.append(Fault(example.source, "near_duplicate", message))
             del pool.examples[name], pool.masked[name]
 
 
 def group(pool: Pool, pairs: Sequence[Pair]) -> dict[str, str]:
-    """The group of each example: joined are those of one template, of one masked text, and of near texts."""
+    """The group of each example: examples of one template, of one masked text, or of near texts are joined."""
     texts = set(pool.masked.values())
     links = {(pair.first, pair.second) for pair in pairs if pair.first in texts and pair.second in texts}
     first: dict[str, str] = {}
@@ -107,51 +100,40 @@ def group(pool: Pool, pairs: Sequence[Pair]) -> dict[str, str]:
 
 
 def split(pool: Pool, groups: Mapping[str, str], options: ToolsCurateOptions) -> dict[str, str]:
-    """The split of each example; a group's stratum is the first tool and difficulty of its first example."""
-    members: dict[str, list[str]] = defaultdict(list)
+    """The split of each example.
+
+    A group's stratum is that of its first example: first tool (or kind, without calls) and difficulty.
+    """
+    drawn: dict[str, Group] = {}
     for name in sorted(groups):
-        members[groups[name]].append(name)
-    drawn = {key: Group(digest(key), stratum(pool.examples[names[0]])) for key, names in members.items()}
+        if groups[name] not in drawn:
+            example = pool.examples[name]
+            stratum = f"{example.calls[0][0] if example.calls else example.kind}/{example.difficulty}"
+            drawn[groups[name]] = Group(digest(groups[name]), stratum)
     sides = split_groups(drawn, options.val_share, options.test_share, options.seed)
     return {name: sides[key] for name, key in groups.items()}
 
 
-def stratum(example: Example) -> str:
-    """What must not be missing from a split: first tool (or kind, without calls) and difficulty."""
-    calls = example.calls
-    return f"{calls[0][0] if calls else example.kind}/{example.difficulty}"
-
-
-def exact_leaks(pool: Pool, names: Sequence[str], sides: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Examples on another side than the first one that says and calls the same."""
-    first: dict[bytes, str] = {}
-    pairs = [(first.setdefault(content_of(pool.examples[name]), name), name) for name in names]
-    return [(known, name) for known, name in pairs if sides[known] != sides[name]]
-
-
 def prove(pool: Pool, sides: Mapping[str, str], threshold: float, workers: Workers | None = None) -> dict[str, int]:
-    """Counts pairs across splits, exact (content) and near (masked text), afresh from the examples; both must be 0.
+    """Counts of pairs across splits, exact (content) and near (masked text), searched again; both are 0.
 
     Raises:
-        UserError: they are not; it names the pairs.
+        UserError: there are such pairs; it names them.
     """
-    leaks: dict[str, list[tuple[str, str]]] = {"exact": [], "near": []}
     holders: dict[str, list[str]] = defaultdict(list)
     for name in sorted(pool.examples):
         holders[pool.masked[name]].append(name)
     where = {text: sides[names[0]] for text, names in holders.items()}
-    apart = start_one_word_pairs(holders, workers, where)
-    for names in holders.values():
-        if len({sides[name] for name in names}) > 1:
-            leaks["near"] += [(names[0], name) for name in names[1:] if sides[name] != sides[names[0]]]
-            leaks["exact"] += exact_leaks(pool, names, sides)  # what is the same throughout has the same masked text
-    near = near_pairs(said_words(holders), threshold, SHINGLE, where)
-    for pair in merged(apart(), near):
-        leaks["near"].append((holders[pair.first][0], holders[pair.second][0]))
-    if leaks["exact"] or leaks["near"]:
-        shown = "; ".join(f"{a} ({sides[a]}) and {b} ({sides[b]})" for a, b in [*leaks["exact"], *leaks["near"]][:5])
-        raise UserError(
-            f"{len(leaks['exact'])} exact and {len(leaks['near'])} near pairs lie across splits: {shown}. "
-            "Delete one of each pair, or give both the same template."
-        )
-    return {kind: len(pairs) for kind, pairs in leaks.items()}
+    apart = (workers or Workers(False)).start(_one_word_pairs, list(holders), where)
+    near = near_pairs(run_words(holders), threshold, SHINGLE, where)
+    # Examples of equal content have the same masked text.
+    mixed = [names for names in holders.values() if len({sides[name] for name in names}) > 1]
+    copies = [repeats({name: content_of(pool.examples[name]) for name in names}) for names in mixed]
+    pairs = {
+        "exact": [(first, name) for same in copies for name, first in same.items()],
+        "near": [
+            *((names[0], name) for names in mixed for name in names[1:]),
+            *((holders[pair.first][0], holders[pair.second][0]) for pair in merged(apart(), near)),
+        ],
+    }
+    return check_no_leakage(pairs, sides, "Delete one of each pair, or give both the same template.")

@@ -1,12 +1,13 @@
-"""What stats.json says of curated tool-call examples: counts in and out with reasons, splits, leakage, balance."""
+"""The figures of curated tool-call examples in stats.json: counts in and out with reasons, splits, leakage, balance."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.lib.curation import thinned_out
 from scripts.lib.leakage import Pair
 from scripts.lib.records import Record
 from scripts.lib.split import SPLITS, draw
@@ -19,10 +20,10 @@ from scripts.tools.valid import Valid
 
 @dataclass(frozen=True)
 class Facts:
-    """What the figures are made of.
+    """What the figures are computed from.
 
     Attributes:
-        valid: examples that keep the schema, before repeats fell, and why the others stayed out.
+        valid: examples that keep the schema, repeats included, and why the others stayed out.
         pairs: near pairs of masked texts.
         sides, groups: split and group of each example of the pool.
         chosen: the examples of the pool that concern the run.
@@ -42,76 +43,55 @@ class Facts:
 
 def collect(facts: Facts, options: ToolsCurateOptions, leakage: Mapping[str, int]) -> dict[str, Any]:
     """All figures, as stats.json holds them."""
+    pool, faults = facts.pool, facts.valid.faults
+    calls = {side: Counter(name for record in facts.records[side] for name in called(record)) for side in SPLITS}
+    # How many templates phrased the run's records; the masked text stands for the template where none is named.
+    templates = Counter(example.template or pool.masked[name] for name, example in facts.chosen.items())
+    groups = Counter(facts.groups.values())
+    largest, count = (templates.most_common(1) or [(None, 0)])[0]
     return {
-        **rows_in_and_out(facts),
+        "rows_in": len(facts.valid.examples) + len(faults),
+        "valid": len(facts.valid.examples),
+        "distinct": len(pool.examples),
+        "duplicates": len(pool.duplicates),
+        "near_duplicates": len(pool.near_duplicates),
+        "dropped": dict(sorted(Counter(fault.kind for fault in faults).items())),
+        "not_examples": [fault.source.file for fault in faults if fault.kind == NO_EXAMPLE][:100],
+        "of_other_specialists": len(pool.examples) - len(facts.chosen),
+        "thinned_out": thinned_out({name: facts.sides[name] for name in facts.chosen}, facts.records),
         "records": {side: len(facts.records[side]) for side in SPLITS},
-        "calls": {side: sum(len(calls_of(record)) for record in facts.records[side]) for side in SPLITS},
-        "by_tool": by_tool(facts),
+        "calls": {side: calls[side].total() for side in SPLITS},
+        "by_tool": {name: {side: calls[side][name] for side in SPLITS} for name in facts.shown},
         "by_difficulty": by_label(facts, "difficulty"),
         "by_kind": by_label(facts, "kind"),
-        "templates": templates(facts),
-        "groups": groups(facts),
+        "templates": {
+            "number": len(templates),
+            "largest_share": round(count / max(1, len(facts.chosen)), 4),
+            "largest": largest,
+        },
+        "groups": {"number": len(groups), "largest_share": round(max(groups.values()) / len(facts.groups), 4)},
         "leakage": {**leakage, **naive_split(facts, options), "threshold": options.near_threshold},
         "split": {"seed": options.seed, "val_share": options.val_share, "test_share": options.test_share},
         "tools_shown": list(facts.shown),
     }
 
 
-def rows_in_and_out(facts: Facts) -> dict[str, Any]:
-    """Rows read, distinct ones, repeats, and what stayed out by reason."""
-    reasons = Counter(fault.kind for fault in facts.valid.faults)
-    others = [fault.source.file for fault in facts.valid.faults if fault.kind == NO_EXAMPLE]
-    return {
-        "rows_in": facts.valid.rows_in,
-        "valid": len(facts.valid.examples),
-        "distinct": len(facts.pool.examples),
-        "duplicates": len(facts.pool.duplicates),
-        "near_duplicates": len(facts.pool.near_duplicates),
-        "dropped": dict(sorted(reasons.items())),
-        "not_examples": others[:100],
-        "of_other_specialists": len(facts.pool.examples) - len(facts.chosen),
-    }
-
-
-def calls_of(record: Record) -> list[list[Any]]:
-    """All calls that a record expects, [name, arguments] each."""
-    return [call for entry in record.expect for call in entry["calls"]]
-
-
-def by_tool(facts: Facts) -> dict[str, dict[str, int]]:
-    """Expected calls a tool and split, every shown tool among them."""
-    counts = {side: Counter(call[0] for record in facts.records[side] for call in calls_of(record)) for side in SPLITS}
-    return {name: {side: counts[side][name] for side in SPLITS} for name in facts.shown}
+def called(record: Record) -> list[str]:
+    """The tools of all calls that a record expects."""
+    return [name for entry in record.expect for name, _ in entry["calls"]]
 
 
 def by_label(facts: Facts, label: str) -> dict[str, dict[str, int]]:
-    """Records by a label of theirs and by split."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for side in SPLITS:
-        for record in facts.records[side]:
-            found[str(record.meta[label])][side] += 1
-    return {value: {side: found[value][side] for side in SPLITS} for value in sorted(found)}
-
-
-def templates(facts: Facts) -> dict[str, Any]:
-    """How many templates phrased the run's records, and the largest one's share; masked text where none is said."""
-    counts = Counter(one.template or facts.pool.masked[name] for name, one in facts.chosen.items())
-    largest = counts.most_common(1)
-    share = largest[0][1] / len(facts.chosen) if largest else 0.0
-    return {"number": len(counts), "largest_share": round(share, 4), "largest": largest[0][0] if largest else None}
-
-
-def groups(facts: Facts) -> dict[str, Any]:
-    """How many groups the pool falls into, and the largest one's share of it."""
-    counts = Counter(facts.groups.values())
-    return {"number": len(counts), "largest_share": round(max(counts.values()) / len(facts.groups), 4)}
+    """Records by a label of their ``meta`` and by split."""
+    counts = Counter((str(record.meta[label]), side) for side in SPLITS for record in facts.records[side])
+    return {value: {side: counts[value, side] for side in SPLITS} for value in sorted({value for value, _ in counts})}
 
 
 def naive_split(facts: Facts, options: ToolsCurateOptions) -> dict[str, int]:
     """Of all valid rows, repeats included, how many test rows a plain random split by row would have leaked.
 
-    Leaked is a test row whose content stands in another split too (exact), whose masked text or a near one does
-    (near), or whose group does: the same template in other words (group).
+    A test row is leaked whose content is in another split too (exact), whose masked text or a near one is (near), or
+    whose group is: the same template in other words (group).
     """
     tested, trained = [], []
     for row in facts.valid.examples:
@@ -120,19 +100,13 @@ def naive_split(facts: Facts, options: ToolsCurateOptions) -> dict[str, int]:
     contents = {row.content for row in trained}
     texts = {row.masked for row in trained}
     groups = {facts.groups[row.example.id] for row in trained if row.example.id in facts.groups}
-    near = neighbours(facts.pairs)
+    near: dict[str, set[str]] = defaultdict(set)
+    for pair in facts.pairs:
+        near[pair.first].add(pair.second)
+        near[pair.second].add(pair.first)
     return {
         "naive_split_exact": sum(row.content in contents for row in tested),
         "naive_split_near": sum(not texts.isdisjoint({row.masked, *near.get(row.masked, ())}) for row in tested),
         "naive_split_group": sum(facts.groups.get(row.example.id) in groups for row in tested),
         "naive_split_rows": len(tested),
     }
-
-
-def neighbours(pairs: Iterable[Pair]) -> dict[str, set[str]]:
-    """The near texts of each text."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for pair in pairs:
-        found[pair.first].add(pair.second)
-        found[pair.second].add(pair.first)
-    return found

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.lib.cli import UserError
+from scripts.lib.curation import quarantined, refuse_too_many_bad
 from scripts.lib.workers import Workers
 from scripts.tools.examples import NO_EXAMPLE, Example, Fault, Register, Source, Step, parsed, row_limit, rows
 from scripts.tools.keys import content_of, mask
@@ -29,15 +29,10 @@ class Keyed(NamedTuple):
 
 
 class Valid(NamedTuple):
-    """What became of all rows."""
+    """All rows: valid examples, and the others as faults."""
 
     examples: list[Keyed]
     faults: list[Fault]
-
-    @property
-    def rows_in(self) -> int:
-        """How many rows there were."""
-        return len(self.examples) + len(self.faults)
 
 
 def read_valid(
@@ -46,53 +41,71 @@ def read_valid(
     """Every row of the files: a valid example, or a fault; both in the order of the rows.
 
     Raises:
-        UserError: more bad rows than their share may be, or nothing valid.
+        UserError: a larger share of bad rows than allowed, or no valid example.
     """
-    register, found = Register(), Valid([], [])
+    register, valid = Register(), Valid([], [])
     for row in _judged(rows(files, row_limit(max_row_mb)), tools, workers):
         example = row if isinstance(row, Fault) else register.admit(row.example)
         if isinstance(example, Fault):
-            found.faults.append(example)
+            valid.faults.append(example)
         elif row.content or not (faults := faults_of(example, tools)):
-            found.examples.append(row if example is row.example else row._replace(example=example))
+            valid.examples.append(row if example is row.example else row._replace(example=example))
         else:
-            found.faults.append(faults[0])
-    _must_be_good(found, max_bad_share)
-    return found
-
-
-def _must_be_good(found: Valid, limit: float) -> None:
-    bad = [fault for fault in found.faults if fault.kind != NO_EXAMPLE]
-    tried = len(found.examples) + len(bad)
-    if found.examples and len(bad) <= limit * tried:
-        return
-    shown = "; ".join(f"{fault.source.file}, row {fault.source.row}: {fault.message}" for fault in bad[:3])
-    raise UserError(
-        f"{len(bad)} of {tried} examples are bad, more than check.max_bad_share {limit:g}: {shown or 'none.'} "
-        "`python -m scripts.tools.check` lists all."
-    )
-
-
-def keyed(example: Example) -> Keyed:
-    """A valid example with its keys."""
-    return Keyed(example, content_of(example), mask(example.instruction))
+            valid.faults.append(faults[0])
+    bad = [fault for fault in valid.faults if fault.kind != NO_EXAMPLE]
+    aside = [quarantined(*fault.source, fault.kind, fault.message) for fault in bad]
+    tried, advice = len(valid.examples) + len(bad), "mend them; `python -m scripts.tools.check` lists all"
+    refuse_too_many_bad(aside, tried, max_bad_share, "check.max_bad_share", "examples", advice)
+    return valid
 
 
 def _judged(
     found: Iterable[tuple[Source, bytes, int]], tools: Mapping[str, Tool], workers: Workers
 ) -> Iterator[Keyed | Fault]:
+    """Each row as `judge` returns it, in order; in helper processes where there are some."""
     if workers.count == 1:
         for batch in _batches(found):
             yield from judge(tools, batch)
         return
-    for part in workers.each(partial(_packed, tools), _batches(found)):
-        yield from _unpacked(part)
+    for packed in workers.each(partial(_packed, tools), _batches(found)):
+        for row in marshal.loads(packed):
+            if len(row) == 3:
+                yield Fault(Source(*row[0]), *row[1:])
+                continue
+            name, source, steps, *labels, content, masked = row
+            example = Example(name, Source(*source), tuple([Step(*step) for step in steps]), *labels)
+            yield Keyed(example, content, masked)
+
+
+def _batches(found: Iterable[tuple[Source, bytes, int]]) -> Iterator[list[Row]]:
+    """Rows in batches of about `BATCH` bytes."""
+    batch: list[Row] = []
+    held = 0
+    for source, raw, size in found:
+        batch.append((source.file, source.row, raw, size))
+        held += len(raw)
+        if held >= BATCH:
+            yield batch
+            batch, held = [], 0
+    yield batch
+
+
+def _packed(tools: Mapping[str, Tool], batch: Sequence[Row]) -> bytes:
+    """The judged rows as plain tuples in marshal's format; pickling 20,000 examples takes as long as reading them."""
+    plain: list[tuple[Any, ...]] = []
+    for row in judge(tools, batch):
+        if isinstance(row, Fault):
+            plain.append((tuple(row.source), row.kind, row.message))
+        else:
+            name, source, steps, *labels = row.example
+            plain.append((name, tuple(source), [tuple(step) for step in steps], *labels, row.content, row.masked))
+    return marshal.dumps(plain)
 
 
 def judge(tools: Mapping[str, Tool], batch: Sequence[Row]) -> list[Keyed | Fault]:
-    """Each row read, checked and keyed; ids are not looked at.
+    """Each row read, checked and keyed, without a look at ids; keys are empty where an example breaks the schema.
 
-    One step after the other for all rows, a fifth quicker than row by row: the steps push each other out of the cache.
+    One step after the other for all rows is a fifth faster than row by row: the steps evict each other from the cache.
     """
     tests = plain_tests(tools)
     read = [parsed(Source(file, row), raw, size) for file, row, raw, size in batch]
@@ -110,39 +123,3 @@ def _checked(example: Example, tools: Mapping[str, Tool], tests: PlainTests) -> 
     if is_plain(example, tests):
         return example
     return Keyed(example, b"", "") if faults_of(example, tools) else canonical(example, tools)
-
-
-def _batches(found: Iterable[tuple[Source, bytes, int]]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    held = 0
-    for source, raw, size in found:
-        batch.append((source.file, source.row, raw, size))
-        held += len(raw)
-        if held >= BATCH:
-            yield batch
-            batch, held = [], 0
-    yield batch
-
-
-# Pickling 20,000 examples takes more than a second, as much as reading them; marshal knows plain tuples only.
-
-
-def _packed(tools: Mapping[str, Tool], batch: Sequence[Row]) -> bytes:
-    return marshal.dumps([_plain(row) for row in judge(tools, batch)])
-
-
-def _plain(row: Keyed | Fault) -> tuple[Any, ...]:
-    if isinstance(row, Fault):
-        return tuple(row.source), row.kind, row.message
-    name, source, steps, *labels = row.example
-    return name, tuple(source), [tuple(step) for step in steps], *labels, row.content, row.masked
-
-
-def _unpacked(packed: bytes) -> Iterator[Keyed | Fault]:
-    for row in marshal.loads(packed):
-        if len(row) == 3:
-            yield Fault(Source(*row[0]), *row[1:])
-            continue
-        name, source, steps, *labels, content, masked = row
-        example = Example(name, Source(*source), tuple([Step(*step) for step in steps]), *labels)
-        yield Keyed(example, content, masked)

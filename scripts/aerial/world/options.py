@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from scripts.lib.options.split import SplitOptions
 from scripts.lib.options.strict import Options
 
 PARTS = ("vae", "transformer", "pose")
@@ -67,16 +68,15 @@ class WorldClassOptions(Options):
         return self
 
 
-class WorldSplitOptions(Options):
+class WorldSplitOptions(SplitOptions):
     """Train, val and test by place."""
 
     block: float = Field(default=200.0, gt=0)
     """metres a side of the squares of ground that go to one split whole"""
     buffer: float = Field(default=80.0, ge=0)
     """metres that frames of two splits are apart at least; 80 is a grid's side"""
-    val_share: float = Field(default=0.15, gt=0, lt=1)
-    test_share: float = Field(default=0.2, gt=0, lt=1)
-    seed: int = 42
+    max_per_split: int | None = Field(default=None, ge=1)
+    """at most so many windows of val and of test, drawn evenly; none given: all"""
 
 
 class WorldDataOptions(Options):

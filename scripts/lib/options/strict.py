@@ -22,7 +22,7 @@ class Options(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        allow_inf_nan=False,  # no option means anything there
+        allow_inf_nan=False,  # a limit of NaN or Inf would compare as false, or allow anything
         use_attribute_docstrings=DESCRIBE in os.environ,
     )
 
@@ -30,7 +30,7 @@ class Options(BaseModel):
     def parse(
         cls, values: dict[str, Any], source: str = "--params", locate: Callable[[Sequence[str]], str] = lambda path: ""
     ) -> Self:
-        """Validates plain values; ``locate`` says where the key of a path stands, if it can.
+        """Validates plain values; ``locate`` returns where the key of a path is written, or an empty string.
 
         Raises:
             UserError: names the source, the key, what is wrong and, for an unknown key, the nearest known one.
@@ -38,36 +38,44 @@ class Options(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            rows = [
-                (locate([str(part) for part in row["loc"]]) or source, describe(cls, row)) for row in error.errors()
-            ]
-            raise UserError("; ".join(f"{where}: {what}" for where, what in rows)) from error
+            clauses = []
+            for row in error.errors():
+                path = key_path(row["loc"], values)
+                clauses.append(f"{locate(path) or source}: {describe(cls, path, row)}")
+            raise UserError("; ".join(clauses)) from error
 
 
-def describe(model: type[BaseModel], row: Any) -> str:
-    """One validation error as a clause for a person."""
-    path = [str(part) for part in row["loc"]]
+def key_path(location: Sequence[str | int], values: Any) -> list[str]:
+    """The part of an error's location that is written in the values; pydantic adds the branches of a union to it.
+
+    >>> key_path(("score", "threshold", "float"), {"score": {"threshold": "high"}})
+    ['score', 'threshold']
+    """
+    path = []
+    for part in location:
+        if not isinstance(values, dict | list | tuple) or (isinstance(part, str) and not isinstance(values, dict)):
+            break
+        path.append(str(part))
+        values = values.get(part) if isinstance(values, dict) else values[part] if part < len(values) else None
+    return path
+
+
+def describe(model: type[BaseModel], path: Sequence[str], row: Any) -> str:
+    """One error of pydantic as a clause for a person; ``path`` is its key's."""
     key = ".".join(path)
     if row["type"] == "value_error":
-        said = row["msg"].removeprefix("Value error, ")
-        return f"{key}: {said}" if key else said
+        reason = row["msg"].removeprefix("Value error, ")
+        return f"{key}: {reason}" if key else reason
     if row["type"] != "extra_forbidden":
         given = "" if row["type"] == "missing" else f" (given: {row['input']!r})"
         return f"{key}: {row['msg'][0].lower()}{row['msg'][1:]}{given}"
-    known = sorted(known_keys(model, path[:-1]))
+    for part in path[:-1]:
+        if part in model.model_fields:
+            model = next(iter(nested_models(model.model_fields[part].annotation)), model)
+    known = sorted(model.model_fields)
     nearest = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}."
     return f"unknown key {key!r}; {hint}"
-
-
-def known_keys(model: type[BaseModel], path: list[str]) -> list[str]:
-    """The keys that the model at ``path`` inside ``model`` knows."""
-    for part in path:
-        field = model.model_fields.get(part)
-        if field is not None:
-            candidates = nested_models(field.annotation)
-            model = candidates[0] if candidates else model
-    return list(model.model_fields)
 
 
 def nested_models(annotation: Any) -> list[type[BaseModel]]:
@@ -75,7 +83,7 @@ def nested_models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (Union, types.UnionType, dict, list, tuple):
-        return [found for argument in get_args(annotation) for found in nested_models(argument)]
+        return [model for argument in get_args(annotation) for model in nested_models(argument)]
     return []
 
 
@@ -84,13 +92,9 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 def overrides_of(model: type[Options]) -> type[Options]:
     """The same model with every field optional and unset: what a run may override."""
-    fields: dict[str, Any] = {
-        name: (field.annotation | None if field.annotation is not None else None, None)
-        for name, field in model.model_fields.items()
-    }
-    return create_model(
-        model.__name__.replace("Options", "Overrides"), __base__=Options, __doc__=model.__doc__, **fields
-    )
+    fields: dict[str, Any] = {name: (field.annotation | None, None) for name, field in model.model_fields.items()}
+    name = model.__name__.replace("Options", "Overrides")
+    return create_model(name, __base__=Options, __doc__=model.__doc__, **fields)
 
 
 def merged(base: OptionsT, override: Options | None) -> OptionsT:

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from scripts.aerial.world.frames import BadFrame, Frame, Refusals, Session
 from scripts.aerial.world.options import WorldDataOptions
 from scripts.aerial.world.poses import POSITION, BadPose, checked, pose_from_wxyz, rotations, yaw
-from scripts.aerial.world.readers.occ3d import in_order
+from scripts.aerial.world.sessions import BadFrame, Frame, Session, in_order
 from scripts.lib.cli import UserError
+from scripts.lib.curation import Row, quarantined
 from scripts.lib.files import read_json
 
 INFOS = "sampleinfos_interpolated.json"
@@ -28,23 +28,23 @@ TIME = re.compile(r"(\d+(?:\.\d+)?)\.(?:jpg|png)")
 BACKGROUND = 255
 
 
-def sessions(root: Path, options: WorldDataOptions, refused: Refusals) -> Iterator[Session]:
+def sessions(root: Path, options: WorldDataOptions, aside: list[Row]) -> Iterator[Session]:
     """Every folder below ``root`` that has poses."""
     for infos in sorted(root.glob(f"**/{INFOS}")):
         rows = read_json(infos)
         if not isinstance(rows, list):
             raise UserError(f"{infos}: expected a list of frames; give a folder of UAVScenes.")
         folder = infos.parent
-        found = [read_frame(root, folder, at, row, options, refused) for at, row in enumerate(rows)]
+        frames = [read_frame(root, folder, at, row, options, aside) for at, row in enumerate(rows)]
         # Each place was surveyed several times: AMtown01 and AMtown02 share their coordinates.
         place = re.sub(r"\d+$", "", folder.name)
-        yield in_order(Session(folder.name, place, [frame for frame in found if frame]), refused)
+        yield in_order(Session(folder.name, place, [frame for frame in frames if frame]), aside)
 
 
 def read_frame(
-    root: Path, folder: Path, at: int, row: Any, options: WorldDataOptions, refused: Refusals
+    root: Path, folder: Path, at: int, row: Any, options: WorldDataOptions, aside: list[Row]
 ) -> Frame | None:
-    """One frame, or None where it is refused."""
+    """One frame, or None where it is set aside."""
     name = (folder / INFOS).relative_to(root).as_posix()
     try:
         match = TIME.fullmatch(row["OriginalImageName"])
@@ -52,11 +52,12 @@ def read_frame(
             raise BadPose(f"{row['OriginalImageName']!r} is no time with .jpg")
         pose = checked(pose_from_matrix(row["T4x4"]), options.unit_tolerance)
     except (KeyError, TypeError, ValueError) as error:
-        refused.add(name, f"row {at}", f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error)
+        message = f"KeyError: {error}" if isinstance(error, KeyError) else error
+        aside.append(quarantined(name, at + 1, "pose", message))
         return None
     points = sorted(folder.glob(f"*LIDAR/image{match[1]}.txt"))
     if not points:
-        refused.add(name, f"row {at}", f"no points *LIDAR/image{match[1]}.txt")
+        aside.append(quarantined(name, at + 1, "missing", f"no points *LIDAR/image{match[1]}.txt"))
         return None
     return Frame(0, points[0].relative_to(root).as_posix(), pose, float(match[1]))
 
@@ -80,11 +81,22 @@ def pose_from_matrix(matrix: Any) -> np.ndarray:
 
 
 def grid(path: Path, pose: np.ndarray, options: WorldDataOptions) -> np.ndarray:
-    """Occupancy of the frame's points, uint8 [x, y, z]; 0 where no point is."""
-    points, labels = read_points(path), read_labels(path)
+    """Occupancy of the frame's points, uint8 [x, y, z]; 0 where no point is.
+
+    Raises:
+        BadFrame: points or labels are missing, no table of numbers, or of different lengths.
+    """
+    points = read_table(path)
+    if points.shape[1] < 3:
+        raise BadFrame(f"{points.shape[1]} columns, expected x y z")
+    files = sorted(path.parent.parent.glob(f"*LIDAR_label*/**/{path.name}"))
+    if not files:
+        raise BadFrame(f"no labels *LIDAR_label*/**/{path.name}")
+    labels = read_table(files[0])[:, -1].astype(np.int64)
     if len(points) != len(labels):
         raise BadFrame(f"{len(points)} points but {len(labels)} labels")
-    cells = cells_of(to_grid(points, pose, options), options)
+    spots = to_grid(points[:, :3], pose, options)
+    cells = np.floor((spots - options.grid.range[:3]) / options.grid.voxel).astype(np.int64)
     inside = (cells >= 0).all(1) & (cells < options.grid.shape).all(1)
     result = np.zeros(options.grid.shape, np.uint8)
     known = np.where(labels == 0, BACKGROUND, labels).astype(np.uint8)
@@ -105,33 +117,12 @@ def to_grid(points: np.ndarray, pose: np.ndarray, options: WorldDataOptions) -> 
     return level
 
 
-def cells_of(points: np.ndarray, options: WorldDataOptions) -> np.ndarray:
-    """Cell indices [n, 3] of points in grid coordinates; outside ones too."""
-    return np.floor((points - np.array(options.grid.range[:3])) / np.array(options.grid.voxel)).astype(np.int64)
-
-
-def read_points(path: Path) -> np.ndarray:
-    """x y z of each row, float64 [n, 3].
+def read_table(path: Path) -> np.ndarray:
+    """Numbers by row, float64 [n, columns].
 
     Raises:
         BadFrame: the file is missing, or no table of numbers.
     """
-    table = read_table(path)
-    if table.shape[1] < 3:
-        raise BadFrame(f"{table.shape[1]} columns, expected x y z")
-    return table[:, :3]
-
-
-def read_labels(path: Path) -> np.ndarray:
-    """The class of each point, int64 [n], from the label folder beside the points' one."""
-    found = sorted(path.parent.parent.glob(f"*LIDAR_label*/**/{path.name}"))
-    if not found:
-        raise BadFrame(f"no labels *LIDAR_label*/**/{path.name}")
-    return read_table(found[0])[:, -1].astype(np.int64)
-
-
-def read_table(path: Path) -> np.ndarray:
-    """Numbers by row, float64 [n, columns]."""
     try:
         return np.loadtxt(path, ndmin=2)
     except FileNotFoundError:
