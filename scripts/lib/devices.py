@@ -33,19 +33,6 @@ def computes_bfloat16(device: str) -> bool:
     return device == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def check_loggers(names: Sequence[str]) -> None:
-    """Stops early where a logger that was asked for is not installed.
-
-    Raises:
-        UserError: names the logger and its package.
-    """
-    import importlib.util
-
-    for name in names:
-        if importlib.util.find_spec(name) is None:
-            raise UserError(f"train.report_to: {name} is not installed; pip install {name}, or take it off the list.")
-
-
 def peak_memory(device: str) -> dict[str, int]:
     """Peak resident memory of this process and, on CUDA, of the device, in bytes."""
     import torch

@@ -6,11 +6,12 @@ A file of config/aerial/ holds these five sections; `scripts.aerial.world.settin
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from scripts.lib.options.strict import Options
+from scripts.lib.options.train import SHARED_NOT_IDENTITY, SharedTrainOptions
 
 PARTS = ("vae", "transformer", "pose")
 
@@ -165,7 +166,7 @@ class WorldLossOptions(Options):
     """of its error in radians"""
 
 
-class WorldTrainOptions(Options):
+class WorldTrainOptions(SharedTrainOptions):
     """What makes a training run what it is."""
 
     vae_epochs: int = Field(default=50, ge=0)
@@ -173,17 +174,14 @@ class WorldTrainOptions(Options):
     epochs: int = Field(default=50, ge=0)
     """of the transformer stage"""
     vae_frames: int = Field(default=2, ge=1)
-    """frames of each window that a step of the VQ-VAE stage sees; neighbours are much alike"""
+    """frames of each window that a step of the VQ-VAE stage takes; neighbours are much alike"""
     max_steps: int | None = Field(default=None, ge=1)
     """each stage ends here where its epochs would go on"""
     batch_size: int | Literal["auto"] = "auto"
-    """windows; auto: as many as the device's memory takes, 32 at most"""
+    """windows of a step, which its processes share; auto: as many as the memory of one device takes, 32 at most"""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     recompute: bool = False
     """compute each foretold frame again on the way back: less memory, more time, the same numbers"""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    gpus: list[int] = []
-    """numbers of CUDA devices to train on; none given: the first"""
     freeze_vae: bool = True
     """in the transformer stage"""
     freeze_transformer: bool = False
@@ -204,21 +202,30 @@ class WorldTrainOptions(Options):
     """a checkpoint is kept every so many epochs; the last one and the best are kept in any case"""
     save_minutes: float = Field(default=10.0, ge=0)
     """an epoch that takes longer saves the last one every so many minutes; 0: after every step"""
-    report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
     wandb_project: str = "questline-aerial"
     wandb_name: str | None = None
     wandb_tags: list[str] = []
     seed: int = 42
 
-    @field_validator("batch_size")
+    @model_validator(mode="before")
     @classmethod
-    def _at_least_one(cls, size: int | str) -> int | str:
-        if isinstance(size, int) and size < 1:
-            raise ValueError("batch_size is auto or at least 1")
-        return size
+    def _gpus_is_gone(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "gpus" in values:
+            raise ValueError("gpus is gone: use train.processes (and CUDA_VISIBLE_DEVICES to choose devices)")
+        return values
 
     @model_validator(mode="after")
-    def _something_learns(self) -> WorldTrainOptions:
+    def _settings_fit_together(self) -> WorldTrainOptions:
+        if self.batch_size == "auto":
+            if self.machines > 1:
+                raise ValueError("batch_size: auto is measured on one machine; give a number with machines > 1")
+        elif self.batch_size < 1:
+            raise ValueError("batch_size is auto or at least 1")
+        elif self.batch_size % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share the {self.batch_size} windows of a step evenly; change "
+                "batch_size or the number of processes"
+            )
         if self.epochs and self.freeze_vae and self.freeze_transformer and self.freeze_pose:
             raise ValueError("freeze_vae, freeze_transformer and freeze_pose leave nothing to learn")
         if not self.epochs and not self.vae_epochs:
@@ -226,21 +233,16 @@ class WorldTrainOptions(Options):
         return self
 
 
-# What only labels a run or says where and how it is watched: not part of its identity.
-WORLD_WATCHED = frozenset(
-    {
-        "device",
-        "gpus",
-        "report_to",
-        "wandb_project",
-        "wandb_name",
-        "wandb_tags",
-        "save_epochs",
-        "save_minutes",
-        "recompute",
-    }
-)
-# Batch size and precision are part of it as they come out, the weights to start from by content.
+# Not part of a run's identity: what labels it, and what says where it runs and how it is watched.
+WORLD_WATCHED = SHARED_NOT_IDENTITY | {
+    "wandb_project",
+    "wandb_name",
+    "wandb_tags",
+    "save_epochs",
+    "save_minutes",
+    "recompute",
+}
+# Batch size and precision enter the identity as they were resolved, the weights to start from by content.
 WORLD_NOT_IDENTITY = WORLD_WATCHED | {"batch_size", "precision", "pretrained"}
 
 
