@@ -47,9 +47,7 @@ class TransVQVAE(nn.Module):
     def __init__(self, data: WorldDataOptions, options: WorldModelOptions, seed: int = 0) -> None:
         super().__init__()
         self.data, self.options = data, options
-        self.recompute = (
-            False  # compute a predicted frame again in the backward pass, instead of keeping its activations
-        )
+        self.recompute = False  # whether the backward pass computes predicted frames again, instead of keeping them
         classes, width = len(data.classes.names), options.width
         self.vae = VAE(data.grid.shape, classes, options, seed)
         self.transformer = Transformer(self.vae.sides[-1], data.frames - 1, options)
