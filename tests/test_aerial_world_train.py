@@ -376,7 +376,7 @@ def test_several_processes_are_started_through_the_launcher(data, tmp_path, monk
     assert (settings["num_processes"], settings["num_machines"], settings["mixed_precision"]) == (2, 1, "no")
     args = stage.parser().parse_args(command[module + 1 :])
     # What was measured here is handed on: of other free memory another batch, and so another run, would follow.
-    assert json.loads(args.watch) == {"batch_size": 12}
+    assert json.loads(args.watch) == {"batch_size": 8}
     assert args.params == json.dumps(params)
     assert not args.from_scratch
     assert not (tmp_path / "run").exists()

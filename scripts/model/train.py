@@ -93,10 +93,6 @@ def train(job: training.Run, options: TrainOptions) -> tuple[Path, list[dict[str
     Returns:
         The folder of the best checkpoint, the trainer's log rows, and facts for the metadata; None in every process
         but the first.
-
-    Raises:
-        UserError: the checkpoint holds weights and optimizer states that were divided among another number of
-            processes. Whole ones continue on any number.
     """
     from accelerate import PartialState
 
