@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -43,7 +44,7 @@ def evidence(
     # A level grid stays level: points above one another would be in the same cell.
     heights = [0.0] if grid.anchor == "level" else [-QUARTER, QUARTER]
     offsets = list(itertools.product((-QUARTER, QUARTER), (-QUARTER, QUARTER), heights))
-    points = torch.tensor(offsets, device=grids.device) * torch.tensor(grid.voxel, device=grids.device)
+    points = torch.tensor(np.multiply(offsets, grid.voxel), dtype=torch.float32, device=grids.device)
     count = len(points)
     turns = rotation.float()[:, :, None].expand(n, frames, count, 3, 3).reshape(-1, 3, 3)
     shifts = (shift.float()[:, :, None] + points @ rotation.float().transpose(-1, -2)).reshape(-1, 3)

@@ -80,12 +80,12 @@ def carried(
         Class numbers [n, x, y, z], free outside the source grid, and which cells are inside, bool [n, x, y, z].
     """
     # Axis by axis: a table of all centres would be 58 MB of constants in an exported full grid.
-    centres = shift.float()[:, None, None, None]
+    rotation, centres = rotation.float(), shift.float()[:, None, None, None]
     for axis, (start, side, count) in enumerate(zip(grid.range[:3], grid.voxel, grid.shape, strict=True)):
         sides = [1, 1, 1, 1, 1]
         sides[axis + 1] = count
         along = start + side * (torch.arange(count, device=shift.device, dtype=torch.float32) + 0.5)
-        centres = centres + along.reshape(sides) * rotation.float()[:, None, None, None, :, axis]
+        centres = centres + along.reshape(sides) * rotation[:, None, None, None, :, axis]
     x, y, z = grid.shape
     low, voxel, last = (
         torch.tensor(values, device=grids.device)
