@@ -1,4 +1,4 @@
-"""What trainers share: the device, its precision and memory, versions, loggers."""
+"""The device to compute on, its precision and memory, and versions of packages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scripts.lib.system import peak_resident_bytes
 
 
 def pick_device(wanted: str) -> str:
-    """``cuda``, ``mps`` or ``cpu``; auto takes the first that is there.
+    """``cuda``, ``mps`` or ``cpu``; auto takes the first that is available.
 
     Raises:
-        UserError: the device asked for is not there.
+        UserError: the device is not available.
     """
     import torch
 
@@ -51,7 +51,7 @@ def versions(names: Sequence[str]) -> dict[str, str]:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that a new process may use: of the device, or half of what the machine has free."""
+    """Bytes that a new process may use: the device's free memory, or half of the machine's."""
     import psutil
     import torch
 
