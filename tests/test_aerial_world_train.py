@@ -13,9 +13,16 @@ from world_sessions import DATA, MODEL, write_sessions
 
 from scripts.aerial.world import checkpoints, curate, logs, loop, memory
 from scripts.aerial.world import train as stage
-from scripts.aerial.world.options import AerialWorldOptions, WorldDataOptions, WorldModelOptions, WorldTrainOptions
+from scripts.aerial.world.options import (
+    WORLD_NOT_IDENTITY,
+    AerialWorldOptions,
+    WorldDataOptions,
+    WorldModelOptions,
+    WorldTrainOptions,
+)
 from scripts.aerial.world.settings import read_settings
 from scripts.aerial.world.watch import Watch, collapse, stop_at_nan
+from scripts.lib import launch, training
 from scripts.lib.cli import UserError
 from scripts.lib.files import sha256_file
 
@@ -200,12 +207,14 @@ def test_from_scratch_puts_checkpoints_aside_and_deletes_none(undisturbed, data,
 def test_identity_ignores_where_it_runs_and_how_it_is_watched(data, tmp_path):
     def identity(params, model=MODEL):
         args = stage.parser().parse_args(arguments(data, tmp_path, params))
-        args.model = json.dumps(model)
-        options, network = stage.options_of(args)
-        return stage.run_identity(stage.identity_parts(args, options, network, 4, "float32"))
+        options, network = WorldTrainOptions.parse(params), WorldModelOptions.parse(model)
+        contents = stage.contents_of(args, options, network, 4)
+        run = training.open_run(stage.MODULE, args, options, "cpu", "float32", contents, WORLD_NOT_IDENTITY)
+        return run.identity
 
     usual = identity(PARAMS)
-    for change in ({"report_to": ["tensorboard"]}, {"wandb_name": "x"}, {"save_epochs": 5}, {"gpus": [1]}):
+    watched = ({"report_to": ["tensorboard"]}, {"wandb_name": "x"}, {"save_epochs": 5})
+    for change in (*watched, {"processes": 2}, {"processes": 2, "machines": 2}):
         assert identity(PARAMS | change) == usual
     for change in ({"seed": 1}, {"learning_rate": 1e-5}, {"freeze_pose": True}, {"loss": {"dice": 0.5}}):
         assert identity(PARAMS | change) != usual
@@ -319,6 +328,10 @@ def test_wandb_is_told_project_name_and_tags_and_is_imported_only_where_asked_fo
         ({"pretrained": "nowhere.pth"}, r"nowhere\.pth: no such file; check train\.pretrained"),
         ({"batch_size": 0}, "batch_size"),
         ({"freeze_transformer": True, "freeze_pose": True}, "leave nothing to learn"),
+        ({"gpus": [1, 3]}, "gpus is gone: use train.processes .and CUDA_VISIBLE_DEVICES to choose devices"),
+        ({"processes": 3}, "3 processes cannot share the 4 windows of a step evenly"),
+        ({"processes": 4, "machines": 3}, "do not spread evenly over 3 machines"),
+        ({"processes": 2, "machines": 2, "batch_size": "auto"}, "auto is measured on one machine"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(params, words, data, tmp_path):
@@ -349,18 +362,24 @@ def test_learning_rate_warms_up_and_falls_along_a_cosine():
     assert rates[100:] == sorted(rates[100:], reverse=True)
 
 
-def test_several_gpus_are_started_through_accelerate(data, tmp_path, monkeypatch):
+def test_several_processes_are_started_through_the_launcher(data, tmp_path, monkeypatch):
     commands = []
-    monkeypatch.delenv("LOCAL_RANK", raising=False)
-    monkeypatch.setattr(
-        stage.subprocess, "run", lambda command: commands.append(command) or subprocess.CompletedProcess(command, 0)
-    )
-    assert train(data, tmp_path, PARAMS | {"gpus": [1, 3]}) == 0
+    monkeypatch.setattr(launch, "start", lambda command: commands.append(command) or 0)
+    monkeypatch.setattr(memory, "free_memory", lambda device: int(100e9))
+    params = {key: value for key, value in PARAMS.items() if key != "batch_size"} | {"processes": 2}
+    assert train(data, tmp_path, params, "--from-scratch") == 0
     [command] = commands
-    assert command[1:3] == ["-m", "accelerate.commands.launch"]
-    assert command[command.index("--gpu_ids") + 1] == "1,3"
-    assert command[command.index("--num_processes") + 1] == "2"
-    assert command[command.index("scripts.aerial.world.train") + 1 :] == sys.argv[1:]
+    module = command.index("scripts.aerial.world.train")
+    assert command[1:3] == ["-m", "scripts.lib.launch"]
+    [work] = (tmp_path / "work").iterdir()
+    settings = json.loads((work / "accelerate.json").read_text())
+    assert (settings["num_processes"], settings["num_machines"], settings["mixed_precision"]) == (2, 1, "no")
+    args = stage.parser().parse_args(command[module + 1 :])
+    # What was measured here is handed on: of other free memory another batch, and so another run, would follow.
+    assert json.loads(args.watch) == {"batch_size": 8}
+    assert args.params == json.dumps(params)
+    assert not args.from_scratch
+    assert not (tmp_path / "run").exists()
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------

@@ -1,27 +1,28 @@
 """The command that brings several processes up, from options and Slurm's variables, as accelerate reads it."""
 
-import argparse
 import subprocess
 
 import pytest
+import torch
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
-from scripts.lib import launch
+from scripts.lib import launch, training
 from scripts.lib.cli import UserError
 from scripts.lib.files import write_json
 from scripts.lib.options.train import TrainOptions
+from scripts.model import engine
 from scripts.model import train as stage
 
 OPTIONS = TrainOptions(processes=8, machines=2, gradient_accumulation=4)
-SECOND = launch.Place(1, "gpu03", 21234)
+SECOND = launch.NodeRank(1, "gpu03", 21234)
 SLURM = {"SLURM_JOB_ID": "41234", "SLURM_NODEID": "1", "SLURM_STEP_NODELIST": "gpu[03-04]", "SLURM_NTASKS": "2"}
 
 
-def read_by_accelerate(options, tmp_path, precision="bfloat16", place=SECOND):
+def read_by_accelerate(options, tmp_path, precision="bfloat16", node=SECOND):
     """What accelerate's launcher makes of our command."""
     settings = tmp_path / "accelerate.json"
-    write_json(settings, launch.settings(options, precision))
-    command = launch.command("scripts.model.train", ["--work=w"], settings, place, threads=3)
+    write_json(settings, launch.settings(options, precision, options.sharding))
+    command = launch.command("scripts.model.train", ["--work=w"], settings, node, threads=3)
     args = launch_command_parser().parse_args(command[3:])
     args, _, _ = _validate_launch_command(args)
     assert command[1:3] == ["-m", "scripts.lib.launch"]
@@ -55,10 +56,10 @@ def test_accelerate_reads_zero(stage, tmp_path):
 def test_slurm_tells_the_place_of_a_node(monkeypatch):
     answers = subprocess.CompletedProcess([], 0, "gpu03\ngpu04\n")
     monkeypatch.setattr(launch.subprocess, "run", lambda command, **_: answers)
-    assert launch.place_of(2, None, None, SLURM) == launch.Place(1, "gpu03", 21234)
-    assert launch.place_of(2, 0, "10.0.0.1:3000", SLURM) == launch.Place(0, "10.0.0.1", 3000)
-    assert launch.place_of(2, 1, "10.0.0.1", {}) == launch.Place(1, "10.0.0.1", 29500)
-    assert launch.place_of(1, None, None, SLURM) == launch.Place()
+    assert launch.node_rank(2, None, None, SLURM) == launch.NodeRank(1, "gpu03", 21234)
+    assert launch.node_rank(2, 0, "10.0.0.1:3000", SLURM) == launch.NodeRank(0, "10.0.0.1", 3000)
+    assert launch.node_rank(2, 1, "10.0.0.1", {}) == launch.NodeRank(1, "10.0.0.1", 29500)
+    assert launch.node_rank(1, None, None, SLURM) == launch.NodeRank()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_slurm_tells_the_place_of_a_node(monkeypatch):
 )
 def test_a_place_that_nothing_tells_is_asked_for(rank, address, words):
     with pytest.raises(UserError, match=words):
-        launch.place_of(2, rank, address, {})
+        launch.node_rank(2, rank, address, {})
 
 
 def test_a_task_of_a_job_on_two_nodes_starts_the_stage_on_both():
@@ -108,29 +109,32 @@ def test_options_that_do_not_fit_are_refused(params, words):
     ],
 )
 def test_what_this_machine_cannot_do_is_refused(params, device, words, monkeypatch):
-    monkeypatch.setattr(launch, "count_gpus", lambda: 2)
-    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: None)
+    options = TrainOptions.parse(params)
     with pytest.raises(UserError, match=words):
-        launch.refuse_impossible(TrainOptions.parse(params), device)
+        launch.refuse_impossible(options, device)
+        engine.refuse_impossible(options, device)
 
 
 def test_what_a_job_was_granted_comes_before_the_parameters():
     given = ["--base=b", "--train=t", "--out=o", "--work=w", '--params={"processes": 2}']
-    assert stage.options_of(stage.parser().parse_args(given)).processes == 2
-    granted = stage.options_of(stage.parser().parse_args([*given, "--processes=4", "--machines=2"]))
+    assert training.parse_options(stage.parser().parse_args(given), TrainOptions).processes == 2
+    args = stage.parser().parse_args([*given, "--processes=4", "--machines=2"])
+    granted = training.parse_options(args, TrainOptions)
     assert (granted.processes, granted.machines) == (4, 2)
 
 
 def test_other_processes_get_the_arguments_but_not_the_log():
-    given = ["--base=b", "--train=t", "--out=o", "--work=w", "--log=l", "--system-prompt=- You are", "--machine-rank=1"]
-    args = stage.parser().parse_args(given)
-    again = stage.parser().parse_args(stage.same_arguments(args))
-    assert vars(again) == vars(args) | {"log": None} == vars(argparse.Namespace(**vars(args) | {"log": None}))
+    given = ["--base=b", "--train=t", "--out=o", "--work=w", "--log=l", "--system-prompt=- You are", "--machine-rank=0"]
+    args = stage.parser().parse_args([*given, "--from-scratch", '--watch={"seed": 1}'])
+    again = stage.parser().parse_args(training.same_arguments(args, {}))
+    assert vars(again) == vars(args) | {"log": None, "from_scratch": False}
+    again = stage.parser().parse_args(training.same_arguments(args, {"batch_size": 6}))
+    assert training.parse_options(again, TrainOptions) == TrainOptions(seed=1, batch_size=6)
 
 
 def test_checkpoints_of_divided_weights_go_on_among_as_many_only(tmp_path):
-    import torch
-
     from scripts.model.trainer import PROGRESS
 
     torch.save({"processes": 2, "began": None}, tmp_path / PROGRESS)

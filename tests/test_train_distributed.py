@@ -102,7 +102,7 @@ def killed(setup, one, tmp_path_factory):
     [work] = (one / "work").iterdir()
     write_json(out / "accelerate.json", launch.settings(TrainOptions(processes=2, gradient_accumulation=2), "float32"))
     starts = launch.command(
-        "killed_training", arguments(setup, out, 2), out / "accelerate.json", launch.Place(), threads=1
+        "killed_training", arguments(setup, out, 2), out / "accelerate.json", launch.NodeRank(), threads=1
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parent)

@@ -1,4 +1,4 @@
-"""What trainers share: the device, its precision and memory, versions, loggers."""
+"""The device to compute on, its precision and memory, and versions of packages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scripts.lib.process import peak_resident_bytes
 
 
 def pick_device(wanted: str) -> str:
-    """``cuda``, ``mps`` or ``cpu``; auto takes the first that is there.
+    """``cuda``, ``mps`` or ``cpu``; auto takes the first that is available.
 
     Raises:
-        UserError: the device asked for is not there.
+        UserError: the device is not available.
     """
     import torch
 
@@ -33,19 +33,6 @@ def computes_bfloat16(device: str) -> bool:
     return device == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def check_loggers(names: Sequence[str]) -> None:
-    """Stops early where a logger that was asked for is not installed.
-
-    Raises:
-        UserError: names the logger and its package.
-    """
-    import importlib.util
-
-    for name in names:
-        if importlib.util.find_spec(name) is None:
-            raise UserError(f"train.report_to: {name} is not installed; pip install {name}, or take it off the list.")
-
-
 def peak_memory(device: str) -> dict[str, int]:
     """Peak resident memory of this process and, on CUDA, of the device, in bytes."""
     import torch
@@ -64,7 +51,7 @@ def versions(names: Sequence[str]) -> dict[str, str]:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that a new process may use: of the device, or half of what the machine has free."""
+    """Bytes that a new process may use: the device's free memory, or half of the machine's."""
     import psutil
     import torch
 

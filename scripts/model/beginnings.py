@@ -1,8 +1,17 @@
-"""Batches whose examples begin alike (a system prompt, tool definitions) read that beginning once.
+"""Prefix sharing: a batch whose examples begin alike (a system prompt, tool definitions) reads that prefix once.
 
-The examples of a batch become one row: the shared beginning, then what each has of its own. An attention mask hides
-the examples from each other and positions count on from the beginning, so that every answer token has the logits it
-would have in a row of its own: the loss is the same, the work is less, and there is no padding.
+The examples of a batch become one row of T tokens: the shared prefix, then the rest of each example. A mask hides the
+rests from each other, and each rest's positions continue from the prefix. Token t of example e may attend to token s if
+
+    s <= t  and  (s is in the prefix, or s is in the rest of e).
+
+So every answer token has the logits it would have in a row of its own: the loss is the same, no token is padding, and
+the prefix is computed once. Example: the rows ``a b c d`` and ``a b e``, prefix ``a b``, become
+
+    ids        a b c d e
+    positions  0 1 2 3 2
+    owner      0 0 1 1 2        0: the prefix
+    attends    e attends to a, b and e, not to c and d
 """
 
 from __future__ import annotations
@@ -14,13 +23,13 @@ from typing import Any
 
 from scripts.model.dataset import IGNORED, PadRight
 
-MOST_TOKENS = 0.8  # of those of padded rows: below it the other kernel of masked attention is paid for
-MOST_ATTENTION = 2.0  # times the area of padded rows
+MOST_TOKENS = 0.8  # of the padded tokens; only below it the slower kernel for a mask of pairs pays off
+MOST_ATTENTION = 2.0  # times the pairs of tokens of padded rows
 
 
 @dataclass
 class ShareBeginnings:
-    """Collates as `PadRight`, or into one row with a mask [1, 1, T, T] and ``position_ids`` [1, T] where that saves."""
+    """Collates as `PadRight` does, or into one row with a mask of pairs where that saves work."""
 
     pad: PadRight
 
@@ -30,10 +39,10 @@ class ShareBeginnings:
 
 
 def shared_length(rows: Sequence[dict[str, Any]]) -> int:
-    """How many tokens all rows begin with.
+    """The length of the prefix that all rows share, in tokens.
 
-    One row's own part at least begins with a token that carries no loss: the beginning cannot foretell it for all.
-    A row without loss has its end there.
+    It ends at least one token before the first answer token of any row (before the last token of a row without one):
+    one prefix position cannot predict several different next tokens.
     """
     same = takewhile(lambda column: len(set(column)) == 1, zip(*(row["input_ids"] for row in rows), strict=False))
     first_answers = [
@@ -56,15 +65,15 @@ def one_row(rows: Sequence[dict[str, Any]], shared: int) -> dict[str, Any]:
     ids, labels = rows[0]["input_ids"][:shared], rows[0]["labels"][:shared]
     positions, owner = list(range(shared)), [0] * shared
     for number, row in enumerate(rows, start=1):
-        own = row["input_ids"][shared:]
-        ids, labels = ids + own, labels + row["labels"][shared:]
-        positions += range(shared, shared + len(own))
-        owner += [number] * len(own)
+        rest = row["input_ids"][shared:]
+        ids, labels = ids + rest, labels + row["labels"][shared:]
+        positions += range(shared, shared + len(rest))
+        owner += [number] * len(rest)
     owners = torch.tensor(owner)
-    seen = (owners[None, :] == owners[:, None]) | (owners[None, :] == 0)
+    visible = (owners[None, :] == owners[:, None]) | (owners[None, :] == 0)
     return {
         "input_ids": torch.tensor([ids]),
         "labels": torch.tensor([labels]),
         "position_ids": torch.tensor([positions]),
-        "attention_mask": torch.tril(seen)[None, None],
+        "attention_mask": torch.tril(visible)[None, None],
     }

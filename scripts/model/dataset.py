@@ -1,4 +1,4 @@
-"""Records as the trainer eats them: token ids and labels, with an audit of what carries loss."""
+"""Records as the trainer takes them: token ids and labels, with an audit of the tokens that carry loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IGNORED = -100  # the label that torch's cross entropy leaves out
 
 @dataclass
 class Audit:
-    """What went in, what carries loss, and what was set aside and why."""
+    """How many records and tokens there were, which carry loss, and which records were set aside and why."""
 
     records: int = 0
     tokens: int = 0
@@ -30,7 +30,8 @@ class Audit:
     def summary(self) -> dict[str, Any]:
         """Plain JSON for training_metadata.json; shares are supervised tokens over all tokens of a record.
 
-        Of a model that sees also how many pictures of each size there were, as in ``"pictures": {"256x192": 800}``.
+        For a vision-language model also how many images of each size there were, as in
+        ``"pictures": {"256x192": 800}``.
         """
         shares = sorted(self.shares.values())
         return {
@@ -48,13 +49,13 @@ def load_examples(
 ) -> tuple[Any, Audit]:
     """A `datasets.Dataset` of ``input_ids``, ``labels`` (`IGNORED` where no loss) and ``length``, and its audit.
 
-    With ``at_most`` so many records are drawn evenly over the file. Of a model that sees each row also has
-    ``pictures``, the paths of its pictures; their placeholders are counted here, before training starts.
+    With ``at_most`` so many records are drawn evenly over the file. For a vision-language model each row also has
+    ``pictures``, the paths of its images, and its tokens include their placeholders.
 
     A record longer than ``max_tokens``, or one without a supervised token, is set aside with its reason.
 
     Raises:
-        UserError: nothing is left to train on.
+        UserError: no record is left, or one has images and the model takes none.
     """
     from datasets import Dataset
 
@@ -64,14 +65,16 @@ def load_examples(
         audit.records += 1
         pictures, features = look(record, path, eyes)
         rendered = render(tokenizer, record, features)
-        reason = _why_not(len(rendered.ids), sum(rendered.mask), max_tokens)
+        reason = None if any(rendered.mask) else "no assistant token to learn from"
+        if len(rendered.ids) > max_tokens:
+            reason = f"longer than train.max_tokens = {max_tokens}"
         if reason:
             audit.set_aside.append({"id": record.id, "reason": reason, "tokens": len(rendered.ids)})
             continue
         labels = [token if keep else IGNORED for token, keep in zip(rendered.ids, rendered.mask, strict=True)]
         row = {"input_ids": rendered.ids, "labels": labels, "length": len(labels)}
         audit.pictures.update(f"{wide}x{high}" for wide, high in map(size_of, pictures))
-        rows.append(row | ({"pictures": [str(one) for one in pictures]} if eyes else {}))
+        rows.append(row | ({"pictures": [str(picture) for picture in pictures]} if eyes else {}))
         audit.tokens += len(labels)
         audit.supervised_tokens += sum(rendered.mask)
         audit.shares[record.id] = round(supervised_share(rendered), 4)
@@ -84,10 +87,10 @@ def load_examples(
 
 
 def look(record: Record, path: Path, eyes: Eyes | None) -> tuple[list[Path], list[int]]:
-    """A record's pictures, and how many placeholders each takes.
+    """The paths of a record's images, and how many placeholders each takes.
 
     Raises:
-        UserError: it has pictures, and the model sees none.
+        UserError: it has images, and the model takes none.
     """
     if not record.images:
         return [], []
@@ -97,17 +100,11 @@ def look(record: Record, path: Path, eyes: Eyes | None) -> tuple[list[Path], lis
     return pictures, [eyes.features(picture) for picture in pictures]
 
 
-def _why_not(tokens: int, supervised: int, max_tokens: int) -> str | None:
-    if tokens > max_tokens:
-        return f"longer than train.max_tokens = {max_tokens}"
-    return None if supervised else "no assistant token to learn from"
-
-
 @dataclass
 class PadRight:
     """Collates examples into ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest], padded right.
 
-    With ``eyes`` also what `Eyes.input_of` gives for the examples' pictures.
+    With ``eyes`` also what `Eyes.input_of` gives for the examples' images.
     """
 
     pad_id: int
@@ -116,15 +113,15 @@ class PadRight:
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         import torch
 
-        longest = max(len(row["input_ids"]) for row in rows)
-        ids = torch.full((len(rows), longest), self.pad_id, dtype=torch.long)
-        labels = torch.full((len(rows), longest), IGNORED, dtype=torch.long)
-        attention = torch.zeros((len(rows), longest), dtype=torch.long)
-        for index, row in enumerate(rows):
-            size = len(row["input_ids"])
-            ids[index, :size] = torch.tensor(row["input_ids"])
-            labels[index, :size] = torch.tensor(row["labels"])
-            attention[index, :size] = 1
-        batch = {"input_ids": ids, "attention_mask": attention, "labels": labels}
+        def padded(values: list[torch.Tensor], fill: int) -> torch.Tensor:
+            return torch.nn.utils.rnn.pad_sequence(values, batch_first=True, padding_value=fill)
+
+        ids = [torch.tensor(row["input_ids"]) for row in rows]
+        labels = [torch.tensor(row["labels"]) for row in rows]
+        batch = {
+            "input_ids": padded(ids, self.pad_id),
+            "attention_mask": padded([torch.ones_like(row) for row in ids], 0),
+            "labels": padded(labels, IGNORED),
+        }
         shown = [Path(picture) for row in rows for picture in row.get("pictures") or []]
-        return batch | (self.eyes.input_of(ids, shown) if self.eyes and shown else {})
+        return batch | (self.eyes.input_of(batch["input_ids"], shown) if self.eyes and shown else {})

@@ -40,9 +40,20 @@ def refuse_impossible(options: TrainOptions, device: str) -> None:
     """Stops before anything is loaded.
 
     Raises:
-        UserError: 4- or 8-bit training on a CPU. bitsandbytes 0.50 runs it, but after the first evaluation pass every
-            gradient of the adapter is 0 and nothing says so.
+        UserError: 4- or 8-bit training on a CPU (bitsandbytes 0.50 runs it, but after the first evaluation pass every
+            gradient of the adapter is 0, without a warning); sharding in one process, on CPUs, or without its package.
     """
+    if options.sharding != "none" and options.processes == 1:
+        raise UserError(
+            f"train.sharding: {options.sharding} divides a model between processes, and there is one; set "
+            "train.processes to the number of GPUs, or sharding: none."
+        )
+    if options.sharding != "none" and device != "cuda":
+        raise UserError(f"train.sharding: {options.sharding} needs CUDA devices, not {device}; set sharding: none.")
+    if options.sharding.startswith("zero") and importlib.util.find_spec("deepspeed") is None:
+        raise UserError(
+            f"train.sharding: {options.sharding} needs DeepSpeed; pip install deepspeed, or set sharding: fsdp."
+        )
     if options.load_in != "16bit" and device != "cuda":
         raise UserError(
             f"load_in: {options.load_in} does not learn on {device}: bitsandbytes leaves every adapter gradient at 0 "
@@ -64,72 +75,63 @@ def load_tokenizer(base: Path) -> Any:
 
 def load_for_training(base: Path, options: TrainOptions, device: str, precision: str) -> Any:
     """The base with a fresh adapter, on its device, ready for `transformers.Trainer`."""
-    if pick_engine(options, device) == "unsloth":
-        return _load_unsloth(base, options, precision)
-    return _load_hf(base, options, device, precision)
+    adapter = {
+        "r": options.lora.r,
+        "lora_alpha": options.lora.alpha,
+        "lora_dropout": options.lora.dropout,
+        "target_modules": options.lora.target_modules,
+        "use_rslora": options.lora.rslora,
+        "use_dora": options.lora.dora,
+        "modules_to_save": options.lora.modules_to_save or None,
+    }
+    load = load_with_unsloth if pick_engine(options, device) == "unsloth" else load_with_peft
+    return load(base, options, adapter, device, precision)
 
 
-def _load_hf(base: Path, options: TrainOptions, device: str, precision: str) -> Any:
+def load_with_peft(base: Path, options: TrainOptions, adapter: dict[str, Any], device: str, precision: str) -> Any:
+    """The base by transformers, in 4 bits as QLoRA has it (arXiv:2305.14314), and the adapter by PEFT."""
     import torch
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from transformers import BitsAndBytesConfig
 
     from scripts.model.fused import fuse
 
+    dtype, quantization = getattr(torch, precision), None
+    if options.load_in == "8bit":
+        quantization = BitsAndBytesConfig(load_in_8bit=True)
+    elif options.load_in == "4bit":
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    device_map = {"": device} if quantization else None
     model = model_class(base).from_pretrained(
-        base,
-        dtype=getattr(torch, precision),
-        quantization_config=_quantization(options, precision),
-        device_map={"": device} if options.load_in != "16bit" else None,
+        base, dtype=dtype, quantization_config=quantization, device_map=device_map
     )
     model.config.use_cache = False
-    if options.load_in != "16bit":
+    if quantization:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=options.gradient_checkpointing)
     elif options.gradient_checkpointing:
         # The embedding is frozen: without this no gradient would reach a checkpointed block.
         model.enable_input_require_grads()
-    lora = options.lora
-    adapted = get_peft_model(
-        model,
-        LoraConfig(
-            task_type="CAUSAL_LM",
-            r=lora.r,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=lora.target_modules,
-            use_rslora=lora.rslora,
-            use_dora=lora.dora,
-            modules_to_save=lora.modules_to_save or None,
-            rank_pattern=lora.rank_pattern,
-            # GPT-2 keeps its weights transposed, in Conv1D.
-            fan_in_fan_out=model.config.model_type == "gpt2",
-        ),
+    # GPT-2 keeps its weights transposed, in Conv1D.
+    transposed = model.config.model_type == "gpt2"
+    config = LoraConfig(
+        task_type="CAUSAL_LM", rank_pattern=options.lora.rank_pattern, fan_in_fan_out=transposed, **adapter
     )
+    adapted = get_peft_model(model, config)
     if device == "cpu" and precision == "float32":
         fuse(adapted)
     return adapted
 
 
-def _quantization(options: TrainOptions, precision: str) -> Any:
-    if options.load_in == "16bit":
-        return None
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    if options.load_in == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=getattr(torch, precision),
-    )
-
-
-def _load_unsloth(base: Path, options: TrainOptions, precision: str) -> Any:
+def load_with_unsloth(base: Path, options: TrainOptions, adapter: dict[str, Any], device: str, precision: str) -> Any:
+    """The base and the adapter by Unsloth, which chooses the CUDA device itself."""
     import torch
     from unsloth import FastLanguageModel
 
-    lora = options.lora
     model, _ = FastLanguageModel.from_pretrained(
         str(base),
         max_seq_length=options.max_tokens,
@@ -137,15 +139,7 @@ def _load_unsloth(base: Path, options: TrainOptions, precision: str) -> Any:
         load_in_4bit=options.load_in == "4bit",
         load_in_8bit=options.load_in == "8bit",
     )
+    checkpointing = "unsloth" if options.gradient_checkpointing else False
     return FastLanguageModel.get_peft_model(
-        model,
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.target_modules,
-        use_rslora=lora.rslora,
-        use_dora=lora.dora,
-        modules_to_save=lora.modules_to_save or None,
-        use_gradient_checkpointing="unsloth" if options.gradient_checkpointing else False,
-        random_state=options.seed,
+        model, use_gradient_checkpointing=checkpointing, random_state=options.seed, **adapter
     )

@@ -1,8 +1,10 @@
 """LoRA on a frozen linear layer with fewer passes over memory, for full precision on the CPU.
 
-PEFT writes out = base(x) + lora_B(lora_A(x)) * scaling: two passes over [tokens, out] forward and two over
-[tokens, in] backward that only add and scale. Here the small products are added by the matrix multiplication itself
-(addmm). The same sums, in another order of rounding.
+PEFT computes out = base(x) + lora_B(lora_A(x)) * scaling: two passes over [tokens, out] forward and two over
+[tokens, in] backward that only add and scale. Here the matrix multiplication adds the small products itself (addmm):
+the same sums, rounded in another order. With G = d loss / d out, U = x Aᵀ [tokens, r] and V = s G B [tokens, r]:
+
+    out = x Wᵀ + b + s U Bᵀ,    d loss / dx = G W + V A,    d loss / dA = Vᵀ x,    d loss / dB = s Gᵀ U
 """
 
 from __future__ import annotations
@@ -32,10 +34,7 @@ class LoraLinear(torch.autograd.Function):
 
 
 def fuse(model: Any) -> int:
-    """Gives every plain LoRA linear of a PEFT model the fused forward; returns how many there are.
-
-    Plain is one adapter without dropout, DoRA or bias of its own, all in float32, on `torch.nn.Linear`.
-    """
+    """Gives every plain LoRA layer of a PEFT model the fused forward; returns how many there are."""
     from peft.tuners.lora.layer import Linear
 
     layers = [module for module in model.modules() if type(module) is Linear and is_plain(module)]
@@ -45,7 +44,7 @@ def fuse(model: Any) -> int:
 
 
 def is_plain(layer: Any) -> bool:
-    """Whether a PEFT layer computes just what `LoraLinear` does."""
+    """Whether a PEFT layer has one adapter on a frozen `torch.nn.Linear`, without dropout, DoRA or bias, in float32."""
     names = list(layer.lora_A)
     base = layer.base_layer
     if len(names) != 1 or layer.lora_variant or type(base) is not torch.nn.Linear:
@@ -60,7 +59,7 @@ def is_plain(layer: Any) -> bool:
 
 
 def fused_forward(layer: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-    """In place of PEFT's forward; whatever is not the plain case goes there."""
+    """Replaces PEFT's forward; anything but the plain case is left to it."""
     if args or kwargs or layer.disable_adapters or layer.merged or x.dtype != torch.float32:
         return type(layer).forward(layer, x, *args, **kwargs)
     (name,) = layer.active_adapters

@@ -1,14 +1,19 @@
-"""Which records a training process reads: the batches of a step, dealt out to the processes that share it.
+"""Distributed sampling: which records a process reads, so that a step takes the same records with any number of them.
 
-The order of an epoch and what a step sees do not depend on the number of processes: of the same list of records each
-process takes its part.
+The order of an epoch is the same in every process. With B records a batch and P processes, row r of the order is P
+batches side by side, and the process of rank p takes the p-th:
+
+    batch(r, p) = order[(r P + p) B : (r P + p + 1) B]
+
+Example: order 7 0 3 5 1, B = 1, P = 2. Rank 0 reads 7, 3, 1; rank 1 reads 0, 5 and then, since the last row has no
+batch for it, record 7 without labels (`Silenced`): all processes take equally many steps.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,7 +22,7 @@ from torch.utils.data import Dataset, Sampler
 from scripts.lib.options.train import TrainOptions
 from scripts.model.dataset import IGNORED
 
-PRIME = 1_000_003  # keeps the draws of two seeds apart for as many batches
+PRIME = 1_000_003  # two seeds have no random numbers in common for as many batches
 
 
 def deal(options: TrainOptions) -> tuple[int, int]:
@@ -27,10 +32,10 @@ def deal(options: TrainOptions) -> tuple[int, int]:
 
 
 class EpochOrder(Sampler[int]):
-    """The order that ``drawn`` draws from torch's global state at the beginning of an epoch.
+    """The order of an epoch, drawn by ``drawn`` from torch's global random state.
 
-    ``began`` is that state. Put into ``again`` it has the next epoch drawn once more: a checkpoint inside an epoch
-    holds it, so that what is left of the epoch is what it would have been.
+    ``began`` is that state as the epoch started; a checkpoint inside an epoch holds it. Given as ``again`` it makes the
+    next epoch draw the same order, so that a resumed run reads the rest of it.
     """
 
     def __init__(self, drawn: Sampler[int], again: torch.Tensor | None = None) -> None:
@@ -48,11 +53,7 @@ class EpochOrder(Sampler[int]):
 
 
 class OwnBatches(Sampler[list[int]]):
-    """Of all batches of an epoch those of one process: one out of each row of as many batches as there are processes.
-
-    Where the last row is too short for all, who has none reads a record without loss (`Silenced`): all take as many
-    steps.
-    """
+    """Batch sampler for one rank: the rank's batch of each row of the order."""
 
     def __init__(self, order: Sampler[int], size: int, rank: int, processes: int) -> None:
         self.order, self.size, self.rank, self.processes = order, size, rank, processes
@@ -63,30 +64,26 @@ class OwnBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         order = list(self.order)
-        silent = [self.records + order[0]]
         for row in range(len(self)):
-            at = self.begin(row)
-            yield order[at : at + self.size] or silent
-
-    def begin(self, row: int) -> int:
-        """The place in the order at which this process's batch of a row begins."""
-        return (row * self.processes + self.rank) * self.size
+            start = (row * self.processes + self.rank) * self.size
+            yield order[start : start + self.size] or [self.records + order[0]]
 
     def held(self, row: int) -> int:
-        """How many records that batch holds; 0 where it carries no loss."""
-        return max(0, min(self.size, self.records - self.begin(row)))
+        """How many records the batch of a row holds; 0 for one without labels."""
+        start = (row * self.processes + self.rank) * self.size
+        return max(0, min(self.size, self.records - start))
 
     def set_epoch(self, epoch: int) -> None:
-        """Tells an order that is drawn by the number of its epoch."""
+        """Passes the number of the epoch to an order that is drawn by it."""
         if hasattr(self.order, "set_epoch"):
             self.order.set_epoch(epoch)
 
 
 class Silenced(Dataset[dict[str, Any]]):
-    """Training rows, and past the last one each of them once more with no label that carries loss."""
+    """The rows, and after them each row once more with masked labels."""
 
     def __init__(self, rows: Any) -> None:
-        self.rows: Sized | Any = rows
+        self.rows = rows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,8 +95,7 @@ class Silenced(Dataset[dict[str, Any]]):
 
 @contextlib.contextmanager
 def draws_of(seed: int, batch: int) -> Iterator[None]:
-    """Inside, draws follow from the seed and a batch's number alone; after it torch's global state is as it was."""
-    on_gpu = torch.cuda.is_available()
-    with torch.random.fork_rng([torch.cuda.current_device()] if on_gpu else []):
+    """Inside, random numbers follow from the seed and the batch's number; afterwards torch's state is as before."""
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
         torch.manual_seed(seed * PRIME + batch)
         yield

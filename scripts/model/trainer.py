@@ -1,11 +1,19 @@
-"""The trainer: loss on answers only, checkpoints that survive a kill, a stop at the first number that is none."""
+"""The trainer: loss on answers only, checkpoints that survive a kill, an abort on NaN or Inf.
+
+Several processes train as one does. A step takes the same records in the same order (`scripts.model.shares`), its loss
+is the sum over all their answer tokens divided by the number of these tokens, and what is random in a batch follows
+from the seed and the batch's number. With P processes, process p has the loss
+
+    loss_p = P / N * sum over its own answer tokens of -log p(token),    N = answer tokens of the step, all processes
+
+and DDP averages the gradients over the processes: the P cancels, and the gradient is that of one process.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import random
-import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -26,22 +34,19 @@ from scripts.model.dataset import IGNORED
 from scripts.model.shares import EpochOrder, OwnBatches, Silenced, deal, draws_of
 from scripts.model.vision import FAMILIES
 
-# Their logits are the plain product of hidden states and output embeddings, so that it can be taken at the few
-# positions that carry loss. Others scale or cap their logits and go the long way.
+# Model types whose logits are the plain product of hidden states and output embeddings, which is then taken only at the
+# few positions that carry loss. Other types scale or cap their logits, and all of their logits are computed.
 PLAIN_HEADS = frozenset({"llama", "gpt2", "qwen2", "qwen3", "mistral", "smollm3", *FAMILIES})
 
-UNHIDDEN = 0.75  # share of the steps after which nothing is hidden any more
-PROGRESS = "progress.pth"  # of a checkpoint: the processes that wrote it, and how its epoch began
+UNHIDDEN = 0.75  # fraction of the steps after which no token is replaced any more
+PROGRESS = "progress.pth"  # in a checkpoint: how many processes wrote it, and the random state its epoch began with
 
 
 class AnswerTrainer(Trainer):
     """`transformers.Trainer` that computes logits only where a token carries loss.
 
-    With a vocabulary of 49k the output layer is a fifth of SmolLM2-135M, and most tokens of a prompt need none of it.
-    A step sees the same records, and its loss is the same, whatever the number of processes that share it.
+    With a vocabulary of 49k the output layer is a fifth of SmolLM2-135M, and most tokens of a prompt do not need it.
     """
-
-    answer_dropout = 0.0
 
     def __init__(self, *args: Any, options: TrainOptions, resume: Path | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,27 +59,25 @@ class AnswerTrainer(Trainer):
         self.model_accepts_loss_kwargs = True
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
-        """The loss and gradients of one batch; its draws are its own, whichever process reads it."""
-        with draws_of(self.args.seed, self.batch_number()):
-            return super().training_step(model, inputs, num_items_in_batch)
-
-    def batch_number(self) -> int:
-        """The number of the batch that is about to be read, among those of all steps and processes."""
-        step, read = self.state.global_step, self.batches_of_step
-        within = read[1] if read[0] == step else 0
+        """The loss and gradients of one batch; its number among all batches seeds its random numbers."""
+        step, (last_step, read) = self.state.global_step, self.batches_of_step
+        within = read if last_step == step else 0
         self.batches_of_step = (step, within + 1)
         row = step * self.args.gradient_accumulation_steps + within
-        return row * self.args.world_size + self.args.process_index
+        with draws_of(self.args.seed, row * self.args.world_size + self.args.process_index):
+            return super().training_step(model, inputs, num_items_in_batch)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Cross entropy summed over the supervised tokens, divided by their number in all batches of all processes.
+        """Cross entropy summed over the answer tokens of a batch, divided by those of the whole step.
 
-        Gradients are averaged over the processes, so that each one's part is multiplied by their number.
+        In training a fraction of the answer tokens in the input is replaced. It falls evenly from ``answer_dropout`` to
+        0 at `UNHIDDEN` of all steps: after that the model learns to spell from whole answers.
         """
-        if model.training and (share := hidden_share(self.answer_dropout, self.state)):
-            inputs = {**inputs, "input_ids": hide_answers(inputs["input_ids"], inputs["labels"], share)}
+        left = max(0.0, 1 - self.state.global_step / (UNHIDDEN * self.state.max_steps)) if model.training else 0.0
+        if fraction := self.answer_dropout * left:
+            inputs = {**inputs, "input_ids": hide_answers(inputs["input_ids"], inputs["labels"], fraction)}
         labels = inputs["labels"][:, 1:]
         wanted = labels != IGNORED
         logits = passed_through(model, self.accelerator.unwrap_model(model), answer_logits, inputs, wanted)
@@ -94,7 +97,7 @@ class AnswerTrainer(Trainer):
         return loss.detach(), None, None
 
     def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> EvalLoopOutput:
-        """The mean of the batches' losses by their records; of several processes each reads its part of the batches."""
+        """The mean of the batches' losses, weighted by their records; several processes share the batches."""
         if self.args.world_size == 1:
             return super().evaluation_loop(dataloader, description, *args, **kwargs)
         model = self.model_wrapped.eval()
@@ -108,13 +111,13 @@ class AnswerTrainer(Trainer):
         return EvalLoopOutput(None, None, {f"{kwargs.get('metric_key_prefix', 'eval')}_loss": loss}, records)
 
     def get_train_dataloader(self) -> Any:
-        """Batches of this process."""
+        """The batches of this process."""
         if self.args.world_size == 1:
             return super().get_train_dataloader()
         return self.own_batches(self.train_dataset, self._get_train_sampler(), self.args.per_device_train_batch_size)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """Batches of this process."""
+        """The batches of this process."""
         if self.args.world_size == 1:
             return super().get_eval_dataloader(eval_dataset)
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
@@ -122,13 +125,13 @@ class AnswerTrainer(Trainer):
         return self.own_batches(rows, order, self.args.per_device_eval_batch_size)
 
     def own_batches(self, rows: Any, order: Sampler[int], size: int) -> DataLoader[Any]:
-        """This process's share of the batches of an order."""
+        """The batches of this process, from records in this order."""
         batches = OwnBatches(order, size, self.args.process_index, self.args.world_size)
         pin = self.args.dataloader_pin_memory
         return DataLoader(Silenced(rows), batch_sampler=batches, collate_fn=self.data_collator, pin_memory=pin)
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
-        """Batches of a step have like lengths, where buckets are on; the order is the same in every process."""
+        """With train.bucket the records of a step have similar lengths; the order is the same in every process."""
         rows: Any = self.train_dataset if train_dataset is None else train_dataset
         if self.args.train_sampling_strategy == "group_by_length":
             lengths = rows[self.args.length_column_name]
@@ -141,7 +144,7 @@ class AnswerTrainer(Trainer):
         return SeedableRandomSampler(rows, data_seed=self.args.data_seed)
 
     def _save_rng_state(self, output_dir: str) -> None:
-        """One state for all processes: outside of `draws_of` they draw alike, so that any number may go on from it."""
+        """Saves one state for all processes: outside `draws_of` all draw the same, so any number of them can resume."""
         if not self.args.should_save:
             return
         folder = Path(output_dir)
@@ -155,7 +158,7 @@ class AnswerTrainer(Trainer):
         torch.save({"processes": self.args.world_size, "began": began}, folder / PROGRESS)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        """Called before an epoch that begins anew, or once what a checkpoint had seen of its epoch was drawn again."""
+        """Called when an epoch starts, or when a resumed epoch has drawn again what its checkpoint had used."""
         if checkpoint is None:
             return
         if self.order:
@@ -170,25 +173,25 @@ class AnswerTrainer(Trainer):
 
 
 class Arguments(TrainingArguments):
-    """`transformers.TrainingArguments`, but for the name of the CPU."""
+    """`transformers.TrainingArguments` with one name for the CPU."""
 
     @property
     def device(self) -> torch.device:
-        """accelerate calls it cpu:0 where several processes train, for which torch.load knows no place."""
-        found = super().device
-        return torch.device("cpu") if found.type == "cpu" else found
+        """With several processes accelerate names it cpu:0, which torch.load does not accept."""
+        device = super().device
+        return torch.device("cpu") if device.type == "cpu" else device
 
 
 def read_progress(checkpoint: Path) -> dict[str, Any]:
-    """``processes`` that wrote a checkpoint, and ``began``: torch's state at the beginning of its epoch, or None."""
+    """``processes`` that wrote a checkpoint, and ``began``: torch's random state when its epoch started, or None."""
     return torch.load(checkpoint / PROGRESS, weights_only=True)
 
 
 def passed_through(outer: Any, inner: Any, function: Callable[..., Any], *arguments: Any) -> Any:
     """``function(inner, *arguments)`` as the forward pass of ``outer``, which is ``inner`` or wraps it.
 
-    What gathers weights and sends gradients (DDP, FSDP, DeepSpeed) does so around a forward pass of its own; a function
-    that reaches into the model has to run inside of one.
+    DDP, FSDP and DeepSpeed gather weights and send gradients around their own forward pass; a function that calls parts
+    of the model has to run inside it. So for one call ``function`` takes the place of the inner forward pass.
     """
     own = inner.__dict__.get("forward")
 
@@ -209,30 +212,23 @@ def passed_through(outer: Any, inner: Any, function: Callable[..., Any], *argume
         restore()
 
 
-def hidden_share(share: float, state: Any) -> float:
-    """What is left of ``share`` at a step: it falls evenly to none at `UNHIDDEN` of all steps.
+def hide_answers(ids: torch.Tensor, labels: torch.Tensor, fraction: float) -> torch.Tensor:
+    """``ids`` [batch, length], a fraction of the answer tokens replaced by other answer tokens of the batch.
 
-    A model that looks by then goes on looking, and learns to spell what it writes from whole answers.
-    """
-    return share * max(0.0, 1 - state.global_step / (UNHIDDEN * state.max_steps))
-
-
-def hide_answers(ids: torch.Tensor, labels: torch.Tensor, share: float) -> torch.Tensor:
-    """``ids`` [batch, length] with such a share of the supervised tokens replaced by others that the batch supervises.
-
-    What is to be predicted stays; what comes before it is less to be relied on. The draw is of torch's global state.
+    The labels stay, so the model has to rely on the prompt more than on the answer so far. Word dropout: Bowman et al.
+    2016, arXiv:1511.06349. The draw uses torch's global state.
     """
     answers = labels != IGNORED
     pool = ids[answers]
     if not len(pool):
         return ids
-    hidden = answers & (torch.rand(ids.shape, device=ids.device) < share)
+    hidden = answers & (torch.rand(ids.shape, device=ids.device) < fraction)
     drawn = pool[torch.randint(len(pool), ids.shape, device=ids.device)]
     return torch.where(hidden, drawn, ids)
 
 
 def shares_beginnings(model: Any) -> bool:
-    """Whether a model takes a mask of its own for every pair of tokens, as `scripts.model.beginnings` makes them."""
+    """Whether a model takes a mask [1, 1, T, T] of pairs of tokens, as `scripts.model.beginnings` makes them."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return inner.config.model_type in PLAIN_HEADS and inner.config._attn_implementation == "sdpa"
 
@@ -248,7 +244,7 @@ def answer_logits(model: Any, inputs: dict[str, Any], wanted: torch.Tensor) -> t
 
 
 class Progress(TrainerCallback):
-    """A bar with steps, loss and time left; the numbers themselves go to loss.jsonl."""
+    """A progress bar with steps, loss and time left; the numbers go to loss.jsonl."""
 
     def __init__(self) -> None:
         self.bar: Any = None
@@ -276,7 +272,7 @@ class Progress(TrainerCallback):
 
 
 class StopAtNan(TrainerCallback):
-    """Ends a run whose loss or gradient is not a number before that step could be saved."""
+    """Aborts on NaN or Inf in a loss or gradient, before that step is saved."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         for key in ("loss", "grad_norm", "eval_loss"):
@@ -291,16 +287,18 @@ class StopAtNan(TrainerCallback):
 
 
 def last_checkpoint(work: Path) -> Path | None:
-    """The newest complete checkpoint, or None. A kill inside a save leaves one without a whole trainer_state.json.
+    """The newest complete checkpoint, or None."""
+    steps = {folder: folder.name.removeprefix("checkpoint-") for folder in work.glob("checkpoint-*")}
+    complete = [folder for folder, step in steps.items() if step.isdecimal() and is_complete(folder)]
+    return max(complete, key=lambda folder: int(steps[folder]), default=None)
 
-    The trainer writes that file last, so where it parses everything else is there.
-    """
-    found = []
-    for folder in work.glob("checkpoint-*"):
-        match = re.fullmatch(r"checkpoint-(\d+)", folder.name)
-        if match and _parses(folder / "trainer_state.json"):
-            found.append((int(match[1]), folder))
-    return max(found)[1] if found else None
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether a checkpoint was saved to its end: the trainer writes trainer_state.json last, and it parses."""
+    try:
+        return isinstance(read_state(checkpoint), dict)
+    except (OSError, ValueError):
+        return False
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -309,40 +307,25 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def is_finished(checkpoint: Path) -> bool:
-    """Whether training had ended, by its steps or early, when this was saved: the trainer would go one step further."""
+    """Whether training had ended when this was saved, by its steps or early: the trainer would do one more step."""
     control = read_state(checkpoint)["stateful_callbacks"]["TrainerControl"]
     return control["args"]["should_training_stop"]
-
-
-def best_checkpoint(work: Path) -> Path:
-    """The checkpoint with the best evaluation so far, or the last where there was none."""
-    last = last_checkpoint(work)
-    assert last is not None, "the trainer saves at its last step"
-    best = read_state(last)["best_model_checkpoint"]
-    return work / Path(best).name if best else last
 
 
 def drop_incomplete(work: Path) -> None:
     """Removes checkpoints that a kill left half-written: the trainer would count and keep them."""
     for folder in work.glob("checkpoint-*"):
-        if not _parses(folder / "trainer_state.json"):
+        if not is_complete(folder):
             shutil.rmtree(folder)
-
-
-def _parses(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
-    except (OSError, ValueError):
-        return False
 
 
 def training_arguments(
     options: TrainOptions, work: Path, device: str, precision: str, *, evaluates: bool, sees: bool = False
 ) -> TrainingArguments:
-    """The trainer's arguments. Every step is logged, so that a loss that is no number is seen before it is saved."""
+    """The trainer's arguments. Every step is logged, so that NaN or Inf aborts the run before it is saved."""
     every: dict[str, Any] = {"save_strategy": "steps", "save_steps": options.eval_steps}
     if evaluates:
-        # Published is what the best checkpoint's folder holds; sharded weights are not put back together for it.
+        # The best checkpoint's folder is published; sharded weights need not be gathered for it.
         best = {"load_best_model_at_end": options.sharding == "none"}
         every |= {"eval_strategy": "steps", "eval_steps": options.eval_steps, **best}
     batch_size, accumulation = deal(options)
@@ -360,7 +343,7 @@ def training_arguments(
         max_grad_norm=options.max_grad_norm,
         bf16=precision == "bfloat16",
         use_cpu=device == "cpu",
-        # A batch without a picture leaves the adapter of the model's eyes without a gradient.
+        # A batch without an image leaves the adapter of the image encoder without a gradient.
         ddp_find_unused_parameters=sees,
         gradient_checkpointing=options.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,

@@ -198,7 +198,8 @@ rule aerial_train:
     threads: CORES
     resources:
         **resources("aerial_train"),
-        gpu=of_run(lambda run: max(1, len(run.train.gpus)) if REAL else 0, "aerial"),
+        gpu=of_run(lambda run: run.train.processes if REAL else 0, "aerial"),
+        nodes=of_run(lambda run: run.train.machines, "aerial"),
     params:
         options=section("train", "aerial", exclude=set(WORLD_WATCHED)),
         # Where it runs and how it is watched: Snakemake never compares a parameter that is derived from the input.
@@ -215,6 +216,8 @@ rule aerial_train:
         " --val {input.val:q}"
         " --out models/aerial/{wildcards.run:q}"
         " --work models/.work/aerial/{wildcards.run:q}"
+        " --processes {resources.gpu}"
+        " --machines {resources.nodes}"
         " --model {params.model:q}"
         " --params {params.options:q}"
         " --watch {params.watch:q}"

@@ -1,7 +1,7 @@
 """Checkpoints of a run's work folder: written whole or not at all, read as data only.
 
 ``<stage>-last.pt`` after each epoch, ``<stage>-epoch-005.pt`` every few, ``<stage>-best.pt`` at the best validation
-loss. The last one is written last: a kill between the files leaves an epoch to be run again, with the same outcome.
+loss. The last one is written last: after a kill between the files the epoch runs again, with the same outcome.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def load(path: Path) -> dict[str, Any]:
     """Reads a checkpoint.
 
     Raises:
-        UserError: it is missing, cut short, or none of this trainer's.
+        UserError: it is missing, cut short, or not one of this trainer.
     """
     import torch
 
@@ -52,5 +52,5 @@ def load(path: Path) -> dict[str, Any]:
 
 def newest(work: Path) -> Path | None:
     """The last checkpoint of the latest stage that has one."""
-    found = [path_of(work, stage, "last") for stage in STAGES if path_of(work, stage, "last").is_file()]
-    return found[-1] if found else None
+    paths = [path_of(work, stage, "last") for stage in reversed(STAGES)]
+    return next((path for path in paths if path.is_file()), None)

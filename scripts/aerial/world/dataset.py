@@ -1,10 +1,9 @@
-"""Windows as arrays: what training, scoring and export read."""
+"""Windows as arrays, for training, scoring and export."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,6 @@ class Dataset:
     rows: list[Row]
     options: WorldDataOptions
 
-    @cached_property
-    def _reader(self) -> Any:
-        return reader_of(self.options.layout)
-
-    @cached_property
-    def _table(self) -> np.ndarray:
-        return merge_table(self.options.classes)
-
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -59,19 +50,19 @@ class Dataset:
         Raises:
             UserError: a frame that curation could read cannot be read any more.
         """
-        row = self.rows[at]
+        row, table = self.rows[at], merge_table(self.options.classes)
+        reader = reader_of(self.options.layout)
+        paths = [below(self.root, file).relative_to(self.root).as_posix() for file in row.frames]
         try:
-            return np.stack([self._grid(file, pose) for file, pose in zip(row.frames, row.poses, strict=True)])
+            frames = [
+                open_grid(reader, self.root, path, pose, self.options, table)
+                for path, pose in zip(paths, row.poses, strict=True)
+            ]
         except BadFrame as error:
             raise UserError(
                 f"{self.source}, {row.id}: a frame under {self.root} cannot be read ({error}); curate again."
             ) from error
-
-    def _grid(self, file: str, pose: np.ndarray) -> np.ndarray:
-        path = below(self.root, file)
-        return open_grid(
-            self._reader, self.root, path.relative_to(self.root).as_posix(), pose, self.options, self._table
-        )
+        return np.stack(frames)
 
     def sample(self, at: int) -> dict[str, np.ndarray]:
         """A window as the model takes it.
@@ -89,14 +80,14 @@ class Dataset:
         }
 
     def batch(self, places: Sequence[int]) -> dict[str, Any]:
-        """Several windows as tensors with a first axis more."""
+        """Samples of several windows as tensors, stacked along a new first axis."""
         import torch
 
         samples = [self.sample(at) for at in places]
         return {key: torch.from_numpy(np.stack([sample[key] for sample in samples])) for key in samples[0]}
 
     def evenly(self, count: int | None) -> Dataset:
-        """At most so many windows, drawn evenly over the whole."""
+        """At most so many windows, spread evenly over all."""
         if count is None or count >= len(self.rows):
             return self
         places = np.unique(np.linspace(0, len(self.rows) - 1, count).round().astype(int))
@@ -107,28 +98,23 @@ def load_dataset(source: Path, root: Path) -> Dataset:
     """The windows of a .jsonl file, read as dataset.json beside it says.
 
     Raises:
-        UserError: a file is missing or is none that curation writes.
+        UserError: a file is missing, or curation did not write it.
     """
-    told = read_json(source.parent / "dataset.json")
-    if not isinstance(told, dict) or told.get("quaternion_order") != QUATERNION_ORDER:
-        where = source.parent / "dataset.json"
-        raise UserError(f"{where}: quaternion_order is not {QUATERNION_ORDER!r}; curate the sessions again.")
-    options = WorldDataOptions.parse(told.get("options", {}), str(source.parent / "dataset.json"))
-    rows = [row_of(source, number, value, options) for number, value in read_jsonl(source)]
+    path = source.parent / "dataset.json"
+    curated = read_json(path)
+    if not isinstance(curated, dict) or curated.get("quaternion_order") != QUATERNION_ORDER:
+        raise UserError(f"{path}: quaternion_order is not {QUATERNION_ORDER!r}; curate the sessions again.")
+    options = WorldDataOptions.parse(curated.get("options", {}), str(path))
+    rows = []
+    for number, value in read_jsonl(source):
+        try:
+            poses = np.array(value["poses"], np.float64)
+            rows.append(Row(value["id"], value["group"], float(value["dt"]), value["frames"], poses))
+            whole = len(rows[-1].frames) == options.frames and poses.shape == (options.frames, 13)
+        except (KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise UserError(f"{source}, line {number}: no window of {options.frames} frames and poses; curate again.")
     if not rows:
         raise UserError(f"{source}: no windows; add sessions and curate again.")
     return Dataset(root, source, rows, options)
-
-
-def row_of(source: Path, number: int, value: Any, options: WorldDataOptions) -> Row:
-    """A line of a .jsonl file as a row."""
-    try:
-        row = Row(
-            value["id"], value["group"], float(value["dt"]), value["frames"], np.array(value["poses"], np.float64)
-        )
-        whole = len(row.frames) == options.frames and row.poses.shape == (options.frames, 13)
-    except (KeyError, TypeError, ValueError):
-        whole = False
-    if not whole:
-        raise UserError(f"{source}, line {number}: no window of {options.frames} frames and poses; curate again.")
-    return row

@@ -1,8 +1,7 @@
-"""Where training is watched: TensorBoard, Weights & Biases, a bar on the screen."""
+"""Loggers of training: TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from scripts.aerial.world.options import WorldTrainOptions
 
 
 class Loggers:
-    """Writes numbers by name; nothing that was not asked for is imported."""
+    """Writes scalars by name; a logger that was not asked for is not imported."""
 
     def __init__(self, options: WorldTrainOptions, work: Path, identity: str, step: int) -> None:
         self.board: Any = None
@@ -19,7 +18,7 @@ class Loggers:
         if "tensorboard" in options.report_to:
             from torch.utils.tensorboard import SummaryWriter
 
-            # A resumed run goes on at its last step; what a killed one wrote after that is hidden.
+            # A resumed run continues at its last step; what the killed one wrote after that is hidden.
             self.board = SummaryWriter(str(work / "tensorboard"), purge_step=step or None)
         if "wandb" in options.report_to:
             import wandb
@@ -35,7 +34,7 @@ class Loggers:
             )
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """One step's numbers."""
+        """The scalars of one step."""
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
@@ -43,15 +42,8 @@ class Loggers:
             self.wandb.log(dict(values), step=step)
 
     def close(self) -> None:
-        """Everything is written when this returns."""
+        """Flushes what is not written yet."""
         if self.board is not None:
             self.board.close()
         if self.wandb is not None:
             self.wandb.finish()
-
-
-def bar(stage: str, total: int, done: int) -> Any:
-    """A bar with steps, loss and time left, on stderr."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, initial=done, desc=stage, unit="step", file=sys.stderr)

@@ -1,9 +1,7 @@
-"""Batch size and precision by what the device has, from a run of the model that computes shapes only."""
+"""Batch size and precision that fit the device, measured on a run of the model that computes shapes only."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +9,7 @@ from scripts.aerial.world.options import WorldDataOptions, WorldModelOptions, Wo
 from scripts.lib.devices import computes_bfloat16, free_memory
 
 MOST_WINDOWS = 32
-SHARE = 0.8  # of free memory; the rest is for what libraries keep
+USABLE = 0.8  # of free memory; libraries keep the rest
 STATE_BYTES = 16  # a parameter, its gradient and AdamW's two moments, float32
 
 
@@ -25,12 +23,12 @@ class Estimate:
 
     @property
     def batch(self) -> int:
-        """Windows that fit, 1 at least."""
-        return max(1, min(MOST_WINDOWS, int((SHARE * self.free - self.fixed) // self.window)))
+        """Windows that fit, at least 1."""
+        return max(1, min(MOST_WINDOWS, int((USABLE * self.free - self.fixed) // self.window)))
 
     def __str__(self) -> str:
-        giga = [f"{value / 1e9:.2f} GB" for value in (self.fixed, self.window, self.free)]
-        return f"{giga[0]} for weights and optimizer, {giga[1]} a window, {giga[2]} free"
+        fixed, window, free = (f"{value / 1e9:.2f} GB" for value in (self.fixed, self.window, self.free))
+        return f"{fixed} for weights and optimizer, {window} a window, {free} free"
 
 
 def pick_precision(options: WorldTrainOptions, device: str) -> str:
@@ -43,10 +41,10 @@ def pick_precision(options: WorldTrainOptions, device: str) -> str:
 
 
 def estimate(data: WorldDataOptions, model: WorldModelOptions, options: WorldTrainOptions, device: str) -> Estimate:
-    """What training takes: what autograd keeps of one window's forward pass and loss, and half of it again.
+    """What training takes: all that autograd saves in the forward pass and loss of one window, and half of it again.
 
-    The half is for gradients and what a step makes and drops. The tensors lie on torch's meta device, so nothing is
-    computed and nothing allocated. Counted in float32, which is too much where half of it is in 16 bits.
+    The half is for gradients and temporary tensors. The tensors are on torch's meta device: nothing is computed or
+    allocated. Counted in float32, which is too much where a part of them is in 16 bits.
     """
     import torch
 
@@ -58,36 +56,27 @@ def estimate(data: WorldDataOptions, model: WorldModelOptions, options: WorldTra
         network = TransVQVAE(data, model).eval()
         network.recompute = options.recompute
         batch = blank(data)
-    parameters = sum(one.numel() for one in network.parameters())
+    own = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
     most = 0
     for stage, _, frozen in stages_of(options):
         freeze(network, frozen)
         given = {"grids": batch["grids"][:, : options.vae_frames]} if stage == "vae" else batch
-        with keeping() as kept:
+        saved: dict[int, Any] = {}  # storages by identity: views of one are counted once
+
+        def keep(tensor: Any, saved: dict[int, Any] = saved) -> Any:
+            storage = tensor.untyped_storage()
+            saved.setdefault(storage._cdata, storage)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             losses_of(network, stage, given, data, options)
-        own = {one.untyped_storage()._cdata for one in network.parameters()}
-        most = max(most, sum(one.nbytes() for key, one in kept.items() if key not in own))
+        most = max(most, sum(storage.nbytes() for key, storage in saved.items() if key not in own))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
     return Estimate(STATE_BYTES * parameters, int(1.5 * most) + 1, free_memory(device))
 
 
-@contextlib.contextmanager
-def keeping() -> Iterator[dict[int, Any]]:
-    """Gives the storages that autograd keeps for the way back, by identity, while the context lasts."""
-    import torch
-
-    kept: dict[int, Any] = {}
-
-    def keep(tensor: Any) -> Any:
-        storage = tensor.untyped_storage()
-        kept.setdefault(storage._cdata, storage)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        yield kept
-
-
 def blank(data: WorldDataOptions) -> dict[str, Any]:
-    """A batch of one window without content."""
+    """A batch of one window without content, as `Dataset.batch` gives it."""
     import torch
 
     upright = torch.tensor([0.0, 0.0, 0.0, 1.0])

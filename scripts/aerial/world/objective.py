@@ -1,4 +1,4 @@
-"""What a stage is trained on: its losses by name, and what its predictions look like."""
+"""What a stage is trained on: its losses by name, and statistics of its predictions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scripts.aerial.world.options import WorldDataOptions, WorldTrainOptions
 def losses_of(
     model: Any, stage: str, batch: dict[str, Any], data: WorldDataOptions, options: WorldTrainOptions
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Losses of a batch by name, each with its weight, and the statistics of `seen_in`.
+    """Losses of a step by name, each with its weight, and the statistics of `seen_in`.
 
     Args:
-        model: a `TransVQVAE`, or what wraps one.
-        batch: as `Dataset.batch` gives it; the VQ-VAE stage takes its ``grids`` [n, frames, x, y, z] alone.
+        model: a `TransVQVAE`, or a wrapper of one.
+        batch: as `Dataset.batch` gives it; the VQ-VAE stage takes only its ``grids`` [n, frames, x, y, z].
     """
     from scripts.aerial.world.model import losses
 
@@ -28,17 +28,17 @@ def losses_of(
         out = model("transformer", **batch)
         parts = losses.occupancy_loss(out["logits"], target, free, options.loss)
         parts["code"] = options.loss.code * losses.code_loss(out["code_logits"], out["codes"])
-        parts |= losses.pose_loss(out["steps"], scaled(batch["steps"], data), options.loss)
+        steps = batch["steps"]  # metres and radians, [n, frames - 1, 6]; the loss takes voxel sides
+        units = steps.new_tensor([data.grid.voxel[0]] * 3 + [1.0] * 3)
+        parts |= losses.pose_loss(out["steps"], steps / units, options.loss)
     return parts | {"commitment": out["commitment"]}, seen_in(out["logits"], target, free)
 
 
-def scaled(steps: Any, data: WorldDataOptions) -> Any:
-    """Motions [n, frames, 6] in voxel sides and radians."""
-    return steps / steps.new_tensor([data.grid.voxel[0]] * 3 + [1.0] * 3)
-
-
 def seen_in(logits: Any, target: Any, free: int) -> dict[str, Any]:
-    """Mean, least and greatest probability of being occupied, the share at 0.5 or more, and the true share."""
+    """Statistics of the probability of being occupied: mean, extremes, rate at 0.5 or more, and the true rate.
+
+    Of a step that several processes share they are of this process's windows.
+    """
     from scripts.aerial.world.model.losses import occupied
 
     probability = occupied(logits.detach(), free)

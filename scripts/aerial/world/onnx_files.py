@@ -1,7 +1,8 @@
-"""The model as ONNX: float32, and with the weights of its products and convolutions in 8 bits."""
+"""The model as ONNX: float32, and with the weights of its matrix products and convolutions in 8 bits."""
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,13 @@ def write_float(model: Any, example: dict[str, np.ndarray], path: Path, opset: i
             super().__init__()
             self.model = model
 
-        def forward(self, grids: Any, motion: Any, tilt: Any) -> tuple[Any, Any]:
-            told = self.model.rollout(grids, motion, tilt)
-            return told.logits.softmax(-1), told.steps
+        def forward(self, *history: Any) -> tuple[Any, Any]:
+            logits, steps = self.model.rollout(*history)
+            return logits.softmax(-1), steps
 
     arguments = tuple(torch.from_numpy(example[name][:1]) for name in INPUTS)
     with atomic_path(path) as part, warnings.catch_warnings():
-        # Shapes are traced as constants on purpose, and the exporter that needs nothing but onnx is called old.
+        # Shapes are traced as constants on purpose, and the exporter that needs only onnx is deprecated.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Rollout().eval(),
@@ -47,13 +48,11 @@ def write_float(model: Any, example: dict[str, np.ndarray], path: Path, opset: i
 
 
 def write_int8(source: Path, path: Path) -> None:
-    """Writes the same graph with weights in 8 bits and activations quantised as they come (dynamic quantisation)."""
-    import logging
-
+    """Writes the same graph with weights in 8 bits and activations quantised at run time (dynamic quantisation)."""
     from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # It recommends a preparation that only matters to static quantisation, through the root logger.
+    # It recommends a preparation that matters only to static quantisation, through the root logger.
     logging.getLogger().setLevel(logging.ERROR)
     with atomic_path(path) as part:
         quantize_dynamic(

@@ -1,26 +1,27 @@
 """Options of the occupancy world model: its data, the model, training, scoring, export.
 
-A file of config/aerial/ holds these five sections; `scripts.aerial.world.settings` reads it.
+A file of config/aerial/ has these five sections; `scripts.aerial.world.settings` reads it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from scripts.lib.options.split import SplitOptions
 from scripts.lib.options.strict import Options
+from scripts.lib.options.train import SHARED_NOT_IDENTITY, SharedTrainOptions
 
 PARTS = ("vae", "transformer", "pose")
 
 
 class WorldGridOptions(Options):
-    """Where the cells of a frame lie around the ego vehicle.
+    """The cells of a frame around the ego vehicle.
 
-    A range that is no whole number of voxels loses its rest at the upper end: [-2, 150] m in voxels of 1.25 m are 121
-    cells, and the top 0.75 m is no cell.
+    A range that is not a whole number of voxels is cut at its upper end: [-2, 150] m in voxels of 1.25 m are 121 cells,
+    and the top 0.75 m is left out.
     """
 
     range: list[float] = Field(default=[-40.0, -40.0, -2.0, 40.0, 40.0, 150.0], min_length=6, max_length=6)
@@ -47,16 +48,16 @@ class WorldGridOptions(Options):
 
 
 class WorldClassOptions(Options):
-    """The classes a model tells apart, and how the numbers of a data set become theirs."""
+    """The classes of a model, and how the numbers of a data set map to them."""
 
     names: list[str] = Field(default=["free", "ground", "tree", "building"], min_length=2, max_length=255)
-    """a class's number is its place here"""
+    """the number of a class is its index here"""
     free: int = Field(default=0, ge=0)
-    """the number that means nothing is there"""
+    """the number of empty cells"""
     ground: list[int] = [1]
     """numbers left out where a score is without ground"""
     merge: dict[int, int] = {}
-    """number in the data to number in `names`; what is not named here keeps its number"""
+    """number in the data to number in `names`; numbers that are not listed stay"""
 
     @model_validator(mode="after")
     def _numbers_are_known(self) -> WorldClassOptions:
@@ -69,12 +70,12 @@ class WorldClassOptions(Options):
 
 
 class WorldSplitOptions(SplitOptions):
-    """Train, val and test by place."""
+    """Train, val and test by location."""
 
     block: float = Field(default=200.0, gt=0)
-    """metres a side of the squares of ground that go to one split whole"""
+    """metres a side of the squares of ground; each square belongs to one split"""
     buffer: float = Field(default=80.0, ge=0)
-    """metres that frames of two splits are apart at least; 80 is a grid's side"""
+    """least distance in metres between frames of two splits; 80 is a grid's side"""
     max_per_split: int | None = Field(default=None, ge=1)
     """at most so many windows of val and of test, drawn evenly; none given: all"""
 
@@ -87,17 +88,17 @@ class WorldDataOptions(Options):
     grid: WorldGridOptions = WorldGridOptions()
     classes: WorldClassOptions = WorldClassOptions()
     history: int = Field(default=4, ge=2)
-    """frames that the model is shown"""
+    """frames that the model takes"""
     future: int = Field(default=6, ge=1)
-    """frames that it foretells"""
+    """frames that it predicts"""
     stride: int = Field(default=1, ge=1)
-    """frames from the beginning of a window to that of the next one"""
+    """frames from the start of a window to that of the next one"""
     dt: float = Field(default=0.5, gt=0)
     """seconds between frames; layouts with time stamps measure their own"""
     unit_tolerance: float = Field(default=1e-3, gt=0)
-    """by how much the length of a quaternion may differ from 1"""
+    """largest difference of a quaternion's length from 1"""
     max_bad_share: float = Field(default=0.2, ge=0, le=1)
-    """more quarantined frames than this share stop the build"""
+    """a larger fraction of quarantined frames stops the build"""
     lidar_to_camera: list[float] = Field(default=[0, -1, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0], min_length=12, max_length=12)
     """uavscenes: rows of the 3 × 4 matrix from LiDAR to camera coordinates; the default only turns the axes"""
     split: WorldSplitOptions = WorldSplitOptions()
@@ -112,7 +113,7 @@ class WorldModelOptions(Options):
     """TransVQVAE (OccWorld: Zheng et al. 2023, arXiv:2311.16038)."""
 
     class_width: int = Field(default=8, ge=1)
-    """numbers that stand for a class; height is folded into channels: height × this"""
+    """numbers in the embedding of a class; height is folded into channels: height × this"""
     channels: int = Field(default=64, ge=4, multiple_of=4)
     """of the encoder's first level"""
     multipliers: list[int] = Field(default=[1, 2, 4], min_length=1)
@@ -124,21 +125,21 @@ class WorldModelOptions(Options):
     codes: int = Field(default=512, ge=2)
     code_width: int = Field(default=128, ge=1)
     commitment: float = Field(default=0.25, ge=0)
-    """weight of the encoder's distance to its code"""
+    """weight of the squared distance from the encoder's output to its code"""
     decay: float = Field(default=0.99, ge=0, lt=1)
-    """of the moving averages that codes follow"""
+    """of the moving averages from which the codes are learnt"""
     revive_below: float = Field(default=0.01, ge=0)
-    """a code whose moving count falls below this is put where an encoder's output is; 0: never"""
+    """a code whose moving count falls below this is moved onto an output of the encoder; 0: never"""
     width: int = Field(default=256, ge=8)
     """of the transformer"""
     layers: int = Field(default=4, ge=1)
     heads: int = Field(default=8, ge=1)
     dof: Literal[3, 4, 6] = 4
-    """of the ego motion: 3: x, y, yaw (a car); 4: and z (a drone that keeps level); 6: and roll and pitch"""
+    """of the ego motion: 3: x, y, yaw (a car); 4: also z (a drone that stays level); 6: also roll and pitch"""
     carry: bool = True
-    """the history grids, carried along by the predicted motion, go into each foretold one; OccWorld itself has none"""
+    """history fusion: the history grids, moved by the predicted motion, correct each predicted grid; not in OccWorld"""
     carry_width: int = Field(default=16, ge=1)
-    """hidden numbers a cell of the layers that join them"""
+    """hidden channels of the fusion layers"""
 
     @model_validator(mode="after")
     def _heads_fit(self) -> WorldModelOptions:
@@ -152,11 +153,11 @@ class WorldLossOptions(Options):
 
     focal: float = Field(default=1.0, ge=0)
     focal_alpha: float = Field(default=0.99, gt=0, lt=1)
-    """weight of occupied cells; free ones weigh the rest"""
+    """weight of occupied cells; that of free ones is 1 minus this"""
     focal_gamma: float = Field(default=2.0, ge=0)
     dice: float = Field(default=1.0, ge=0)
     mean_matching: float = Field(default=10.0, ge=0)
-    """against the collapse to all free: the squared difference of mean prediction and mean target"""
+    """weight of the squared difference of mean prediction and mean target, against a collapse to all free"""
     code: float = Field(default=1.0, ge=0)
     """cross entropy of the next frame's codes"""
     position: float = Field(default=1.0, ge=0)
@@ -165,25 +166,22 @@ class WorldLossOptions(Options):
     """of its error in radians"""
 
 
-class WorldTrainOptions(Options):
+class WorldTrainOptions(SharedTrainOptions):
     """What makes a training run what it is."""
 
     vae_epochs: int = Field(default=50, ge=0)
-    """of the VQ-VAE stage, which comes first; 0 where its weights are read from `pretrained`"""
+    """of the VQ-VAE stage, which is first; 0 if its weights come from `pretrained`"""
     epochs: int = Field(default=50, ge=0)
     """of the transformer stage"""
     vae_frames: int = Field(default=2, ge=1)
-    """frames of each window that a step of the VQ-VAE stage sees; neighbours are much alike"""
+    """frames of each window that a step of the VQ-VAE stage takes; neighbours are much alike"""
     max_steps: int | None = Field(default=None, ge=1)
-    """each stage ends here where its epochs would go on"""
+    """each stage stops here, if its epochs are longer"""
     batch_size: int | Literal["auto"] = "auto"
-    """windows; auto: as many as the device's memory takes, 32 at most"""
+    """windows of a step, which its processes share; auto: as many as the memory of one device takes, 32 at most"""
     precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     recompute: bool = False
-    """compute each foretold frame again on the way back: less memory, more time, the same numbers"""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    gpus: list[int] = []
-    """numbers of CUDA devices to train on; none given: the first"""
+    """compute each predicted frame again in the backward pass: less memory, more time, the same result"""
     freeze_vae: bool = True
     """in the transformer stage"""
     freeze_transformer: bool = False
@@ -191,7 +189,7 @@ class WorldTrainOptions(Options):
     pretrained: str | None = None
     """a .pth of OccWorld, or a model.safetensors of this project, to start from"""
     pretrained_parts: list[Literal["vae", "transformer", "pose"]] = Field(default=["vae"], min_length=1)
-    """what is taken from it, whole or not at all"""
+    """parts taken from it, each whole or not at all"""
     learning_rate: float = Field(default=1e-4, gt=0)
     final_learning_rate: float = Field(default=1e-6, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -199,26 +197,35 @@ class WorldTrainOptions(Options):
     max_grad_norm: float = Field(default=35.0, gt=0)
     loss: WorldLossOptions = WorldLossOptions()
     eval_windows: int | None = Field(default=None, ge=1)
-    """windows of val to evaluate on after each epoch, drawn evenly; none given: all"""
+    """windows of val to evaluate on after each epoch, spread evenly; none given: all"""
     save_epochs: int = Field(default=5, ge=1)
-    """a checkpoint is kept every so many epochs; the last one and the best are kept in any case"""
+    """a checkpoint is kept every so many epochs, besides the last one and the best"""
     save_minutes: float = Field(default=10.0, ge=0)
-    """an epoch that takes longer saves the last one every so many minutes; 0: after every step"""
-    report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
+    """within an epoch the last checkpoint is saved every so many minutes; 0: after every step"""
     wandb_project: str = "questline-aerial"
     wandb_name: str | None = None
     wandb_tags: list[str] = []
     seed: int = 42
 
-    @field_validator("batch_size")
+    @model_validator(mode="before")
     @classmethod
-    def _at_least_one(cls, size: int | str) -> int | str:
-        if isinstance(size, int) and size < 1:
-            raise ValueError("batch_size is auto or at least 1")
-        return size
+    def _gpus_is_gone(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "gpus" in values:
+            raise ValueError("gpus is gone: use train.processes (and CUDA_VISIBLE_DEVICES to choose devices)")
+        return values
 
     @model_validator(mode="after")
-    def _something_learns(self) -> WorldTrainOptions:
+    def _settings_fit_together(self) -> WorldTrainOptions:
+        if self.batch_size == "auto":
+            if self.machines > 1:
+                raise ValueError("batch_size: auto is measured on one machine; give a number with machines > 1")
+        elif self.batch_size < 1:
+            raise ValueError("batch_size is auto or at least 1")
+        elif self.batch_size % self.processes:
+            raise ValueError(
+                f"{self.processes} processes cannot share the {self.batch_size} windows of a step evenly; change "
+                "batch_size or the number of processes"
+            )
         if self.epochs and self.freeze_vae and self.freeze_transformer and self.freeze_pose:
             raise ValueError("freeze_vae, freeze_transformer and freeze_pose leave nothing to learn")
         if not self.epochs and not self.vae_epochs:
@@ -226,34 +233,29 @@ class WorldTrainOptions(Options):
         return self
 
 
-# What only labels a run or says where and how it is watched: not part of its identity.
-WORLD_WATCHED = frozenset(
-    {
-        "device",
-        "gpus",
-        "report_to",
-        "wandb_project",
-        "wandb_name",
-        "wandb_tags",
-        "save_epochs",
-        "save_minutes",
-        "recompute",
-    }
-)
-# Batch size and precision are part of it as they come out, the weights to start from by content.
+# Not part of a run's identity: what labels it, and what says where it runs and how it is watched.
+WORLD_WATCHED = SHARED_NOT_IDENTITY | {
+    "wandb_project",
+    "wandb_name",
+    "wandb_tags",
+    "save_epochs",
+    "save_minutes",
+    "recompute",
+}
+# Batch size and precision enter the identity as they were resolved, the weights to start from by content.
 WORLD_NOT_IDENTITY = WORLD_WATCHED | {"batch_size", "precision", "pretrained"}
 
 
 class WorldScoreOptions(Options):
-    """How foretold occupancy is judged."""
+    """How predicted occupancy is scored."""
 
     threshold: float | Literal["auto"] = "auto"
     """least probability of being occupied at which a cell counts as occupied; auto: the one of the best IoU without
     ground on val"""
     max_windows: int | None = Field(default=None, ge=1)
-    """windows of the test split, drawn evenly; none given: all"""
+    """windows of the test split, spread evenly; none given: all"""
     threshold_windows: int = Field(default=32, ge=1)
-    """windows of val that the threshold is chosen on, drawn evenly"""
+    """windows of val that the threshold is chosen on, spread evenly"""
     batch_size: int = Field(default=1, ge=1)
     resamples: int = Field(default=2000, ge=100)
     """of the bootstrap; whole blocks of ground are resampled"""
@@ -263,15 +265,15 @@ class WorldScoreOptions(Options):
 
 
 class WorldExportOptions(Options):
-    """The model as ONNX, and how near it must be to PyTorch's."""
+    """The model as ONNX, and how close its outputs must be to those of PyTorch."""
 
     opset: int = Field(default=17, ge=13)
     windows: int = Field(default=4, ge=1)
-    """windows that both are run on"""
+    """windows that both run on"""
     max_difference: float = Field(default=1e-3, gt=0)
     """of a probability, at 99.9 % of the cells, and of the motion in its units"""
     max_flipped: float = Field(default=1e-4, ge=0)
-    """share of cells that are occupied by one and free by the other"""
+    """fraction of cells that one predicts as occupied and the other as free"""
 
 
 class AerialWorldOptions(Options):

@@ -1,6 +1,11 @@
-"""Poses of the ego vehicle: a vector of 13, its quaternion in the order x y z w, scalar last, as SciPy's.
+"""Poses of the ego vehicle: a vector of 13, the quaternion in the order x y z w, scalar last, as in SciPy.
 
-World coordinates are metres, z up, yaw by the right-hand rule. Ego coordinates: x forward, y left, z up.
+World coordinates are metres, z up, yaw by the right-hand rule. Ego coordinates: x forward, y left, z up. With rotations
+R (ego to world) and positions p, the motion from pose 1 to pose 2 in the coordinates of pose 1 is
+
+    shift = R1' (p2 - p1),    turn = rotation vector of R1' R2.
+
+Example: 2 m north while heading east, then turned to the north: shift (0, 2, 0), turn (0, 0, pi / 2).
 """
 
 from __future__ import annotations
@@ -8,11 +13,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 POSE_FIELDS = ("x", "y", "z", "qx", "qy", "qz", "qw", "vx", "vy", "vz", "wx", "wy", "wz")
 QUATERNION_ORDER = "xyzw"
 POSITION, QUATERNION, LINEAR, ANGULAR = slice(0, 3), slice(3, 7), slice(7, 10), slice(10, 13)
-FAR = 1e7  # metres: no plane coordinates on Earth are further from their origin
+FAR = 1e7  # metres: no map coordinates on Earth are further from their origin
 
 
 class BadPose(ValueError):
@@ -20,12 +26,12 @@ class BadPose(ValueError):
 
 
 def pose_from_json(value: Any) -> np.ndarray:
-    """The vector of a session's pose object, float64 [13]; its keys name every number, so there is no order to guess.
+    """The vector of a session's pose object, float64 [13]; its keys name every number.
 
     ``{"position": {x, y, z}, "orientation": {x, y, z, w}, "velocity": {"linear": {x, y, z}, "angular": {x, y, z}}}``
 
     Raises:
-        BadPose: a key is missing or no number.
+        BadPose: a key is missing, or a value is not a number.
     """
     try:
         velocity = value["velocity"]
@@ -43,7 +49,7 @@ def pose_from_json(value: Any) -> np.ndarray:
 
 
 def pose_from_wxyz(position: Any, quaternion: Any) -> np.ndarray:
-    """A vector from a position and a quaternion scalar FIRST, as nuScenes writes it; velocities 0, float64 [13].
+    """A vector from a position and a quaternion with the scalar FIRST, as in nuScenes; velocities 0, float64 [13].
 
     Raises:
         BadPose: not three and four numbers.
@@ -58,10 +64,10 @@ def pose_from_wxyz(position: Any, quaternion: Any) -> np.ndarray:
 
 
 def checked(pose: np.ndarray, tolerance: float) -> np.ndarray:
-    """The pose with its quaternion at length 1 exactly.
+    """The pose with its quaternion normalised to length 1.
 
     Raises:
-        BadPose: a number is not finite, the quaternion is not unit, or the position is on no map.
+        BadPose: a number is not finite, the quaternion is not unit, or the position is further away than any map.
     """
     if not np.isfinite(pose).all():
         raise BadPose(f"{POSE_FIELDS[int(np.argmin(np.isfinite(pose)))]} is not finite")
@@ -75,15 +81,13 @@ def checked(pose: np.ndarray, tolerance: float) -> np.ndarray:
     return result
 
 
-def rotations(poses: np.ndarray) -> Any:
-    """The orientations of poses [..., 13] as a SciPy Rotation, ego to world."""
-    from scipy.spatial.transform import Rotation
-
+def rotations(poses: np.ndarray) -> Rotation:
+    """The orientations of poses [..., 13], ego to world."""
     return Rotation.from_quat(poses[..., QUATERNION].reshape(-1, 4))
 
 
 def with_velocities(poses: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """The same poses with velocities by backward differences, for layouts that have none.
+    """The same poses with velocities by backward differences, for layouts without any.
 
     Args:
         poses: [frames, 13].
@@ -101,80 +105,66 @@ def with_velocities(poses: np.ndarray, seconds: np.ndarray) -> np.ndarray:
 
 
 def motions(poses: np.ndarray) -> np.ndarray:
-    """From each pose to the next, seen by the earlier: metres and a rotation vector in radians, [frames - 1, 6]."""
+    """The motion from each pose to the next, shift in metres and turn in radians, [frames - 1, 6]."""
     turns = rotations(poses)
     shift = turns[:-1].inv().apply(np.diff(poses[:, POSITION], axis=0))
     return np.concatenate([shift, (turns[:-1].inv() * turns[1:]).as_rotvec()], axis=1)
 
 
-def moved(pose: np.ndarray, motion: np.ndarray, dt: float) -> np.ndarray:
-    """The pose after a motion [6] as `motions` gives it; velocities are those of the motion, in world coordinates."""
-    from scipy.spatial.transform import Rotation
-
-    turn = rotations(pose)[0]
-    shift, after = turn.apply(motion[:3]), turn * Rotation.from_rotvec(motion[3:])
-    spin = turn.apply(motion[3:])
-    return np.concatenate([pose[POSITION] + shift, after.as_quat(), shift / dt, spin / dt])
-
-
 def rollout(pose: np.ndarray, steps: np.ndarray, dt: float) -> np.ndarray:
-    """Poses [steps, 13] after one motion [steps, 6] after the other."""
-    found = []
+    """Poses [steps, 13] after one motion [steps, 6] after the other; velocities in world coordinates."""
+    poses = []
     for step in steps:
-        pose = moved(pose, step, dt)
-        found.append(pose)
-    return np.stack(found)
+        turn = rotations(pose)[0]
+        shift, spin = turn.apply(step[:3]), turn.apply(step[3:])
+        after = turn * Rotation.from_rotvec(step[3:])
+        pose = np.concatenate([pose[POSITION] + shift, after.as_quat(), shift / dt, spin / dt])
+        poses.append(pose)
+    return np.stack(poses)
 
 
 def constant_velocity(history: np.ndarray, count: int, dt: float) -> np.ndarray:
-    """Poses [count, 13] if the last motion of ``history`` [frames, 13] went on, seen from the vehicle."""
+    """Poses [count, 13] if the last motion of ``history`` [frames, 13] continued, in ego coordinates."""
     return rollout(history[-1], np.repeat(motions(history[-2:]), count, axis=0), dt)
 
 
-def position_error(true: np.ndarray, said: np.ndarray) -> np.ndarray:
+def position_error(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Metres between poses [..., 13]."""
-    return np.linalg.norm(true[..., POSITION] - said[..., POSITION], axis=-1)
+    return np.linalg.norm(true[..., POSITION] - predicted[..., POSITION], axis=-1)
 
 
-def orientation_error(true: np.ndarray, said: np.ndarray) -> np.ndarray:
+def orientation_error(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Degrees between poses [..., 13]: ``2 acos |q · q'|``; q and -q are the same orientation."""
-    cosine = np.abs((true[..., QUATERNION] * said[..., QUATERNION]).sum(-1))
+    cosine = np.abs((true[..., QUATERNION] * predicted[..., QUATERNION]).sum(-1))
     return np.degrees(2 * np.arccos(np.clip(cosine, 0, 1)))
 
 
 def features(poses: np.ndarray, grid_voxel: float) -> np.ndarray:
-    """What the model is told of each frame's motion, float32 [frames, 13], in the order of `POSE_FIELDS`.
+    """The model's input on the motion to each frame, float32 [frames, 13], in the order of `POSE_FIELDS`.
 
-    Position and quaternion are those of the frame seen from the one before it (the first: 0 and no turn), velocities
-    are that motion again, in the frame's own coordinates (the first: that of the second). Lengths are in voxel sides,
-    speeds in voxel sides a frame, angular velocities in radians a frame, so that no number depends on where the city
-    stands. Recorded velocities do not enter: where they are central differences of the path, as in this project's
-    sessions and in those of many converters, the last one tells the next pose, which is to be foretold.
+    Position and quaternion are those of the frame in the coordinates of the one before (the first: 0 and no turn),
+    velocities are that motion again, in the frame's own coordinates (the first: those of the second). Lengths are in
+    voxel sides, speeds in voxel sides a frame, angular velocities in radians a frame, so that no number depends on
+    where the city is. The recorded velocities are left out: converters, and this project's sessions, often derive them
+    from the next pose (central differences), which would leak the target.
     """
     turns = rotations(poses)
     row = np.zeros((len(poses), 13))
     row[:, 6] = 1
-    steps = motions(poses)
-    if len(steps):
+    if len(poses) > 1:
+        steps = motions(poses)
         row[1:, POSITION] = steps[:, :3] / grid_voxel
-        row[1:, QUATERNION] = canonical((turns[:-1].inv() * turns[1:]).as_quat())
+        row[1:, QUATERNION] = (turns[:-1].inv() * turns[1:]).as_quat(canonical=True)
         row[1:, LINEAR] = turns[1:].inv().apply(np.diff(poses[:, POSITION], axis=0)) / grid_voxel
         row[1:, ANGULAR] = steps[:, 3:]
         row[0, LINEAR.start :] = row[1, LINEAR.start :]
     return row.astype(np.float32)
 
 
-def canonical(quaternions: np.ndarray) -> np.ndarray:
-    """The same orientations [..., 4] with a scalar part that is not negative."""
-    return np.where(quaternions[..., 3:] < 0, -quaternions, quaternions)
-
-
 def tilt(pose: np.ndarray) -> np.ndarray:
-    """The orientation with its yaw taken out: a quaternion x y z w, float32 [4]."""
-    from scipy.spatial.transform import Rotation
-
-    turn = rotations(pose)[0]
-    return canonical((Rotation.from_euler("z", -yaw(pose)) * turn).as_quat()).astype(np.float32)
+    """The orientation without its yaw: a quaternion x y z w, float32 [4], its scalar part not negative."""
+    level = Rotation.from_euler("z", -yaw(pose)) * rotations(pose)[0]
+    return level.as_quat(canonical=True).astype(np.float32)
 
 
 def yaw(pose: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""A model that foretells, whichever runs it: PyTorch, or a file of ONNX."""
+"""A model that predicts, by PyTorch or by onnxruntime, behind one signature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INPUTS = ("grids", "motion", "tilt")
 
 
 def history_of(sample: dict[str, Any], history: int) -> dict[str, np.ndarray]:
-    """What a runner is told of a batch of samples: nothing after the last history frame."""
+    """A runner's input from a batch of samples: nothing after the last history frame."""
     return {
         "grids": np.asarray(sample["grids"])[:, :history].astype(np.int32),
         "motion": np.asarray(sample["motion"])[:, :history].astype(np.float32),
@@ -32,8 +32,8 @@ def torch_runner(model: Any, device: str = "cpu") -> Runner:
 
     def run(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         with torch.no_grad():
-            told = model.rollout(**{name: torch.from_numpy(batch[name]).to(device) for name in INPUTS})
-        return told.logits.float().softmax(-1).cpu().numpy(), told.steps.float().cpu().numpy()
+            logits, steps = model.rollout(**{name: torch.from_numpy(batch[name]).to(device) for name in INPUTS})
+        return logits.float().softmax(-1).cpu().numpy(), steps.float().cpu().numpy()
 
     return run
 
@@ -42,7 +42,7 @@ def onnx_runner(path: Path) -> Runner:
     """Runs an .onnx file on the CPU.
 
     Raises:
-        UserError: it is missing, or onnxruntime does not take it.
+        UserError: it is missing, or onnxruntime does not load it.
     """
     import onnxruntime
 
@@ -54,19 +54,18 @@ def onnx_runner(path: Path) -> Runner:
     settings.intra_op_num_threads = job_threads()
     try:
         session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises kinds of its own for each thing that can be wrong
+    except Exception as error:  # onnxruntime raises many kinds
         raise UserError(
             f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]}); export it again."
         ) from error
 
-    wanted = [value.name for value in session.get_inputs()]  # an unused input is not in the graph
+    names = [value.name for value in session.get_inputs()]  # an unused input is not in the graph
 
     def run(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        # The graph is of one window: its shapes are then known, which is what mobile runtimes want too.
-        rows = [
-            session.run(None, {name: batch[name][at : at + 1] for name in wanted}) for at in range(len(batch["grids"]))
-        ]
-        return np.concatenate([row[0] for row in rows]), np.concatenate([row[1] for row in rows])
+        # The graph takes one window, so that its shapes are fixed, as mobile runtimes want them.
+        windows = range(len(batch["grids"]))
+        outputs = [session.run(None, {name: batch[name][at : at + 1] for name in names}) for at in windows]
+        return np.concatenate([output[0] for output in outputs]), np.concatenate([output[1] for output in outputs])
 
     return run
 

@@ -1,4 +1,4 @@
-"""What a command of the world model is told: a section of a file of config/aerial/, and --params on top."""
+"""The settings of a world model command: a section of a file of config/aerial/, and --params on top."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 from scripts.aerial.world.options import AerialWorldOptions
 from scripts.lib.cli import StageParser, UserError, load_params
-from scripts.lib.options.strict import Options, deep_merge
+from scripts.lib.options.strict import deep_merge
 
 
 def add_config(stage: StageParser) -> None:
@@ -33,10 +33,15 @@ def read_settings(path: Path) -> AerialWorldOptions:
     return AerialWorldOptions.parse(values, str(path))
 
 
+def section_values(args: argparse.Namespace, name: str, params: str) -> dict[str, Any]:
+    """The values of a section of the file, with ``params`` (JSON) on top; not yet checked together."""
+    over = load_params(params)
+    if not args.config:
+        return over
+    return deep_merge(getattr(read_settings(args.config), name).model_dump(exclude_unset=True), over)
+
+
 def section(args: argparse.Namespace, name: str) -> Any:
     """The options of a section (data, model, train, score, export): the file's, with --params on top."""
-    base: Options | None = getattr(read_settings(args.config), name) if args.config else None
-    over = load_params(args.params)
     kind = AerialWorldOptions.model_fields[name].annotation
-    values = deep_merge(base.model_dump(exclude_unset=True), over) if base else over
-    return kind.parse(values)  # type: ignore[union-attr]
+    return kind.parse(section_values(args, name, args.params))  # type: ignore[union-attr]

@@ -1,11 +1,11 @@
-"""A published model: model.safetensors and config.json, which says all that is needed to build it again."""
+"""A published model: model.safetensors, and config.json with all that is needed to build the network again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from scripts.aerial.world.options import WorldDataOptions, WorldModelOptions
+from scripts.aerial.world.options import PARTS, WorldDataOptions, WorldModelOptions
 from scripts.lib.cli import UserError
 from scripts.lib.files import atomic_path, read_json, write_json
 
@@ -25,25 +25,24 @@ def save_model(
 
 
 def load_model(folder: Path) -> Any:
-    """The model of a folder, ready to foretell.
+    """The model of a folder, ready to predict.
 
     Raises:
-        UserError: a file is missing or is none that `save_model` writes.
+        UserError: a file is missing, or `save_model` did not write it.
     """
     from scripts.aerial.world.model.pretrained import described, misfits, read_safetensors
     from scripts.aerial.world.model.transvqvae import TransVQVAE
-    from scripts.aerial.world.options import PARTS
 
-    config = read_json(folder / "config.json")
+    path, weights_path = folder / "config.json", folder / "model.safetensors"
+    config = read_json(path)
     if not isinstance(config, dict) or config.get("architecture") != ARCHITECTURE:
-        raise UserError(f"{folder / 'config.json'}: no config of a {ARCHITECTURE}; train the model first.")
-    data = WorldDataOptions.parse(config.get("data", {}), str(folder / "config.json"))
-    options = WorldModelOptions.parse(config.get("model", {}), str(folder / "config.json"))
-    path = folder / "model.safetensors"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; train the model first.")
-    network, weights = TransVQVAE(data, options), read_safetensors(path)
+        raise UserError(f"{path}: no config of a {ARCHITECTURE}; train the model first.")
+    data = WorldDataOptions.parse(config.get("data", {}), str(path))
+    options = WorldModelOptions.parse(config.get("model", {}), str(path))
+    if not weights_path.is_file():
+        raise UserError(f"{weights_path}: no such file; train the model first.")
+    network, weights = TransVQVAE(data, options), read_safetensors(weights_path)
     if problems := misfits(network.state_dict(), weights, PARTS, set()):
-        raise UserError(described(path, PARTS, problems))
+        raise UserError(described(weights_path, PARTS, problems))
     network.load_state_dict(weights)
     return network.eval()

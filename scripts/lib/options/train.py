@@ -24,11 +24,30 @@ class LoraOptions(Options):
     rank_pattern: dict[str, int] = {}
 
 
-class TrainOptions(Options):
+class SharedTrainOptions(Options):
+    """What the trainers of language models and of world models have in common."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    processes: int = Field(default=1, ge=1)
+    """that train side by side, in all, one a GPU; with real models the profile's `gpu` of the rule comes before it. A
+    step takes the same records however many share it, so that the result is the same but for the order in which
+    numbers are added (and for what dropout draws, where batches are split, too)"""
+    machines: int = Field(default=1, ge=1)
+    """that the processes are spread over evenly; the profile's `nodes` of the rule comes before it"""
+    report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
+    seed: int = 7
+
+    @model_validator(mode="after")
+    def _processes_spread_evenly(self) -> SharedTrainOptions:
+        if self.processes % self.machines:
+            raise ValueError(f"{self.processes} processes do not spread evenly over {self.machines} machines")
+        return self
+
+
+class TrainOptions(SharedTrainOptions):
     """What makes a training run what it is."""
 
     engine: Literal["auto", "hf", "unsloth"] = "auto"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """of the computation; auto is bfloat16 where the device has it"""
     load_in: Literal["16bit", "8bit", "4bit"] = "16bit"
@@ -61,32 +80,17 @@ class TrainOptions(Options):
     """records of the val split to evaluate on, drawn evenly; none given: all"""
     early_stopping_patience: int | None = Field(default=None, ge=1)
     """stop after so many evaluations without a better loss"""
-    processes: int = Field(default=1, ge=1)
-    """that train side by side, in all, one a GPU; with real models the profile's `gpu` of the rule comes before it. A
-    step sees batch_size × gradient_accumulation records however many share it, so that the result is the same but for
-    the order in which numbers are added (and for what dropout draws, where batches are split, too: where
-    gradient_accumulation is no multiple of the processes)"""
-    machines: int = Field(default=1, ge=1)
-    """that the processes are spread over evenly; the profile's `nodes` of the rule comes before it"""
     sharding: Literal["none", "fsdp", "zero2", "zero3"] = "none"
     """what processes divide between them, on GPUs: nothing (each holds the whole model); zero2: gradients and the
     optimizer's state; fsdp, zero3: the weights too (ZeRO by DeepSpeed: Rajbhandari et al. 2019, arXiv:1910.02054)"""
     keep_checkpoints: int = Field(default=2, ge=1)
-    report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
-    seed: int = 7
 
     @model_validator(mode="after")
-    def _dora_is_full_precision(self) -> TrainOptions:
+    def _settings_fit_together(self) -> TrainOptions:
         if self.lora.dora and self.load_in != "16bit":
             raise ValueError("lora.dora needs load_in: 16bit")
         if self.device == "cpu" and self.load_in == "4bit":
             raise ValueError("load_in: 4bit does not learn on cpu; set load_in: 16bit, or device: cuda")
-        return self
-
-    @model_validator(mode="after")
-    def _processes_share_evenly(self) -> TrainOptions:
-        if self.processes % self.machines:
-            raise ValueError(f"{self.processes} processes do not spread evenly over {self.machines} machines")
         if self.records_a_step % self.processes:
             raise ValueError(
                 f"{self.processes} processes cannot share the {self.records_a_step} records of a step evenly; change "
@@ -104,6 +108,7 @@ class TrainOptions(Options):
         return self.batch_size * self.gradient_accumulation
 
 
-# What only labels a run or says where and how it is watched: not part of its identity. The number of processes is none
-# of it as that of threads is none: it changes rounding alone. Sharding is part of it: its checkpoints are others.
-NOT_IDENTITY = frozenset({"device", "report_to", "keep_checkpoints", "processes", "machines"})
+# Not part of a run's identity: what says where it runs and how it is watched. The number of processes changes rounding
+# alone, as the number of threads does. Sharding is part of the identity: its checkpoints have another format.
+SHARED_NOT_IDENTITY = frozenset({"device", "report_to", "processes", "machines"})
+NOT_IDENTITY = SHARED_NOT_IDENTITY | {"keep_checkpoints"}

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation: 32 groups, or a fourth of the channels where these are few or do not part into 32."""
+    """Group normalisation: 32 groups, or a quarter of the channels if they are at most 32 or no multiple of 32."""
     return nn.GroupNorm(32 if channels > 32 and channels % 32 == 0 else channels // 4, channels, eps=1e-6)
 
 
 class ResnetBlock(nn.Module):
-    """Two normalised convolutions and a way around them, [n, channels, h, w] to [n, out, h, w]."""
+    """Two normalised convolutions and a skip connection, [n, channels, h, w] to [n, out, h, w]."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class ResnetBlock(nn.Module):
 
 
 class AttnBlock(nn.Module):
-    """Attention of one head among all places of a plane, [n, channels, h, w] to the same."""
+    """Single-head attention among all places of a plane, [n, channels, h, w] to the same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -42,12 +42,12 @@ class AttnBlock(nn.Module):
         n, c, h, w = x.shape
         y = self.norm(x)
         q, k, v = (layer(y).reshape(n, 1, c, h * w).transpose(2, 3) for layer in (self.q, self.k, self.v))
-        seen = F.scaled_dot_product_attention(q, k, v)
-        return x + self.proj_out(seen.transpose(2, 3).reshape(n, c, h, w))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + self.proj_out(attended.transpose(2, 3).reshape(n, c, h, w))
 
 
 class Resample(nn.Module):
-    """A convolution that halves the sides of a plane (stride 2), or follows their doubling."""
+    """A convolution that halves the sides of a plane (stride 2), or follows an upsampling (stride 1)."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: OccWorld's .pth, or a model of this project, taken part by part, whole or not at all."""
+"""Pretrained weights: OccWorld's .pth, or a model of this project, taken part by part, whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from scripts.aerial.world.model.transvqvae import TransVQVAE, part_of
 from scripts.aerial.world.options import PARTS
 from scripts.lib.cli import UserError
 
-# What wraps OccWorld's names: `module.` comes from DistributedDataParallel.
-PREFIXES = ("module.",)
-# OccWorld's name of a part to ours; within the VQ-VAE its names are ours.
-KEY_MAP = {part: part for part in ("vae.", "transformer.", "pose_encoder.", "pose_decoder.", "join.")}
+WRAPPER = "module."  # DistributedDataParallel puts it before OccWorld's names
+PARTS_OF_NAMES = ("vae.", "transformer.", "pose_encoder.", "pose_decoder.", "join.")
+PARTS_OF_VAE = ("encoder", "decoder", "class_embeds", "vqvae")
 # Not in OccWorld's files: the state of our moving averages. They start from the codes that were read.
 OWN = ("vae.vqvae.counts", "vae.vqvae.sums", "vae.vqvae.updates")
 SHOWN = 12
@@ -57,23 +56,19 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def our_name(name: str) -> str | None:
-    """Our name of a tensor of OccWorld's, or None where we have nothing of the kind."""
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    for theirs, ours in KEY_MAP.items():
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
+    """The name here of a tensor of OccWorld, or None where this model has no such part."""
+    name = name.removeprefix(WRAPPER)
+    if name.startswith(PARTS_OF_NAMES):
+        return name
     # A checkpoint of the VQ-VAE stage alone has its names without `vae.`.
-    if name.split(".")[0] in ("encoder", "decoder", "class_embeds", "vqvae"):
-        return f"vae.{name}"
-    return None
+    return f"vae.{name}" if name.split(".")[0] in PARTS_OF_VAE else None
 
 
 def load_pretrained(model: TransVQVAE, path: Path, parts: Sequence[str]) -> dict[str, int]:
     """Puts weights into the model; each named part must fit name by name and shape by shape.
 
     Returns:
-        How many tensors each part took, and how many of the file were left because their part was not asked for.
+        How many tensors each part took, and how many of the file are left over (``left``).
 
     Raises:
         UserError: lists what is missing, what has another shape, and what the model has no place for.
@@ -87,25 +82,24 @@ def load_pretrained(model: TransVQVAE, path: Path, parts: Sequence[str]) -> dict
     fitting = {name: given[name].to(value.dtype) for name, value in wanted.items() if name in given}
     model.load_state_dict(fitting, strict=False)
     if "vae" in parts and optional:
-        follow_from_here(model)
+        # As if every code had been chosen once.
+        quantizer = model.vae.vqvae
+        quantizer.counts.fill_(1.0)
+        quantizer.sums.copy_(quantizer.embedding.weight)
+        quantizer.updates.zero_()
     taken = {part: sum(part_of(name) == part for name in fitting) for part in PARTS if part in parts}
     return taken | {"left": len(given) - len(fitting)}
-
-
-def follow_from_here(model: TransVQVAE) -> None:
-    """The moving averages as if every code had been chosen once."""
-    quantizer = model.vae.vqvae
-    quantizer.counts.fill_(1.0)
-    quantizer.sums.copy_(quantizer.embedding.weight)
-    quantizer.updates.zero_()
 
 
 def misfits(
     wanted: dict[str, torch.Tensor], given: dict[str, torch.Tensor], parts: Sequence[str], optional: set[str]
 ) -> list[str]:
-    """Every tensor that does not fit, as a clause."""
-    missing = [f"missing: {name} {list(value.shape)}" for name, value in wanted.items() if name not in given]
-    missing = [row for row in missing if row.split()[1] not in optional]
+    """Every tensor that does not fit, as a clause; ``optional`` ones may be missing."""
+    missing = [
+        f"missing: {name} {list(value.shape)}"
+        for name, value in wanted.items()
+        if name not in given and name not in optional
+    ]
     other = [
         f"another shape: {name} is {list(given[name].shape)}, the model needs {list(value.shape)}"
         for name, value in wanted.items()
@@ -120,7 +114,7 @@ def misfits(
 
 
 def described(path: Path, parts: Sequence[str], problems: Sequence[str]) -> str:
-    """The whole as one message, a line a tensor."""
+    """The problems as one message, one line each."""
     rest = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
     rows = "\n  ".join(problems[:SHOWN])
     return (

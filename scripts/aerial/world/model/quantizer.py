@@ -1,4 +1,13 @@
-"""Vector-quantised codes (van den Oord et al. 2017, arXiv:1711.00937), learnt by moving averages (appendix A.1)."""
+"""Vector-quantised codes (van den Oord et al. 2017, arXiv:1711.00937), learnt by moving averages (appendix A.1).
+
+Each place of a plane takes the code k of the nearest vector e_k. In training, n_k places of a step choose k, and s_k is
+the sum of their vectors:
+
+    N_k <- decay N_k + (1 - decay) n_k,    S_k <- decay S_k + (1 - decay) s_k,    e_k = S_k / N_k.
+
+A code with N_k below ``revive_below`` is hardly chosen any more. It is moved onto a vector of the step, drawn by a
+generator that is seeded with the number of updates, so that a resumed run draws the same.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from scripts.aerial.world.model.precision import in_full
+from scripts.aerial.world.model.step_sums import mean, rows, total
 from scripts.aerial.world.options import WorldModelOptions
 
 EPSILON = 1e-5
@@ -23,12 +33,7 @@ class Quantised(NamedTuple):
 
 
 class VectorQuantizer(nn.Module):
-    """The nearest of ``codes`` vectors for each place of a plane.
-
-    In training, unless frozen, each vector follows the mean of the outputs that chose it. A code that hardly anything
-    chooses any more is put where an output of the batch is, drawn by a generator that is seeded with the number of
-    updates, so that a resumed run draws the same.
-    """
+    """The nearest of ``codes`` vectors for each place of a plane; they are learnt in training, unless frozen."""
 
     def __init__(self, channels: int, options: WorldModelOptions, seed: int = 0) -> None:
         super().__init__()
@@ -50,7 +55,7 @@ class VectorQuantizer(nn.Module):
         if self.training and not self.frozen:
             self.follow(flat.detach().reshape(-1, flat.shape[-1]), codes.reshape(-1))
         vectors = self.embedding(codes)
-        loss = self.options.commitment * F.mse_loss(flat, vectors)
+        loss = self.options.commitment * mean(F.mse_loss(flat, vectors), flat.numel())
         through = flat + (vectors - flat).detach()
         return Quantised(codes, through.movedim(3, 1), loss)
 
@@ -65,30 +70,29 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def follow(self, flat: torch.Tensor, codes: torch.Tensor) -> None:
-        """Moves codes towards the mean of what chose them; ``flat`` is [places, code_width], ``codes`` [places]."""
+        """Updates the moving averages; ``flat`` is [places, code_width], ``codes`` [places]."""
         counts = torch.zeros_like(self.counts).index_add_(0, codes, torch.ones_like(codes, dtype=self.counts.dtype))
         sums = torch.zeros_like(self.sums).index_add_(0, codes, flat)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(counts)
-            torch.distributed.all_reduce(sums)
         decay = self.options.decay
-        self.counts.mul_(decay).add_(counts, alpha=1 - decay)
-        self.sums.mul_(decay).add_(sums, alpha=1 - decay)
+        self.counts.mul_(decay).add_(total(counts), alpha=1 - decay)
+        self.sums.mul_(decay).add_(total(sums), alpha=1 - decay)
         self.embedding.weight.copy_(self.sums / self.counts.clamp_min(EPSILON)[:, None])
         self.updates += 1
         self.revive(flat)
 
     def revive(self, flat: torch.Tensor) -> None:
-        """Puts codes that nothing chooses on outputs of this batch, drawn without repetition while there are enough."""
+        """Moves codes that are hardly chosen onto vectors of this step, drawn without repetition while they last."""
         dead = torch.nonzero(self.counts < self.options.revive_below)[:, 0]
         if not len(dead):
             return
+        # Drawn among the vectors of all processes; each fills in those that are its own, and the sum has all.
+        before, count = rows(flat)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.updates))
-        drawn = flat[torch.randperm(len(flat), generator=generator)[: len(dead)].to(flat.device)]
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            drawn = drawn.contiguous()
-            torch.distributed.broadcast(drawn, 0)
-        dead = dead[: len(drawn)]
+        picks = torch.randperm(count, generator=generator)[: len(dead)].to(flat.device) - before
+        own = (picks >= 0) & (picks < len(flat))
+        drawn = flat.new_zeros(len(picks), flat.shape[1])
+        drawn[own] = flat[picks[own]]
+        dead, drawn = dead[: len(drawn)], total(drawn)
         self.embedding.weight[dead] = drawn
         self.sums[dead] = drawn
         self.counts[dead] = 1.0

@@ -1,4 +1,8 @@
-"""The transformer over codes and poses: places of a frame see each other, and each place its past, never a future."""
+"""The transformer over codes and poses, after OccWorld (arXiv:2311.16038).
+
+A frame is 1 + places tokens: its pose, then its codes. A block attends within each frame (all places), then along time
+at each place, causally: a place attends to itself in this frame and earlier ones.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from scripts.aerial.world.options import WorldModelOptions
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, [n, tokens, width] to the same; causal where told so."""
+    """Multi-head self-attention, [n, tokens, width] to the same."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -21,12 +25,12 @@ class Attention(nn.Module):
         n, tokens, width = x.shape
         parts = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         mask = torch.ones(tokens, tokens, dtype=torch.bool, device=x.device).tril() if causal else None
-        seen = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=mask)
-        return self.out(seen.transpose(1, 2).reshape(n, tokens, width))
+        attended = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=mask)
+        return self.out(attended.transpose(1, 2).reshape(n, tokens, width))
 
 
 class Block(nn.Module):
-    """Attention within a frame, attention along time, and a layer on each token; [n, frames, places, width]."""
+    """Attention within a frame, attention along time, and a feed-forward layer; [n, frames, places, width]."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -45,11 +49,11 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Foretells each next frame's codes and gives the pose decoder what it reads.
+    """Predicts the codes of each next frame, and the hidden states that the pose decoder reads.
 
     Args:
         sides: of the plane of codes.
-        frames: the most that it is ever shown.
+        frames: the most that it ever takes.
     """
 
     def __init__(self, sides: tuple[int, int], frames: int, options: WorldModelOptions) -> None:

@@ -1,12 +1,20 @@
-"""TransVQVAE: the VQ-VAE, the transformer over its codes and poses, and the grid that is carried along.
+"""TransVQVAE: a VQ-VAE, a transformer over its codes and poses, and history fusion.
 
-Source: OccWorld (Zheng et al. 2023, arXiv:2311.16038). Ours differs in three ways: motions are foretold in up to six
-degrees of freedom, codes are foretold knowing the motion to their frame, and, unless ``carry`` is off, what the history
-grids show of a foretold frame goes into it.
+Source: OccWorld (Zheng et al. 2023, arXiv:2311.16038). This one differs in three ways: it predicts motions in up to six
+degrees of freedom, it predicts the codes of a frame given the motion to it, and, unless ``carry`` is off, it corrects a
+predicted frame by what the history grids show of it (`join`). For each frame t to predict:
+
+    hidden = transformer(codes and poses up to t - 1)
+    motion = last motion + pose_decoder(hidden)                  [6]
+    codes  = codes(hidden, motion)                               [places, codes], logits
+    frame  = join(vae.decode(mean code vector), history, motion) [x, y, z, classes], logits
+
+In training the past of every frame is the true one (teacher forcing); in `rollout` it is predicted.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import torch
@@ -27,7 +35,7 @@ History = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class Foretold(NamedTuple):
-    """What a rollout says: class logits [n, future, x, y, z, classes], motions [n, future, 6] (metres, radians)."""
+    """A rollout: class logits [n, future, x, y, z, classes], motions [n, future, 6] (metres, radians)."""
 
     logits: torch.Tensor
     steps: torch.Tensor
@@ -39,7 +47,7 @@ class TransVQVAE(nn.Module):
     def __init__(self, data: WorldDataOptions, options: WorldModelOptions, seed: int = 0) -> None:
         super().__init__()
         self.data, self.options = data, options
-        self.recompute = False  # what lies between a foretold frame's codes and cells is computed again on the way back
+        self.recompute = False  # whether the backward pass computes predicted frames again, instead of keeping them
         classes, width = len(data.classes.names), options.width
         self.vae = VAE(data.grid.shape, classes, options, seed)
         self.transformer = Transformer(self.vae.sides[-1], data.frames - 1, options)
@@ -53,7 +61,7 @@ class TransVQVAE(nn.Module):
         self.register_buffer("unit", torch.tensor(scale, dtype=torch.float32), persistent=False)
 
     def forward(self, stage: str, **batch: Any) -> Tensors:
-        """What the losses of a stage are computed from; one entry, as `DistributedDataParallel` needs."""
+        """The outputs that a stage's losses take; one entry point, as `DistributedDataParallel` needs."""
         return self.reconstruct(batch["grids"]) if stage == "vae" else self.teach(**batch)
 
     def reconstruct(self, grids: torch.Tensor) -> Tensors:
@@ -62,29 +70,30 @@ class TransVQVAE(nn.Module):
         return {"logits": self.vae.decode(quantised.vectors), "commitment": quantised.loss, "codes": quantised.codes}
 
     def teach(self, grids: torch.Tensor, motion: torch.Tensor, steps: torch.Tensor, tilt: torch.Tensor) -> Tensors:
-        """The transformer stage with the true past of every frame, as `Dataset.sample` gives it, batched.
+        """The transformer stage with the true past of every frame, from a batch as `Dataset.batch` gives it.
 
         Returns:
             ``logits`` [n, future, x, y, z, classes], ``code_logits`` [n, frames - 1, places, codes] and the ``codes``
-            that are due [n, frames - 1, places], ``steps`` [n, frames - 1, 6] in voxel sides and radians, and
+            to be predicted [n, frames - 1, places], ``steps`` [n, frames - 1, 6] in voxel sides and radians, and
             ``commitment``.
         """
         n, frames = grids.shape[:2]
         vectors, codes, commitment = self.encoded(grids)
         hidden = self.transformer(vectors[:, :-1], self.pose_encoder(motion[:, :-1]))
-        said = self.next_steps(hidden, motion[:, :-1])
+        motions = self.next_steps(hidden, motion[:, :-1])
         code_logits = self.transformer.codes(hidden, steps / self.unit)
-        start = self.data.history - 1
-        told = (grids[:, : start + 1], motion[:, : start + 1], tilt)
+        last = self.data.history - 1
+        history = (grids[:, : last + 1], motion[:, : last + 1], tilt)
+        foresee = functools.partial(checkpoint, self.foresee, use_reentrant=False) if self.recompute else self.foresee
         ahead = [
-            self.one_ahead(code_logits[:, start + at], told, steps[:, start : start + at + 1], at)
+            foresee(code_logits[:, last + at], history, steps[:, last : last + at + 1], at)
             for at in range(self.data.future)
         ]
         return {
             "logits": torch.stack(ahead, 1),
             "code_logits": code_logits,
             "codes": codes.reshape(n, frames, -1)[:, 1:],
-            "steps": said,
+            "steps": motions,
             "commitment": commitment,
         }
 
@@ -96,26 +105,20 @@ class TransVQVAE(nn.Module):
         return vectors, quantised.codes.reshape(n, frames, *quantised.codes.shape[1:]), quantised.loss
 
     def next_steps(self, hidden: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
-        """Motions to the next frames [n, frames, 6] in voxel sides and radians: the last motion, and a correction."""
+        """Motions to the next frames [n, frames, 6] in voxel sides and radians: the last motion plus a correction."""
         last = torch.cat([motion[..., :3], turn_of(motion[..., 3:7])], -1)
         with in_full(motion):
             return (last + self.pose_decoder(hidden[:, :, 0].float())) * self.freedom
 
-    def one_ahead(self, *told: Any) -> torch.Tensor:
-        """`foresee`, keeping of it only what goes in, if told to."""
-        if not self.recompute:
-            return self.foresee(*told)
-        return checkpoint(self.foresee, *told, use_reentrant=False)
-
     def foresee(self, code_logits: torch.Tensor, history: History, steps: torch.Tensor, horizon: int) -> torch.Tensor:
-        """Class logits [n, x, y, z, classes] of the frame after ``horizon`` more, counted from 0.
+        """Class logits [n, x, y, z, classes] of the predicted frame number ``horizon``, counted from 0.
 
-        Codes enter as the mean of their vectors under their probabilities, so that gradients reach them.
+        The decoder takes the mean of the code vectors under their probabilities, so that gradients reach the logits.
 
         Args:
             code_logits: [n, places, codes].
-            history: grids [n, history, x, y, z], motion [n, history, 13], and the last one's tilt [n, 4].
-            steps: motions from the last of them to the frame, [n, horizon + 1, 6], metres and radians.
+            history: grids [n, history, x, y, z], motion [n, history, 13], and the tilt of the last frame [n, 4].
+            steps: motions from the last history frame to the predicted one, [n, horizon + 1, 6], metres and radians.
         """
         mean = code_logits.softmax(-1) @ self.vae.vqvae.embedding.weight.to(code_logits.dtype)
         logits = self.vae.decode(mean.transpose(1, 2).unflatten(2, self.vae.sides[-1])).float()
@@ -130,38 +133,33 @@ class TransVQVAE(nn.Module):
         return self.join(logits, shown, horizon)
 
     def rollout(self, grids: torch.Tensor, motion: torch.Tensor, tilt: torch.Tensor) -> Foretold:
-        """Foretells ``future`` frames from the history alone, each from those before it, its own included.
+        """Predicts ``future`` frames from the history alone, each from those before it, predicted ones included.
 
         Args:
             grids: [n, history, x, y, z].
             motion: [n, history, 13].
+            tilt: of the last history frame, [n, 4].
         """
         vectors, _, _ = self.encoded(grids)
-        told = (grids, motion, tilt)
-        said: list[torch.Tensor] = []
+        history = (grids, motion, tilt)
+        steps: list[torch.Tensor] = []
         frames: list[torch.Tensor] = []
         for at in range(self.data.future):
             hidden = self.transformer(vectors, self.pose_encoder(motion))
             step = self.next_steps(hidden[:, -1:], motion[:, -1:])
-            code_logits = self.transformer.codes(hidden, self.shifted(motion, step))[:, -1]
-            said.append(step * self.unit)
-            frames.append(self.foresee(code_logits, told, torch.cat(said, 1), at))
+            # The motion from each frame to its next: the known ones, and the predicted one.
+            known = torch.cat([motion[:, 1:, :3], turn_of(motion[:, 1:, 3:7])], -1)
+            code_logits = self.transformer.codes(hidden, torch.cat([known, step], 1))[:, -1]
+            steps.append(step * self.unit)
+            frames.append(self.foresee(code_logits, history, torch.cat(steps, 1), at))
             codes = code_logits.argmax(-1).unflatten(1, self.vae.sides[-1])
             vectors = torch.cat([vectors, self.vae.vqvae.vectors(codes)[:, None].to(vectors.dtype)], 1)
-            motion = torch.cat([motion, self.as_motion(step)], 1)
-        return Foretold(torch.stack(frames, 1), torch.cat(said, 1))
-
-    def shifted(self, motion: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """The motion from each frame to its next, [n, frames, 6]: those known, and the one just foretold."""
-        known = torch.cat([motion[:, 1:, :3], turn_of(motion[:, 1:, 3:7])], -1)
-        return torch.cat([known, step], 1)
-
-    def as_motion(self, step: torch.Tensor) -> torch.Tensor:
-        """What the model would be told of a frame that a motion [n, 1, 6] led to, [n, 1, 13]."""
-        quaternion = quaternion_of(step[..., 3:])
-        with in_full(step):
-            speed = (matrix_of(quaternion).transpose(-1, -2) @ step[..., :3, None])[..., 0]
-        return torch.cat([step[..., :3], quaternion, speed, step[..., 3:]], -1)
+            # The features of the predicted frame, as `scripts.aerial.world.poses.features` defines them.
+            quaternion = quaternion_of(step[..., 3:])
+            with in_full(step):
+                speed = (matrix_of(quaternion).transpose(-1, -2) @ step[..., :3, None])[..., 0]
+            motion = torch.cat([motion, torch.cat([step[..., :3], quaternion, speed, step[..., 3:]], -1)], 1)
+        return Foretold(torch.stack(frames, 1), torch.cat(steps, 1))
 
 
 def part_of(name: str) -> str:
@@ -171,9 +169,9 @@ def part_of(name: str) -> str:
 
 
 def freeze(model: TransVQVAE, frozen: set[str]) -> list[str]:
-    """Lets gradients reach every part but the frozen ones, codes never; returns the names of what learns.
+    """Freezes parts, and unfreezes the others; returns the names of the parameters that learn.
 
-    A frozen VQ-VAE's codes follow nothing either.
+    Code vectors have no gradients: they follow moving averages, unless the VQ-VAE is frozen.
     """
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(part_of(name) not in frozen and name != "vae.vqvae.embedding.weight")

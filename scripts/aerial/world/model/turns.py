@@ -1,4 +1,8 @@
-"""Rotations in torch, for motions that are foretold: quaternions x y z w, scalar last, rotation vectors in radians."""
+"""Rotations in torch, for predicted motions: quaternions x y z w, scalar last, rotation vectors in radians.
+
+A rotation by the angle a about the unit axis u has the rotation vector ``a u`` and the quaternion
+``(u sin(a / 2), cos(a / 2))``. SciPy's `Rotation` has no gradients; the tests compare the two.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ def matrix_of(quaternion: torch.Tensor) -> torch.Tensor:
 
 
 def level_of(rotation: torch.Tensor) -> torch.Tensor:
-    """The rotation about z alone [..., 3, 3] that turns x to where ``rotation`` turns it in the ground plane."""
+    """The yaw of a rotation alone, [..., 3, 3]: about z, with the same heading of the x axis in the ground plane."""
     forward = rotation[..., :2, 0]
     c, s = (forward / torch.sqrt((forward * forward).sum(-1, keepdim=True) + SMALL**2)).unbind(-1)
     zero, one = torch.zeros_like(c), torch.ones_like(c)
@@ -51,10 +55,10 @@ def level_of(rotation: torch.Tensor) -> torch.Tensor:
 
 
 def composed(steps: torch.Tensor, tilt: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where motions lead, in the level coordinates of the frame that they start from.
+    """The poses after motions, in the level coordinates of the frame that they start from.
 
     Args:
-        steps: motions [n, count, 6] as `scripts.aerial.world.poses.motions` has them, metres and radians.
+        steps: motions [n, count, 6] as `scripts.aerial.world.poses.motions` gives them, metres and radians.
         tilt: the first frame's orientation without its yaw, quaternion [n, 4].
 
     Returns:

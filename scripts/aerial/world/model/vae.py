@@ -17,12 +17,12 @@ Sides = tuple[int, int]
 
 
 def plane_sides(sides: Sides, levels: int) -> list[Sides]:
-    """Sides of the plane at each level, finest first: each the half of the one before, rounded up."""
-    found = [sides]
+    """Sides of the plane at each level, finest first: each half of the one before, rounded up."""
+    planes = [sides]
     for _ in range(levels - 1):
-        height, width = found[-1]
-        found.append(((height + 1) // 2, (width + 1) // 2))
-    return found
+        height, width = planes[-1]
+        planes.append(((height + 1) // 2, (width + 1) // 2))
+    return planes
 
 
 class Encoder(nn.Module):
@@ -80,7 +80,7 @@ class Decoder(nn.Module):
 
 
 def doubled(plane: torch.Tensor, sides: Sides) -> torch.Tensor:
-    """The plane with every cell four times, cut or padded evenly to ``sides``, as OccWorld does."""
+    """The plane upsampled by two, cropped or padded evenly to ``sides``, as in OccWorld."""
     plane = F.interpolate(plane, scale_factor=2.0, mode="nearest")
     y, x = sides[0] - plane.shape[2], sides[1] - plane.shape[3]
     return F.pad(plane, [x // 2, x - x // 2, y // 2, y - y // 2]) if x or y else plane
@@ -105,7 +105,7 @@ class VAE(nn.Module):
         return self.vqvae(self.encoder(folded))
 
     def decode(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Class logits [n, x, y, z, classes] of code vectors [n, code_width, x', y']: likeness to class embeddings."""
+        """Class logits [n, x, y, z, classes] of code vectors [n, code_width, x', y'], by the class embeddings."""
         folded = self.decoder(self.vqvae.post_quant_conv(vectors), self.sides)
         n = len(folded)
         cells = folded.permute(0, 2, 3, 1).reshape(n, *self.shape, self.options.class_width)

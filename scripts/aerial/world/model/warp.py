@@ -1,4 +1,13 @@
-"""Carrying a grid along: what a frame shows, seen from another pose."""
+"""Ego-motion compensation: a grid resampled in the coordinates of another pose.
+
+A cell with centre c takes the class of the source cell that contains
+
+    R c + t,
+
+R and t from the coordinates of the target to those of the source. In a level grid (anchor level) z is absolute: R is
+the yaw alone and t has no z. Example: the vehicle flies 2 m forward; with cells of 1 m, the cell at x takes the class
+of the source cell at x + 2, and the two foremost layers are unknown.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +18,7 @@ from scripts.aerial.world.options import WorldGridOptions
 
 
 def relative(steps: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) -> tuple[torch.Tensor, torch.Tensor]:
-    """From grid coordinates after motions to those before: rotations [n, count, 3, 3], shifts in metres [n, count, 3].
+    """R [n, count, 3, 3] and t [n, count, 3] from the coordinates after each of the motions to those before the first.
 
     Args:
         steps: motions [n, count, 6], metres and radians.
@@ -25,10 +34,10 @@ def relative(steps: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) ->
 
 
 def past(motion: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) -> tuple[torch.Tensor, torch.Tensor]:
-    """How history frames lie in the last one's level coordinates: [n, frames, 3, 3], and metres [n, frames, 3].
+    """Orientations [n, frames, 3, 3] and positions [n, frames, 3] of history frames, in level coordinates of the last.
 
     Args:
-        motion: each frame seen from the one before it, [n, frames, 13], as `poses.features` has it.
+        motion: of each frame in the coordinates of the one before, [n, frames, 13], as `poses.features` gives it.
         tilt: orientation without yaw of the last frame, quaternion x y z w [n, 4].
     """
     turn, place = tilt, torch.zeros_like(tilt[:, :3])
@@ -45,11 +54,11 @@ def past(motion: torch.Tensor, tilt: torch.Tensor, grid: WorldGridOptions) -> tu
 def seen_from(
     turn: torch.Tensor, place: torch.Tensor, turns: torch.Tensor, places: torch.Tensor, grid: WorldGridOptions
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """From grid coordinates at one pose to those at others: rotations [n, frames, 3, 3], metres [n, frames, 3].
+    """R [n, frames, 3, 3] and t [n, frames, 3] from grid coordinates at one pose to those at several source poses.
 
     Args:
-        turn, place: the one, [n, 3, 3] and [n, 3].
-        turns, places: the others, [n, frames, 3, 3] and [n, frames, 3].
+        turn, place: the target pose, [n, 3, 3] and [n, 3].
+        turns, places: the source poses, [n, frames, 3, 3] and [n, frames, 3].
     """
     away = place[:, None] - places
     if grid.anchor == "level":
@@ -59,40 +68,33 @@ def seen_from(
     return back @ turn[:, None], (back @ away[..., None])[..., 0]
 
 
-def spots(rotation: torch.Tensor, shift: torch.Tensor, grid: WorldGridOptions) -> torch.Tensor:
-    """Where the middle of every cell lies after a rotation [n, 3, 3] and a shift [n, 3], metres, [n, x, y, z, 3].
-
-    Axis by axis: a table of all middles would be 58 MB of constants in an exported full grid.
-    """
-    found = shift[:, None, None, None]
-    for at, (low, voxel, count) in enumerate(zip(grid.range[:3], grid.voxel, grid.shape, strict=True)):
-        sides = [1, 1, 1, 1, 1]
-        sides[at + 1] = count
-        middles = low + voxel * (torch.arange(count, device=shift.device, dtype=torch.float32) + 0.5)
-        found = found + middles.reshape(sides) * rotation[:, None, None, None, :, at]
-    return found
-
-
 def carried(
     grids: torch.Tensor, rotation: torch.Tensor, shift: torch.Tensor, grid: WorldGridOptions, free: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Grids [n, x, y, z] seen from elsewhere: each cell takes the class of the cell where its middle was.
+    """Grids [n, x, y, z] resampled: each cell takes the class of the cell that contains its moved centre.
 
     Args:
-        rotation, shift: [n, 3, 3] and [n, 3], from coordinates there to those of ``grids``.
+        rotation, shift: R [n, 3, 3] and t [n, 3] in metres, from the target's coordinates to those of ``grids``.
 
     Returns:
-        Class numbers [n, x, y, z], free where nothing is known, and what is known, bool [n, x, y, z].
+        Class numbers [n, x, y, z], free outside the source grid, and which cells are inside, bool [n, x, y, z].
     """
+    # Axis by axis: a table of all centres would be 58 MB of constants in an exported full grid.
+    rotation, centres = rotation.float(), shift.float()[:, None, None, None]
+    for axis, (start, side, count) in enumerate(zip(grid.range[:3], grid.voxel, grid.shape, strict=True)):
+        sides = [1, 1, 1, 1, 1]
+        sides[axis + 1] = count
+        along = start + side * (torch.arange(count, device=shift.device, dtype=torch.float32) + 0.5)
+        centres = centres + along.reshape(sides) * rotation[:, None, None, None, :, axis]
     x, y, z = grid.shape
     low, voxel, last = (
         torch.tensor(values, device=grids.device)
         for values in (grid.range[:3], grid.voxel, [x - 1.0, y - 1.0, z - 1.0])
     )
-    cells = torch.floor((spots(rotation.float(), shift.float(), grid) - low) / voxel)
+    cells = torch.floor((centres - low) / voxel)
     known = ((cells >= 0) & (cells <= last)).all(-1)
-    near = torch.minimum(cells.clamp(min=0), last).long()
-    places = (near[..., 0] * y + near[..., 1]) * z + near[..., 2]
-    seen = torch.gather(grids.long().flatten(1), 1, places.flatten(1)).reshape(grids.shape)
+    inside = torch.minimum(cells.clamp(min=0), last).long()
+    indices = (inside[..., 0] * y + inside[..., 1]) * z + inside[..., 2]
+    shown = torch.gather(grids.long().flatten(1), 1, indices.flatten(1)).reshape(grids.shape)
     # A number, not a tensor of them: in an exported graph that would be a constant as large as the grid.
-    return torch.where(known, seen, free), known
+    return torch.where(known, shown, free), known
