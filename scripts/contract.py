@@ -162,6 +162,7 @@ class System:
         verify: module of the command that checks a package and repeats its answers.
         gate_files: from the configuration and a run's name to further evidence that the gate judges.
         extra_targets: from the same to further files that the system's name builds.
+        warm: module of a command that compiles ahead what its stages would compile at their first use.
         common_keys: beginnings of its own options to those under which other systems have them.
         training_memory: from a resolved run to an estimate; of language models `scripts.doctor` makes its own.
         group_noun: what the cases of one group have in common, for sentences about intervals.
@@ -182,6 +183,7 @@ class System:
     gate_files: Callable[[Any, str], list[str]] = lambda config, run: []
     extra_targets: Callable[[Any, str], list[str]] = lambda config, run: []
     report: Report | None = None
+    warm: str = ""
     common_keys: Mapping[str, str] = field(default_factory=dict)
     training_memory: Callable[[Any], MemoryEstimate] | None = None
     group_noun: str = "groups"

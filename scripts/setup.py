@@ -64,7 +64,7 @@ def install(folder: Path, steps: list[tuple[str, list[str], list[str]]], stamp: 
     stamp.write_text(wanted)
     print("setup: compiling what is compiled at its first use (half a minute)", flush=True)
     # A convenience: what fails here is compiled later, or says then what is wrong.
-    subprocess.run([str(python_of(folder)), "-m", "scripts.aerial.warm"], cwd=ROOT, capture_output=True)
+    subprocess.run([str(python_of(folder)), "-m", "scripts.warm"], cwd=ROOT, capture_output=True)
     return 0
 
 

@@ -82,7 +82,7 @@ def test_killed_setup_starts_over(tmp_path, monkeypatch):
     assert len(calls) == 2
     assert setup.install(tmp_path / "env", steps, stamp, "x") == 0
     assert stamp.read_text() == "x"
-    assert calls[-1][1:] == ["-m", "scripts.aerial.warm"]
+    assert calls[-1][1:] == ["-m", "scripts.warm"]
 
 
 def test_doctor_names_what_is_wrong_and_what_to_do():

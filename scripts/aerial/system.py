@@ -173,6 +173,7 @@ SYSTEM = System(
     verify="scripts.aerial.world.replay",
     extra_targets=lambda config, run: [f"reports/aerial/{run}/sheet.jpg"],
     report=Report("scripts.aerial.world.report", lambda config, run: [f"reports/aerial/{run}/sheet.jpg"]),
+    warm="scripts.aerial.warm",
     common_keys={"data.split.": "curate.", "data.max_bad_share": "check.max_bad_share"},
     training_memory=training_memory,
     group_noun="squares of ground",

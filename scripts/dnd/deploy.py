@@ -16,9 +16,10 @@ from typing import Any
 from scripts.dnd.registry import Registry, load_registry, system_preamble
 from scripts.lib.cli import StageParser, run
 from scripts.lib.files import write_json
-from scripts.packaging.card import TEMPLATES
 from scripts.packaging.contents import LanguagePackage, add_language_arguments, gather
 from scripts.packaging.publish import publish_language
+
+EXAMPLE = Path(__file__).parent / "templates" / "integration-example.ts"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
     def add_files(folder: Path) -> None:
         if package.ggufs:
             write_json(folder / "cactus_config.json", cactus_config(package, registry))
-            shutil.copyfile(TEMPLATES / "integration-example.ts", folder / "integration-example.ts")
+            shutil.copyfile(EXAMPLE, folder / EXAMPLE.name)
 
     publish_language(package, add_files)
 

@@ -77,6 +77,7 @@ class LanguagePackage(Package):
         records: test records, for the transcript.
         system_prompt: as it stands in front of every conversation.
         base: base.json.
+        run_notes: Markdown that the system adds to the card's section on running the model.
     """
 
     ggufs: dict[str, Path]
@@ -86,6 +87,7 @@ class LanguagePackage(Package):
     records: Path
     system_prompt: str
     base: dict[str, Any]
+    run_notes: str = ""
 
     @property
     def default_file(self) -> str:
@@ -120,13 +122,13 @@ class LanguagePackage(Package):
         return (self.facts.eos if self.facts else "") or self.tokenizer.eos_token or ""
 
     def card(self, folder: Path) -> tuple[Path, dict[str, Any]]:
-        """The template of language models; ``mcp.json`` in the folder brings the MCP command into it."""
+        """The template of language models."""
         return TEMPLATES / "language.md.j2", {
             "base": {"revision": None, "licence": None, "source": None, "files": [], **self.base},
             "verify": self.system.verify,
             "chat_form": self.chat_form,
             "takes_images": self.system.family.takes_images,
-            "mcp": (folder / "mcp.json").is_file(),
+            "run_notes": self.run_notes,
         }
 
     @property

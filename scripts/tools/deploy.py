@@ -9,6 +9,7 @@ same bytes.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ from scripts.lib.cli import StageParser, run
 from scripts.lib.files import read_json, write_json
 from scripts.packaging.contents import add_language_arguments, gather
 from scripts.packaging.publish import publish_language
+
+RUN_NOTES = """
+As a tool of an MCP client, from the folder of the project (with `--mcp-json` it prints what to paste into the client;
+the `mcp.json` here works only where that folder is the client's own):
+
+```sh
+python -m scripts.tools.serve THIS_FOLDER
+```
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Builds and publishes the package."""
     package, specialist = gather(args, args.system_prompt), read_json(args.specialist)
+    package = replace(package, run_notes=RUN_NOTES if package.ggufs else "")
 
     def add_files(folder: Path) -> None:
         if package.ggufs:
