@@ -161,3 +161,43 @@ def test_what_is_remembered_is_the_same_and_an_edit_is_not_remembered(project, t
     forget()
     assert code_parts("scripts.stage", root) == after
     identity.remembered.cache_clear()
+
+
+OPTIONS = """
+from scripts.lib import helper
+from scripts.lib.options.a import Options
+
+SPAN = 3
+
+
+class Reading(Options):
+    \"\"\"Words.\"\"\"
+    size: int = SPAN
+
+
+class Playing(Options):
+    speed: int = helper.double(2)
+"""
+
+
+def test_of_an_options_module_only_what_is_imported_counts(project):
+    """A stage that reads does not depend on how a game is played, though both options stand in one file."""
+    root, write = project
+    write("toy/__init__.py", "")
+    write("toy/options.py", OPTIONS)
+    write("toy/read.py", "from scripts.toy.options import Reading\n")
+    write("toy/play.py", "from scripts.toy.options import Playing\n")
+    write("toy/both.py", "from scripts.toy import options\n")
+    before = {stage: code_parts(f"scripts.toy.{stage}", root) for stage in ("read", "play", "both")}
+    assert "scripts.toy.options:Reading" in before["read"] and "scripts.lib.helper" not in before["read"]
+    assert "scripts.lib.helper" in before["play"] and "scripts.toy.options" in before["both"]
+
+    def changed():
+        return [stage for stage, parts in before.items() if code_parts(f"scripts.toy.{stage}", root) != parts]
+
+    write("toy/options.py", OPTIONS.replace("double(2)", "double(3)"))
+    assert changed() == ["play", "both"]
+    write("toy/options.py", OPTIONS.replace("SPAN = 3", "SPAN = 4"))  # what a class refers to counts
+    assert changed() == ["read", "both"]
+    write("toy/options.py", OPTIONS.replace("Words.", "Other words."))
+    assert changed() == []

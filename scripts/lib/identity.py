@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "scripts"
 SHORT = 16
 MEMORY = Path(".snakemake") / "questline-modules.json"
-FACTS_VERSION = 1
+FACTS_VERSION = 2
+OPTIONS = "options"  # modules of this name enter by the classes that a stage imports, not as a whole
 USED: set[str] = set()  # keys of `remembered` that this process asked for
 
 
@@ -54,14 +55,19 @@ def import_closure(module: str, root: Path = ROOT) -> dict[str, Path]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        path = module_file(name, root)
-        if name in found or path is None or is_declaration(name):
+        module_name, _, symbol = name.partition(":")
+        path = module_file(module_name, root)
+        if name in found or path is None or is_declaration(module_name):
+            continue
+        facts = facts_of(path, module_name)
+        if symbol and symbol not in facts["symbols"]:
+            waiting.append(module_name)  # a name that the module imports itself
             continue
         found[name] = path
-        parents = name.split(".")[:-1]
+        parents = module_name.split(".")[:-1]
         waiting += [".".join(parents[:depth]) for depth in range(1, len(parents) + 1)]
-        waiting += facts_of(path, name)["imports"]
-        found.update({f"{name}:{file.name}": file for file in template_files(path)})
+        waiting += facts["symbols"][symbol]["imports"] if symbol else facts["imports"]
+        found.update({f"{module_name}:{file.name}": file for file in template_files(path)})
     if not found:
         raise UserError(f"{module}: no such module under {PACKAGE}/; check the rule's code=... parameter.")
     return found
@@ -91,7 +97,8 @@ def module_file(name: str, root: Path) -> Path | None:
 
 @functools.cache
 def facts_of(path: Path, name: str) -> dict[str, Any]:
-    """What the syntax tree of a module tells: ``imports`` and ``fingerprint``; remembered by the file's content.
+    """What the syntax tree of a module tells: ``imports``, ``fingerprint`` and, of options, the same by top-level name
+    under ``symbols``; remembered by the file's content.
 
     Raises:
         UserError: it does not parse; file and line named.
@@ -107,6 +114,7 @@ def facts_of(path: Path, name: str) -> dict[str, Any]:
             raise UserError(f"{path}, line {error.lineno}: {error.msg}; mend the syntax.") from error
         imports = imported_names(tree, name, package=path.name == "__init__.py")
         known[key] = {"imports": imports, "fingerprint": tree_fingerprint(tree)}
+        known[key]["symbols"] = symbol_facts(tree, name) if name.endswith(f".{OPTIONS}") else {}
     return known[key]
 
 
@@ -139,15 +147,54 @@ def imported_names(tree: ast.Module, name: str, *, package: bool) -> list[str]:
             if node.level:
                 above = within.split(".")[: len(within.split(".")) - node.level + 1]
                 base = ".".join([*above, base] if base else above)
-            # `from scripts.lib import chat` imports a module, `from scripts.lib.chat import render` does not.
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            imported = [alias.name for alias in node.names]
+            if base.endswith(f".{OPTIONS}") and imported != ["*"]:
+                names += [f"{base}:{symbol}" for symbol in imported]
+            else:  # `from scripts.lib import chat` imports a module, `from scripts.lib.chat import render` does not.
+                names += [base, *(f"{base}.{symbol}" for symbol in imported)]
     return names
 
 
 @functools.cache
 def module_fingerprint(path: Path, name: str) -> str:
     """A digest of one file: of the syntax tree without docstrings for Python, of the bytes for anything else."""
-    return facts_of(path, name)["fingerprint"] if path.suffix == ".py" else sha256_file(path)
+    if path.suffix != ".py":
+        return sha256_file(path)
+    module_name, _, symbol = name.partition(":")
+    facts = facts_of(path, module_name)
+    return (facts["symbols"][symbol] if symbol else facts)["fingerprint"]
+
+
+def symbol_facts(tree: ast.Module, name: str) -> dict[str, dict[str, Any]]:
+    """``imports`` and ``fingerprint`` of each top-level class, function and constant, together with those of the module
+    that it refers to, directly or not. The tree is without docstrings."""
+    nodes: dict[str, ast.stmt] = {}
+    imports: dict[str, list[str]] = {}
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            nodes[node.name] = node
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            nodes |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                alone = type(node)(**{**dict(ast.iter_fields(node)), "names": [alias]})
+                local = alias.asname or alias.name.partition(".")[0]
+                imports[local] = imported_names(ast.Module([alone], []), name, package=False)
+    used = {
+        symbol: {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} for symbol, node in nodes.items()
+    }
+    facts = {}
+    for symbol in nodes:
+        reached, waiting = set(), [symbol]
+        while waiting:
+            if (at := waiting.pop()) not in reached:
+                reached.add(at)
+                waiting += used[at] & nodes.keys()
+        trees = [plain_tree(nodes[at]) for at in sorted(reached)]
+        names = sorted({part for at in reached for local in used[at] & imports.keys() for part in imports[local]})
+        facts[symbol] = {"imports": names, "fingerprint": hashlib.sha256(repr(trees).encode()).hexdigest()}
+    return facts
 
 
 def tree_fingerprint(tree: ast.Module) -> str:
