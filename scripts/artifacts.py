@@ -48,10 +48,25 @@ def base_ggufs(config: Any, run: LanguageRun, types: list[str]) -> list[str]:
     return [f"{folder}/gguf/model-{kind}.gguf" for kind in types]
 
 
+def base_flags(config: Any, run: LanguageRun) -> list[str]:
+    """NAME=FILE of each quantised file of that base, as the stages take them."""
+    return [f"{kind}={file}" for kind, file in zip(run.variants, base_ggufs(config, run, run.variants), strict=True)]
+
+
 def exported(system: System, run: Run) -> dict[str, str]:
     """The files that a device runs, by variant."""
     folder = f"{models(run)}/{system.family.exported}"
     return {variant: f"{folder}/model-{variant}{system.family.suffix}" for variant in run.variants}
+
+
+def exported_files(system: System, run: Run) -> list[str]:
+    """The same without their variants."""
+    return list(exported(system, run).values())
+
+
+def exported_flags(system: System, run: Run) -> list[str]:
+    """NAME=FILE of each, as the stages take them."""
+    return [f"{variant}={file}" for variant, file in exported(system, run).items()]
 
 
 def certificate(system: System, run: Run) -> str:
@@ -111,6 +126,16 @@ def score_files(system: System, config: Any, run: Run) -> Files:
     return shared | system.score.files(config, run)
 
 
+def score_inputs(system: System, config: Any, run: Run) -> list[str]:
+    """All files that the scorer of a run reads."""
+    return inputs(score_files(system, config, run))
+
+
+def score_arguments(system: System, config: Any, run: Run) -> list[str]:
+    """How they are named to it, and what else it is told."""
+    return [*flags(score_files(system, config, run)), *system.score.arguments(config, run)]
+
+
 def deploy_files(system: System, config: Any, run: Run) -> Files:
     """What a run's package is made of."""
     files: Files = {
@@ -123,7 +148,7 @@ def deploy_files(system: System, config: Any, run: Run) -> Files:
     if isinstance(run, LanguageRun):
         merged = [f"{models(run)}/merged/{name}" for name in shard_names(config.merge_shards)]
         files |= {
-            "--gguf": list(exported(system, run).values()),
+            "--gguf": exported_files(system, run),
             "--records": f"{curated(run)}/test.jsonl",
             "--base-json": base_card(run),
             "--mmproj": projector(system, run),
@@ -133,9 +158,14 @@ def deploy_files(system: System, config: Any, run: Run) -> Files:
     return files | system.deploy.files(config, run)
 
 
+def deploy_inputs(system: System, config: Any, run: Run) -> list[str]:
+    """All files that a run's package is made of."""
+    return inputs(deploy_files(system, config, run))
+
+
 def deploy_arguments(system: System, config: Any, run: Run) -> list[str]:
-    """What else its deploy stage is told."""
-    told = ["--preset", config.preset, "--scope", config.scope]
+    """How they are named to its deploy stage, and what else it is told."""
+    told = [*flags(deploy_files(system, config, run)), "--preset", config.preset, "--scope", config.scope]
     if isinstance(run, LanguageRun):
         told.append(f"--system-prompt={run.system_prompt}")
         told += ["--merged", f"{models(run)}/merged"] if "hf" in run.deploy.formats else []

@@ -133,11 +133,6 @@ def of_config(function):
     return of_system(lambda system, run: function(system, CONFIG, run))
 
 
-def named(files):
-    """NAME=FILE of each file, as the stages take them."""
-    return [f"{name}={path}" for name, path in files.items()]
-
-
 def passing(path):
     """An intermediate: removed once everything that needs it was built, unless the configuration keeps it."""
     return path if CONFIG.keep_intermediates else temp(path)

@@ -5,7 +5,7 @@
 rule deploy:
     """Makes the package that a user ships. Config: `deploy`, `preset`, `scope`, `<system>.runs.<run>.system_prompt`."""
     input:
-        of_config(lambda *asked: artifacts.inputs(artifacts.deploy_files(*asked))),
+        of_config(artifacts.deploy_inputs),
     output:
         sums="dist/{system}/{run}/SHA256SUMS",
     log:
@@ -21,12 +21,7 @@ rule deploy:
         **resources("deploy"),
     params:
         module=of_system(lambda system, run: system.deploy.module),
-        files=of_config(
-            lambda system, config, run: [
-                *artifacts.flags(artifacts.deploy_files(system, config, run)),
-                *artifacts.deploy_arguments(system, config, run),
-            ]
-        ),
+        files=of_config(artifacts.deploy_arguments),
         options=section("deploy"),
         code=of_system(lambda system, run: code(system.deploy.module)),
     shell:

@@ -9,9 +9,9 @@ rule predict:
     """Answers the test cases with one variant. Config: `predict`."""
     input:
         base=of_run(artifacts.base_card),
-        files=lambda wildcards: of_system(
-            lambda *asked: artifacts.variant_files(*asked, wildcards.variant)
-        )(wildcards),
+        files=lambda wildcards: artifacts.variant_files(
+            SYSTEMS[wildcards.system], run_of(wildcards), wildcards.variant
+        ),
         records="data/curated/{system}/{run}/test.jsonl",
     output:
         predictions=f"{REPORT}predictions/{{variant}}.jsonl",
@@ -28,9 +28,9 @@ rule predict:
         gpu=int(REAL),
     params:
         options=section("predict"),
-        model=lambda wildcards: of_system(
-            lambda *asked: artifacts.variant_flags(*asked, wildcards.variant)
-        )(wildcards),
+        model=lambda wildcards: artifacts.variant_flags(
+            SYSTEMS[wildcards.system], run_of(wildcards), wildcards.variant
+        ),
         tokenizer=subpath(input.base, parent=True),
         code=code("scripts.model.predict"),
     shell:

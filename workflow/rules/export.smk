@@ -139,9 +139,7 @@ rule certify:
         weights=rules.merge.output.weights,
         account=f"{MERGED}merge.json",
         f16=f"{GGUF}model-f16.gguf",
-        quants=of_system(
-            lambda system, run: [*artifacts.exported(system, run).values()]
-        ),
+        quants=of_system(artifacts.exported_files),
         mmproj=of_system(artifacts.projector),
         heldout="data/curated/{system}/{run}/val.jsonl",
         texts="data/curated/{system}/{run}/train.jsonl",
@@ -162,7 +160,7 @@ rule certify:
         base=subpath(input.base, parent=True),
         adapter=subpath(input.adapter, parent=True),
         merged=subpath(input.account, parent=True),
-        quants=of_system(lambda system, run: named(artifacts.exported(system, run))),
+        quants=of_system(artifacts.exported_flags),
         mmproj=of_system(
             lambda system, run: artifacts.flags(
                 {"--mmproj": artifacts.projector(system, run)}

@@ -154,9 +154,7 @@ rule gameplay_loop:
     """
     input:
         metrics="reports/gameplay/{run}/metrics.json",
-        quants=of_system(
-            lambda *asked: [*artifacts.exported(*asked).values()], "gameplay"
-        ),
+        quants=of_system(artifacts.exported_files, "gameplay"),
         mmproj="models/gameplay/{run}/gguf/mmproj.gguf",
         train=f"{FRAMES}train.jsonl",
     output:

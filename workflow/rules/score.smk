@@ -5,7 +5,7 @@
 rule score:
     """Scores all variants and baselines of a run. Config: `score`, `gate.metric`, `scope`."""
     input:
-        of_config(lambda *asked: artifacts.inputs(artifacts.score_files(*asked))),
+        of_config(artifacts.score_inputs),
     output:
         metrics="reports/{system}/{run}/metrics.json",
         failures="reports/{system}/{run}/failures.jsonl",
@@ -23,12 +23,7 @@ rule score:
         ),
     params:
         module=of_system(lambda system, run: system.score.module),
-        files=of_config(
-            lambda system, config, run: [
-                *artifacts.flags(artifacts.score_files(system, config, run)),
-                *system.score.arguments(config, run),
-            ]
-        ),
+        files=of_config(artifacts.score_arguments),
         options=section("score"),
         metric=lambda wildcards: run_of(wildcards).gate.metric,
         declared=of_system(lambda system, run: json.dumps(system.scored())),
@@ -50,9 +45,7 @@ rule gate:
     input:
         metrics="reports/{system}/{run}/metrics.json",
         certificate=of_system(artifacts.certificate),
-        exported=of_system(
-            lambda system, run: [*artifacts.exported(system, run).values()]
-        ),
+        exported=of_system(artifacts.exported_files),
         evidence=of_config(
             lambda system, config, run: system.gate_files(config, run.name)
         ),
@@ -69,7 +62,7 @@ rule gate:
         **resources("gate"),
     params:
         options=section("gate"),
-        exported=of_system(lambda system, run: named(artifacts.exported(system, run))),
+        exported=of_system(artifacts.exported_flags),
         code=code("scripts.packaging.gate"),
     shell:
         "python -m scripts.packaging.gate"

@@ -171,14 +171,7 @@ rule adapter_certify:
         options=section("certify", "tools"),
         base=subpath(input.base, parent=True),
         adapter=subpath(input.adapter, parent=True),
-        quants=of_run(
-            lambda run: named(
-                dict(
-                    zip(run.variants, artifacts.base_ggufs(CONFIG, run, run.variants))
-                )
-            ),
-            "tools",
-        ),
+        quants=of_run(lambda run: artifacts.base_flags(CONFIG, run), "tools"),
         code=code("scripts.model.certify_adapter"),
     shell:
         "python -m scripts.model.certify_adapter"
