@@ -42,7 +42,7 @@ terrain:
     - {map: Eastvale, tiles: 36}
     - {map: Northreach, tiles: 4, seed: 11, style: atlas}
   ingest: {inputs: [minimap, shadow, alpha1], image_size: 64}
-  curate: {unseen: [Northreach], block: 2, max_per_split: 2}
+  curate: {unseen: [Northreach], block: 2, max_per_split: 2, val_share: 0.12}
   export: {quants: [Q8_0]}
   train: {batch_size: 2}
   runs:
@@ -50,7 +50,7 @@ terrain:
 gameplay:
   generate: {recordings: 4, frames: 60, resolution: 160x120}
   ingest: {frame_size: [128, 96], stride: 3}
-  curate: {max_train: 6, max_per_split: 2}
+  curate: {max_train: 6, max_per_split: 2, val_share: 0.12}
   export: {quants: [Q8_0]}
   train: {batch_size: 2}
   loop: {episodes: 2, seconds: 1.2}

@@ -29,9 +29,9 @@ OF_TRAINING = {
     "quantize",
     "certify",
     "predict",
-    "dnd_score",
+    "score",
     "gate",
-    "dnd_deploy",
+    "deploy",
     "report",
 }
 OF_SCENARIOS = {"dnd_tools", "dnd_curate"} | OF_TRAINING
@@ -89,15 +89,15 @@ EDITS = {
         OF_TRAINING,
     ),
     "command": (
-        "workflow/rules/evaluate.smk",
-        lambda text: replace(text, "scripts.packaging.gate --metrics", "scripts.packaging.gate  --metrics"),
-        {"gate", "dnd_deploy", "report"},
+        "workflow/rules/score.smk",
+        lambda text: replace(text, "python -m scripts.packaging.gate", "python  -m scripts.packaging.gate"),
+        {"gate", "deploy", "report"},
     ),
     "module": ("scripts/model/dataset.py", lambda text: replace(text, "IGNORED = -100", "IGNORED = -101"), OF_TRAINING),
     "made file": (
         "reports/dnd/dm/predictions/tuned.jsonl",
         lambda text: text + "edited\n",
-        {"dnd_score", "gate", "dnd_deploy", "report"},
+        {"score", "gate", "deploy", "report"},
     ),
 }
 
@@ -271,7 +271,7 @@ def test_work_that_was_never_shared_is_not_given_up(pulled):
     path.write_text("mine\n")
     assert "never shared" in pulled.command("scripts.pull", code=2)
     assert path.read_text() == "mine\n"
-    assert pulled.planned() == {"gate", "dnd_deploy", "report"}
+    assert pulled.planned() == {"gate", "deploy", "report"}
     pulled.command("scripts.pull", "--force")
     assert pulled.planned() == set()
 

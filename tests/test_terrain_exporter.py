@@ -14,10 +14,10 @@ import pytest
 from terrain_export import write_export
 from test_workflow import ROOT, SOURCES
 
-from scripts.config import TerrainOptions
 from scripts.lib.cli import UserError
 from scripts.lib.files import read_json
 from scripts.terrain import exporter
+from scripts.terrain.system import TerrainOptions
 
 PROGRAM = """
 import shutil, sys

@@ -71,10 +71,7 @@ def main(args: argparse.Namespace) -> None:
         metrics["unseen"] = measure(cases, answers, trivial, unseen, bootstrap, metric)
     scoring.add_predict_stats(metrics, predictions, args.predictions)
     faults = {name: [{"why": row.why} if row.field is None else None for row in rows] for name, rows in answers.items()}
-    report = [*table(metrics, "tiles"), *scoring.difference_lines(metrics)]
-    if unseen:
-        report += table(metrics["unseen"], "tiles of maps in a style that no one trained on")
-    scoring.write_scores(args, metrics, scoring.failure_rows(predictions, cases, faults), report)
+    scoring.write_scores(args, metrics, scoring.failure_rows(predictions, cases, faults), report(metrics))
 
 
 def measure(
@@ -167,6 +164,14 @@ def liquids(ground: Ground) -> set[Any]:
 def holes(ground: Ground) -> set[Any]:
     """Every cell with a hole."""
     return {tuple(cell) for cell in np.argwhere(ground.holes).tolist()}
+
+
+def report(metrics: dict[str, Any]) -> list[str]:
+    """The lines for a terminal: all tiles, then those of unseen maps."""
+    lines = [*table(metrics, "tiles"), *scoring.difference_lines(metrics)]
+    if "unseen" in metrics:
+        lines += table(metrics["unseen"], "tiles of maps in a style that no one trained on")
+    return lines
 
 
 def table(metrics: dict[str, Any], noun: str) -> list[str]:
