@@ -270,12 +270,15 @@ def labels(args: Namespace, system: Any) -> dict[str, Any]:
     return {"system": system.name, "run": args.run, "scope": args.scope}
 
 
-def score_table(metrics: dict[str, Any], columns: Mapping[str, str], wide: Sequence[str]) -> str:
+def score_table(
+    metrics: dict[str, Any], columns: Mapping[str, str], wide: Sequence[str], digits: Mapping[str, int] | None = None
+) -> str:
     """Variants, then baselines in round brackets, a column a metric.
 
     Args:
         columns: header by metric; a key of ``speed`` may stand among them.
         wide: metrics that are shown with their interval.
+        digits: decimals of a metric where they are not two.
     """
     rows = [["", *columns.values()]]
     bracketed = {f"({name})": row for name, row in metrics["baselines"].items()}
@@ -284,7 +287,7 @@ def score_table(metrics: dict[str, Any], columns: Mapping[str, str], wide: Seque
         cells = [name]
         for column in columns:
             if column in wide and column in row:
-                cells.append(shown_estimate(row[column], 2))
+                cells.append(shown_estimate(row[column], (digits or {}).get(column, 2)))
             elif column in row:
                 cells.append(shown(row[column]["value"], 2))
             elif column == "peak_memory_bytes":

@@ -178,7 +178,7 @@ def table(metrics: dict[str, Any], noun: str) -> list[str]:
     """How many cases there are, and the table."""
     return [
         f"{metrics['cases']} {noun}, {metrics['groups']} blocks; intervals {metrics['confidence']:.0%}.",
-        scoring.score_table(metrics, COLUMNS, ("height_rmse", "height_correlation")),
+        scoring.score_table(metrics, COLUMNS, ("height_rmse", "height_correlation"), {"height_rmse": 1}),
     ]
 
 
