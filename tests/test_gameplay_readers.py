@@ -20,7 +20,7 @@ from gameplay_fixtures import (
 )
 
 from scripts.gameplay import ingest
-from scripts.gameplay.keys import word_of_code
+from scripts.gameplay.keys import code_of, word_of_code
 from scripts.gameplay.options import GameplayCheckOptions
 from scripts.gameplay.readers import video
 from scripts.gameplay.readers.sources import Source, find_recordings, recording_at
@@ -294,6 +294,15 @@ def test_vpt_that_breaks_off_has_no_true_end(tmp_path):
     whole, cut = (reading_of(write_vpt(tmp_path / end, [*lines(9), end])) for end in (vpt_line(START + 450), '{"mou'))
     assert [one.last for one in whole.timeline.stretches] == [True]
     assert [one.last for one in cut.timeline.stretches] == [False] and cut.timeline.gaps == []
+
+
+def test_vpt_bad_line_between_two_of_the_same_millisecond(tmp_path):
+    rows = [*lines(4), "{", vpt_line(START + 150, "w"), *lines(10)[6:]]
+    recording = reading_of(write_vpt(tmp_path, rows)).recording
+    w = code_of(["w"])
+    assert (recording.stamps - START).tolist() == [0, 50, 100, 150, 150, 300, 350, 400, 450]
+    assert recording.held.tolist() == [0, 0, 0, 0, w, 0, 0, 0, 0]
+    assert (recording.shots - START).tolist() == [0, 50, 100, 150, 150, 300, 350, 400, 450]
 
 
 def test_vpt_halves_that_are_alone(tmp_path):

@@ -6,9 +6,10 @@ A tile has 256 chunks, of which most fields hold a list. Errors name the chunk o
 from __future__ import annotations
 
 import base64
+import math
 import struct
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, compress
 from typing import Any, NamedTuple
 
 import cv2
@@ -240,14 +241,16 @@ def read_objects(rows: Any, file: TileFile) -> list[Thing]:
     for row in must_be_objects(rows, "objects"):
         if not isinstance(row.get("name"), str) or row.get("category") not in ("m2", "wmo"):
             raise TileError("objects", f"object {row.get('unique_id')!r} has no name, or is neither m2 nor wmo.")
-    for row in rows:
-        if not all(is_finite(row.get(key)) for key in PLACEMENT):
-            raise TileError("objects", f"object {row.get('unique_id')!r}: its place or scale is no finite number.")
-    places = within_tile(np.array([[row[key] for key in "xyz"] for row in rows], float).reshape(-1, 3), file.x, file.y)
-    inside = np.flatnonzero(((places >= 0) & (places < 1)).all(axis=1)).tolist()
+    values = [row.get(key) for row in rows for key in PLACEMENT]
+    if not ({*map(type, values)} <= {int, float, bool} and all(map(math.isfinite, values))):
+        wrong = next(row for row in rows if not all(is_finite(row.get(key)) for key in PLACEMENT))
+        raise TileError("objects", f"object {wrong.get('unique_id')!r}: its place or scale is no finite number.")
+    numbers = np.array(values, float).reshape(-1, len(PLACEMENT))
+    places = within_tile(numbers[:, :3], file.x, file.y)
+    inside = ((places >= 0) & (places < 1)).all(axis=1)
     return [
-        Thing(rows[at]["category"], stem(rows[at]["name"]), *places[at].tolist(), rows[at]["scale"] or 1.0)
-        for at in inside
+        Thing(row["category"], stem(row["name"]), *place, row["scale"] or 1.0)
+        for row, place in zip(compress(rows, inside.tolist()), places[inside].tolist(), strict=True)
     ]
 
 

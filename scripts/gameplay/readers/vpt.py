@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import compress
+from itertools import compress, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,11 +112,14 @@ def is_number(value: Any) -> bool:
 
 
 def states_in(lines: Sequence[Line], total: int) -> Iterator[tuple[int, int]]:
-    """The keys from each line on; unknown where lines before the next one, or before the end, are left out."""
-    following = [*(line.number for line in lines), total][1:]
-    for line, after in zip(lines, following, strict=True):
+    """The keys from each line on; unknown where lines before the next one, or before the end, are left out.
+
+    Between two lines of the same millisecond nothing can be unknown.
+    """
+    for line, after in zip_longest(lines, lines[1:]):
         yield line.stamp, code_of(key for key in line.keys if key in KEYS)
-        if after > line.number + 1:
+        number, stamp = (total, math.inf) if after is None else (after.number, after.stamp)
+        if number > line.number + 1 and stamp > line.stamp:
             yield line.stamp + 1, UNKNOWN
 
 
