@@ -14,7 +14,7 @@ import pytest
 from scripts.lib.cli import UserError
 from scripts.tools import generate
 from scripts.tools.generator import assemble, contents, kinds, normalise, render, values
-from scripts.tools.generator.intents import SLOT
+from scripts.tools.generator.intents import SLOT, read_templates, templates
 
 SCHEMA = Path(__file__).parents[1] / "data" / "raw" / "tools" / "schema.json"
 OWN = {
@@ -206,14 +206,14 @@ def test_every_slot_draws(slot: str) -> None:
 
 def test_every_phrase_tells_what_its_calls_hold() -> None:
     rng = random.Random(3)
-    for template in assemble.TEMPLATES:
+    for template in templates():
         row = assemble.example(template, template.specialist or "veran", rng)
         assert not SLOT.search(row["instruction"] + row.get("answer", "")), template.id
 
 
 def test_template_ids_and_phrases_are_unique() -> None:
-    assert len({template.id for template in assemble.TEMPLATES}) == len(assemble.TEMPLATES)
-    pairs = Counter((template.specialist, template.phrase.casefold()) for template in assemble.TEMPLATES)
+    assert len({template.id for template in templates()}) == len(templates())
+    pairs = Counter((template.specialist, template.phrase.casefold()) for template in templates())
     assert max(pairs.values()) == 1, pairs.most_common(3)
 
 
@@ -253,7 +253,7 @@ def test_follow_ups_use_what_a_tool_returned(rows: list[dict[str, Any]]) -> None
 
 
 def by_id() -> dict[str, Any]:
-    return {template.id: template for template in assemble.TEMPLATES}
+    return {template.id: template for template in templates()}
 
 
 @pytest.mark.parametrize(
@@ -281,3 +281,44 @@ def test_a_schema_without_a_tool_is_named(tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text(json.dumps(schema))
     with pytest.raises(UserError, match=r"no tool 'mesen2\.pause'"):
         call(tmp_path / "out", schema=tmp_path / "schema.json")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("calls:\n  go: {calls: [mesen2.run frames], phrases: ['Run.']}", "calls.go: no {frames}, which .* 'frames'"),
+        ("calls:\n  go: {calls: [mesen2.run], phrases: ['Run {hours}.']}", "calls.go: unknown slot {hours}"),
+        ("calls:\n  go: {calls: [mesen2.run], phrases: ['Run {Frames}.']}", "calls.go: a brace that is not part"),
+        ("calls:\n  go: {calls: [mesen2.run], phrases: ['Run {label}.']}", "calls.go: {label} without {address}"),
+        ("calls:\n  go: {calls: [mesen2.run frames^timer:le9], phrases: [Run.]}", "calls.go: unknown form {timer:le9}"),
+        ("calls:\n  go: {calls: [mesen2.run]}", "calls.go.phrases: field required"),
+        ("calls:\n  go: {calls: [mesen2.run], phrases: [a: b]}", "calls.go.phrases.0: input should be a valid string"),
+        (
+            "calls:\n  go: {calls: [mesen2.run], phrase: [Run.]}",
+            "unknown key 'calls.go.phrase'; did you mean",
+        ),
+        ("calls:\n  go: {calls: [mesen2.run], phrases: []}", "calls.go.phrases: .* at least 1 item"),
+        ("calls:\n  go: {}\n  go: {}", "repeated key 'go'.*line 3"),
+        (
+            "follow_up:\n  go: {calls: [mesen2.run], results: [[a]], answers: [b], phrases: [c]}",
+            "follow_up.go: .*two lines in each",
+        ),
+        ("ask:\n  go: {phrases: [Run.]}", "ask.go.answers: field required"),
+        ("calls: [", "not readable as YAML"),
+    ],
+)
+def test_a_bad_row_of_a_table_is_named(table: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "veran.yaml"
+    path.write_text(table)
+    with pytest.raises(UserError, match=f"veran.yaml: .*{message}"):
+        list(read_templates(path, "veran"))
+
+
+def test_an_intent_gives_one_template_per_phrase(tmp_path: Path) -> None:
+    path = tmp_path / "veran.yaml"
+    path.write_text(
+        "calls:\n  go:\n    calls: [mesen2.run frames]\n    phrases: |\n      Run: {frames}\n\n      Go {frames}.\n"
+    )
+    found = list(read_templates(path, "veran"))
+    assert [template.id for template in found] == ["veran.go.01", "veran.go.02"]
+    assert [template.phrase for template in found] == ["Run: {frames}", "Go {frames}."]

@@ -1,1 +1,1 @@
-"""Parts of `scripts.tools.generate`: values and their spellings, phrases, and the assembly of examples."""
+"""Parts of `scripts.tools.generate`: values and spellings, phrases (in ``templates/``), assembly of examples."""

@@ -9,24 +9,11 @@ from typing import Any
 from scripts.lib.cli import UserError
 from scripts.lib.files import canonical_json
 from scripts.tools.generator import render
-from scripts.tools.generator.intents import SPECIALISTS, Template
-from scripts.tools.generator.phrases import (
-    asks,
-    declines,
-    farore,
-    follow_ups,
-    nayru,
-    plans_farore,
-    plans_nayru,
-    plans_veran,
-    veran,
-)
+from scripts.tools.generator.intents import Template, templates
 from scripts.tools.generator.render import Values
-from scripts.tools.generator.wording import CRITERIA, WORDING
+from scripts.tools.generator.tables import SPECIALISTS, wording
 
 FRACTIONS = {"single": 0.43, "plan": 0.29, "decline": 0.10, "ask": 0.08, "follow_up": 0.10}
-MODULES = (veran, farore, nayru, plans_veran, plans_farore, plans_nayru, follow_ups, declines, asks)
-TEMPLATES = [template for module in MODULES for template in module.TEMPLATES]
 LONGEST_DUMP = 64  # bytes of a memory read in a tool's result
 TRIES = 20  # draws from a template without a new example before the template is dropped
 
@@ -42,13 +29,13 @@ def examples(count: int, seed: int, fits: Callable[[str, dict[str, Any]], list[s
         fits: returns the errors of a call, from its tool and parameters.
 
     Raises:
-        UserError: there are not enough distinct examples, or a call does not fit the schema.
+        UserError: there are not enough distinct examples, a call does not fit the schema, or a table is invalid.
     """
     rng = random.Random(seed)
     seen: set[str] = set()
     rows: list[Example] = []
     for (kind, who), quota in quotas(count).items():
-        pool = [template for template in TEMPLATES if template.kind == kind and template.specialist in (who, "")]
+        pool = [template for template in templates() if template.kind == kind and template.specialist in (who, "")]
         drawn = _distinct(pool, who, quota, seen, rng)
         if len(drawn) < quota:
             raise UserError(f"--count {count}: only {len(drawn)} distinct {kind} examples of {who}; ask for fewer.")
@@ -100,11 +87,11 @@ def example(template: Template, who: str, rng: random.Random) -> Example:
     """
     values = render.draw_values(template, rng)
     instruction = render.dressed(render.request(template, values, rng), template, who, rng)
-    calls = [render.call(step, template, values) for step in template.steps]
+    calls = [render.call(step, values) for step in template.steps]
     kind = "calls" if template.kind in ("single", "plan") else template.kind
     explained = []
     for call in calls:
-        rationale, expected = WORDING[call["tool"]]
+        rationale, expected = wording().calls[call["tool"]]
         explained.append({**call, "rationale": rationale, "expected_output": expected})
     row: Example = {
         "id": "",
@@ -112,7 +99,7 @@ def example(template: Template, who: str, rng: random.Random) -> Example:
         "context": {},
         "instruction": instruction,
         "tool_calls": explained,
-        "success_criteria": CRITERIA[kind],
+        "success_criteria": wording().criteria[kind],
         "difficulty": difficulty(template, calls, values),
         "kind": kind,
         "specialist": who,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 
-from scripts.tools.generator import normalise, words
+from scripts.tools.generator import normalise
+from scripts.tools.generator.tables import words
 from scripts.tools.generator.values import WORD_OF, Drawn, drawn
 
 
@@ -37,7 +39,7 @@ def filler(rng: random.Random, names: tuple[str, ...] = ("zero bytes", "zero byt
 
 def snippet(rng: random.Random) -> Drawn:
     """A few 65816 instructions, with one of the usual separators."""
-    value = rng.choice(words.SNIPPETS)
+    value = rng.choice(words().snippets)
     joint = rng.choice((" : ", " : ", "; ", " / ", "\n"))
     text = value.replace(" : ", joint)
     text = text.lower() if rng.random() < 0.35 else text
@@ -64,15 +66,16 @@ def quoted(rng: random.Random, path: str) -> Drawn:
     return drawn(normalise.file_name, path, f"{mark}{path}{mark}")
 
 
-def new_file(rng: random.Random, names: list[str], ending: str) -> Drawn:
+def new_file(rng: random.Random, names: Sequence[str], ending: str) -> Drawn:
     """The path of an output file: folder, name, sometimes a number."""
     number = rng.choice(("", "", "_2", "_b", "_07", "_new"))
-    return quoted(rng, f"{rng.choice(words.FOLDERS)}{rng.choice(names)}{number}{ending}")
+    folder = rng.choice(("", "", *words().folders))
+    return quoted(rng, f"{folder}{rng.choice(names)}{number}{ending}")
 
 
 def asset(rng: random.Random, kind: str) -> Drawn:
     """The path of a file to import, such as graphics."""
-    names, endings = words.ASSETS[kind]
+    files = words().assets[kind]
     folder = rng.choice(("", "assets/", f"{kind}/", "in/", "art/" if kind in ("graphics", "palette") else "data/"))
     number = rng.choice(("", "", "_v2", "_final", "_03"))
-    return quoted(rng, f"{folder}{rng.choice(names.split())}{number}{rng.choice(endings)}")
+    return quoted(rng, f"{folder}{rng.choice(files.names)}{number}{rng.choice(files.endings)}")

@@ -1,20 +1,28 @@
-"""Parses the intents and phrases of the modules in ``phrases``.
+"""Turns the intents of ``templates/{any,veran,farore,nayru}.yaml`` into templates, one per phrase.
 
-A block starts with ``# name | part | part``, followed by one phrase per line. For calls each part is
-``tool parameter ...``, where a parameter is ``length`` (from the slot of that name), ``path:rom`` (from another slot),
-``mode=over`` (implied by the wording) or ``address^target`` (from an earlier call's result). For a decline or a
-question the parts are the possible answers.
+veran.yaml explains the form of an entry.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from pydantic import model_validator
+
+from scripts.lib.cli import UserError
+from scripts.lib.options.strict import Options
+from scripts.tools.generator.kinds import KINDS, kind_of
+from scripts.tools.generator.tables import SPECIALISTS, TEMPLATES, Lines, read_table
 
 SLOT = re.compile(r"\{([a-z]+\d?)(?::([a-z0-9]+))?\}")
-SPECIALISTS = ("veran", "farore", "nayru")
+FORM = re.compile(r"le[1-4]|low|hex|byte")  # see `render.formed`
+FREE_SLOTS = ("label", "scope", "dump")  # slots whose text depends on another value
 
 
 class Argument(NamedTuple):
@@ -56,24 +64,106 @@ class Template:
         """The slots of the phrase, in order."""
         return [match[1] for match in SLOT.finditer(self.phrase)]
 
+    @property
+    def arguments(self) -> list[Argument]:
+        """The arguments of all steps."""
+        return [argument for step in self.steps for argument in step.arguments]
 
-class Block(NamedTuple):
-    """A heading's name and parts, and the phrases below it."""
+    @property
+    def references(self) -> list[tuple[str, str]]:
+        """(slot, form or "") of each place where a value goes: phrase, answers, results, then arguments."""
+        texts = [self.phrase, *self.answers, *(text for step in self.steps for text in step.results)]
+        inside = [(match[1], match[2] or "") for text in texts for match in SLOT.finditer(text)]
+        return inside + [(argument.slot, argument.form) for argument in self.arguments if argument.slot]
 
-    name: str
-    parts: tuple[str, ...]
-    phrases: tuple[str, ...]
+
+class Calls(Options):
+    """An intent of one call or several."""
+
+    phrases: Lines
+    calls: Lines
 
 
-def read_blocks(text: str) -> list[Block]:
-    """Parses blocks of phrases; ``\\n`` in a phrase is a line break."""
-    blocks = []
-    for chunk in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
-        head, *lines = chunk.splitlines()
-        name, *parts = (part.strip() for part in head.split(" | "))
-        phrases = tuple(line.strip().replace("\\n", "\n") for line in lines if line.strip())
-        blocks.append(Block(name, tuple(parts), phrases))
-    return blocks
+class FollowUp(Calls):
+    """An intent whose later calls depend on results of earlier ones."""
+
+    results: tuple[Lines, ...]
+    answers: Lines
+
+    @model_validator(mode="after")
+    def _two_results_a_call(self) -> Self:
+        if [len(row) for row in self.results] != [2] * len(self.calls):
+            raise ValueError("`results` needs one item for each call, with two lines in each item")
+        return self
+
+
+class NoCall(Options):
+    """An intent that is answered without a call."""
+
+    phrases: Lines
+    answers: Lines
+
+
+class Intents(Options):
+    """One file of intents, by section and name."""
+
+    calls: dict[str, Calls] = {}
+    follow_up: dict[str, FollowUp] = {}
+    decline: dict[str, NoCall] = {}
+    ask: dict[str, NoCall] = {}
+
+
+@functools.cache
+def templates(folder: Path = TEMPLATES) -> list[Template]:
+    """The templates of all files.
+
+    Raises:
+        UserError: an entry is invalid; file and entry are named.
+    """
+    return [
+        template
+        for specialist in ("", *SPECIALISTS)
+        for template in read_templates(folder / f"{specialist or 'any'}.yaml", specialist)
+    ]
+
+
+def read_templates(path: Path, specialist: str) -> Iterator[Template]:
+    """Yields the templates of one file; an empty specialist means any specialist.
+
+    Raises:
+        UserError: an entry is invalid; file and entry are named.
+    """
+    for section, intents in read_table(path, Intents):
+        for name, intent in intents.items():
+            calls, answers = getattr(intent, "calls", ()), getattr(intent, "answers", ())
+            results = getattr(intent, "results", [()] * len(calls))
+            steps = tuple(read_step(call, texts) for call, texts in zip(calls, results, strict=True))
+            kind = ("single" if len(steps) == 1 else "plan") if section == "calls" else section
+            prefix = f"{section}_" if section in ("decline", "ask") else ""
+            for index, phrase in enumerate(intent.phrases, 1):
+                identity = f"{specialist or 'any'}.{prefix}{name}.{index:02d}"
+                template = Template(identity, kind, specialist, phrase, steps, answers)
+                for problem in slot_problems(template):
+                    raise UserError(f"{path}: {section}.{name}: {problem} in or for {phrase!r}; correct the entry.")
+                yield template
+
+
+def slot_problems(template: Template) -> Iterator[str]:
+    """Yields every error in the slots of a template."""
+    spoken = template.slots
+    drawn = {slot for slot, _ in template.references}
+    for slot, form in template.references:
+        if slot not in FREE_SLOTS and kind_of(slot) not in KINDS:
+            yield f"unknown slot {{{slot}}}"
+        if form and not (form in drawn if slot == "dump" else FORM.fullmatch(form)):
+            yield f"unknown form {{{slot}:{form}}}"
+    for argument in template.arguments:
+        if argument.slot and not argument.hidden and argument.slot not in spoken:
+            yield f"no {{{argument.slot}}}, which the parameter {argument.name!r} needs,"
+    if "label" in spoken and "address" not in spoken:
+        yield "{label} without {address}"
+    if re.search(r"[{}]", SLOT.sub("", template.phrase)):
+        yield "a brace that is not part of a slot such as {length}"
 
 
 def read_argument(text: str) -> Argument:
@@ -84,9 +174,9 @@ def read_argument(text: str) -> Argument:
             return Argument(name, constant=json.loads(constant))
         except json.JSONDecodeError:
             return Argument(name, constant=constant)
-    if "^" in text:
-        name, hidden = text.split("^")
-        slot, _, form = hidden.partition(":")
+    name, hidden, source = text.partition("^")
+    if hidden:
+        slot, _, form = source.partition(":")
         return Argument(name, slot, hidden=True, form=form)
     name, _, slot = text.partition(":")
     return Argument(name, slot or name)
@@ -96,24 +186,3 @@ def read_step(text: str, results: tuple[str, ...] = ()) -> Step:
     """Parses a step such as ``yaze_debugger.read_memory address length=3``."""
     tool, *arguments = text.split()
     return Step(tool, tuple(read_argument(argument) for argument in arguments), results)
-
-
-def call_templates(specialist: str, text: str) -> list[Template]:
-    """Templates of a specialist's calls: one call is kind ``single``, several are kind ``plan``."""
-    templates = []
-    for block in read_blocks(text):
-        steps = tuple(read_step(part) for part in block.parts)
-        kind = "single" if len(steps) == 1 else "plan"
-        for index, phrase in enumerate(block.phrases, 1):
-            templates.append(Template(f"{specialist}.{block.name}.{index:02d}", kind, specialist, phrase, steps))
-    return templates
-
-
-def answer_templates(kind: str, specialist: str, text: str) -> list[Template]:
-    """Templates of declines and questions; an empty specialist means any specialist."""
-    owner = specialist or "any"
-    return [
-        Template(f"{owner}.{kind}_{block.name}.{index:02d}", kind, specialist, phrase, answers=block.parts)
-        for block in read_blocks(text)
-        for index, phrase in enumerate(block.phrases, 1)
-    ]

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from scripts.tools.generator import contents, values, words
+from scripts.tools.generator import contents, values
+from scripts.tools.generator.tables import words
 from scripts.tools.generator.values import Drawn
 
 
@@ -33,7 +34,7 @@ KINDS: dict[str, Callable[[random.Random], Drawn]] = {
     "place": lambda rng: values.ram(rng, named=True),
     "code": values.rom_address,
     "target": lambda rng: rng.choice((values.rom_address, values.ram))(rng),
-    "routine": lambda rng: unchanged(rng.choice(words.ROUTINES)),
+    "routine": lambda rng: unchanged(rng.choice(words().routines)),
     "free": values.free_space,
     "handler": lambda rng: values.rom_address(rng, 0, 0),
     "stack": lambda rng: values.bus(rng, rng.randrange(0x0180, 0x0200)),
@@ -65,21 +66,26 @@ KINDS: dict[str, Callable[[random.Random], Drawn]] = {
     "roomslot": lambda rng: values.slot(rng, 295),
     "mapslot": lambda rng: values.slot(rng, 159),
     "scale": values.scale,
-    "rom": lambda rng: contents.quoted(rng, rng.choice(words.ROMS)),
-    "patch": lambda rng: contents.quoted(rng, rng.choice(words.PATCHES)),
-    "shot": lambda rng: contents.new_file(rng, words.SHOTS, ".png"),
-    "out": lambda rng: contents.new_file(rng, words.DUMPS, ".bin"),
+    "rom": lambda rng: contents.quoted(rng, rng.choice(words().roms)),
+    "patch": lambda rng: contents.quoted(rng, rng.choice(words().patches)),
+    "shot": lambda rng: contents.new_file(rng, words().shots, ".png"),
+    "out": lambda rng: contents.new_file(rng, words().dumps, ".bin"),
     "gfx": lambda rng: contents.asset(rng, "graphics"),
     "pal": lambda rng: contents.asset(rng, "palette"),
     "text": lambda rng: contents.asset(rng, "message"),
     "roomfile": lambda rng: contents.asset(rng, "room"),
     "mapfile": lambda rng: contents.asset(rng, "map"),
-    "city": lambda rng: unchanged(rng.choice(words.CITIES)),
-    "theme": lambda rng: unchanged(rng.choice(words.THEMES)),
-    "othergame": lambda rng: unchanged(rng.choice(words.OTHER_GAMES)),
+    "city": lambda rng: unchanged(rng.choice(words().cities)),
+    "theme": lambda rng: unchanged(rng.choice(words().themes)),
+    "othergame": lambda rng: unchanged(rng.choice(words().other_games)),
 }
 
 
+def kind_of(slot: str) -> str:
+    """The kind of a slot: its name without the digit that distinguishes slots of one kind."""
+    return slot.rstrip("0123456789")
+
+
 def draw(rng: random.Random, slot: str) -> Drawn:
-    """A value for a slot; a digit at the end of its name distinguishes slots of one kind."""
-    return KINDS[slot.rstrip("0123456789")](rng)
+    """A value for a slot."""
+    return KINDS[kind_of(slot)](rng)

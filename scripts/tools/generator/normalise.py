@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from scripts.tools.generator.words import items
-
-ONES = items(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
+ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
-TENS = items("twenty thirty forty fifty sixty seventy eighty ninety")
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 NUMBER_WORDS = {word: value for value, word in enumerate(ONES)}
 NUMBER_WORDS |= {word: 10 * value for value, word in enumerate(TENS, 2)}
 NUMBER_WORDS |= {f"{ten}-{one}": 10 * i + j for i, ten in enumerate(TENS, 2) for j, one in enumerate(ONES[1:10], 1)}

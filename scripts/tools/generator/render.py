@@ -5,24 +5,20 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from scripts.tools.generator import contents, kinds, normalise, values, words
-from scripts.tools.generator.intents import SLOT, Argument, Step, Template
+from scripts.tools.generator import contents, kinds, normalise, values
+from scripts.tools.generator.intents import FREE_SLOTS, SLOT, Argument, Step, Template
+from scripts.tools.generator.tables import wording, words
 from scripts.tools.generator.values import Drawn
-from scripts.tools.generator.wording import SCOPE
 
 PREFIX_RATE, ENDING_RATE = 0.18, 0.06
-FREE_SLOTS = ("label", "scope", "dump")
 
 Values = dict[str, Drawn]
 
 
 def draw_values(template: Template, rng: random.Random) -> Values:
     """A value for each slot of the template; slots of one kind get different values."""
-    texts = [template.phrase, *template.answers, *(text for step in template.steps for text in step.results)]
-    slots = [match[1] for text in texts for match in SLOT.finditer(text)]
-    slots += [argument.slot for step in template.steps for argument in step.arguments if argument.slot]
     drawn: Values = {}
-    for slot in dict.fromkeys(slots):
+    for slot in dict.fromkeys(slot for slot, _ in template.references):
         if slot == "free2":  # the first address after the code at {free}
             end = int(drawn["free"].value, 16) + contents.code_size(drawn["snippet"].value)
             drawn[slot] = values.bus(rng, end)
@@ -33,7 +29,7 @@ def draw_values(template: Template, rng: random.Random) -> Values:
 
 def _draw(template: Template, slot: str, drawn: Values, rng: random.Random) -> Drawn:
     kind = "place" if slot == "address" and "label" in template.slots else slot
-    same_kind = [other for other in drawn if other.rstrip("0123456789") == slot.rstrip("0123456789")]
+    same_kind = [other for other in drawn if kinds.kind_of(other) == kinds.kind_of(slot)]
     used = {drawn[other].value for other in same_kind}
     while True:
         value = kinds.draw(rng, kind)
@@ -64,27 +60,21 @@ def dressed(text: str, template: Template, specialist: str, rng: random.Random) 
     if not text[0].isupper() or template.kind == "decline":
         return text
     if rng.random() < PREFIX_RATE:
-        text = f"{rng.choice(words.PREFIXES[specialist])} {text}"
+        text = f"{rng.choice(words().prefixes[specialist])} {text}"
     if rng.random() < ENDING_RATE and text[-1] in ".?!":
-        text = f"{text} {rng.choice(words.ENDINGS)}"
+        text = f"{text} {rng.choice(words().endings)}"
     return text
 
 
-def call(step: Step, template: Template, drawn: Values) -> dict[str, Any]:
-    """``{"tool": ..., "parameters": {...}}`` of a step.
-
-    Raises:
-        ValueError: the phrase lacks a value that the call needs.
-    """
-    parameters = {argument.name: _argument(argument, template, drawn) for argument in step.arguments}
+def call(step: Step, drawn: Values) -> dict[str, Any]:
+    """``{"tool": ..., "parameters": {...}}`` of a step."""
+    parameters = {argument.name: _argument(argument, drawn) for argument in step.arguments}
     return {"tool": step.tool, "parameters": parameters}
 
 
-def _argument(argument: Argument, template: Template, drawn: Values) -> Any:
+def _argument(argument: Argument, drawn: Values) -> Any:
     if not argument.slot:
         return argument.constant
-    if not argument.hidden and argument.slot not in template.slots:
-        raise ValueError(f"{template.id}: the phrase has no {{{argument.slot}}}")
     value = drawn[argument.slot].value
     return formed(value, argument.form) if argument.form else value
 
@@ -102,7 +92,7 @@ def filled(text: str, drawn: Values, specialist: str, dump: bytes, rng: random.R
 
     def fill(slot: str, form: str | None) -> str:
         if slot == "scope":
-            return rng.choice(SCOPE[specialist])
+            return rng.choice(wording().scope[specialist])
         if slot == "dump":
             return normalise.hex_bytes(dump[: drawn[str(form)].value].hex())
         value = drawn[slot].value

@@ -7,16 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.tools.generator import normalise, words
+from scripts.tools.generator import normalise
+from scripts.tools.generator.tables import words
 
 WORD_OF = {value: word for word, value in normalise.NUMBER_WORDS.items() if not word.startswith("a")}
 LENGTHS = (*range(1, 9), 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 192, 256, 512, 1024, 2048)
 BLOCKS = (32, 64, 96, 128, 160, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192, 16384, 32768)
-TIMES = words.items(
-    "half a second;one second;two seconds;three seconds;5 seconds;ten seconds;15 s;20 seconds;30 s;1.5 seconds;"
-    "45 seconds;a minute;two minutes;4 seconds;8 s;six seconds;2.5 seconds;a second;12 seconds",
-    ";",
-)
 FRAMES = (15, 20, 30, 45, 60, 90, 100, 120, 150, 200, 240, 300, 400, 600, 900)
 FEW_FRAMES = (*range(1, 13), 15, 16, 20, 24, 30, 32)  # of a frame advance
 ROOMS, SHEETS = 296, 223
@@ -54,7 +50,7 @@ def bus(rng: random.Random, where: int, label: str = "") -> Drawn:
 def ram(rng: random.Random, *, named: bool = False) -> Drawn:
     """An address in work RAM (banks 7E and 7F): in 70 percent of draws, or always if ``named``, one with a name."""
     if named or rng.random() < 0.7:
-        where, label = rng.choice(list(words.RAM.items()))
+        where, label = rng.choice(list(words().ram.items()))
         return bus(rng, where, label)
     return bus(rng, rng.choice((0x7E0000, 0x7E0000, 0x7F0000)) + rng.randrange(0x200, 0x10000))
 
@@ -102,7 +98,7 @@ def frames(rng: random.Random) -> Drawn:
     """A time in frames or seconds."""
     if rng.random() < 0.5:
         return amount(rng, rng.choice(FRAMES), "frame", False)
-    text = rng.choice(TIMES)
+    text = rng.choice(words().times)
     return drawn(normalise.count, normalise.count(text), text)
 
 
