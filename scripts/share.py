@@ -18,9 +18,10 @@ from scripts.lib.cli import UserError, run, say
 from scripts.lib.files import write_text
 from scripts.sharing.curves import write_curves
 from scripts.sharing.dvcfile import DVCFILE, dvcfile_text
+from scripts.sharing.guard import stale_jobs
 from scripts.sharing.hashing import hashed_beside
 from scripts.sharing.licences import withheld_bases
-from scripts.sharing.planning import PRESET, configfiles_of, planned, stale_jobs
+from scripts.sharing.planning import PRESET, configfiles_of, planned
 from scripts.sharing.records import incomplete_here, pack, packed, records_here, write_index
 from scripts.sharing.rooms import Stage, size_of, stages_of
 from scripts.sharing.runs import nothing_runs

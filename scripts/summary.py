@@ -11,6 +11,9 @@ from pathlib import Path
 from scripts.config import load_files
 from scripts.lib.cli import UserError, run
 from scripts.lib.files import read_json
+from scripts.lib.metrics import shown_estimate
+from scripts.lib.tables import aligned
+from scripts.packaging.evidence import metric_names
 from scripts.systems import SYSTEMS
 
 
@@ -61,20 +64,11 @@ def verify_command(system: str, package: Path) -> str:
 def table(metrics: dict) -> list[str]:
     """Variants and baselines by metric, with their intervals."""
     rows = {**metrics["variants"], **{f"({name})": row for name, row in metrics["baselines"].items()}}
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    names = [name for name in names if not (name.rpartition("_")[2].isdecimal() and name.rpartition("_")[0] in names)]
-    cells = [["", *names], *([name, *(cell(row.get(metric)) for metric in names)] for name, row in rows.items())]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-
-
-def cell(score: dict | None) -> str:
-    """``0.42 [0.31, 0.55]``, or n/a where a score is not defined."""
-    if score is None or score["value"] is None:
-        return "n/a"
-    if score.get("low") is None:
-        return f"{score['value']:.2f}"
-    return f"{score['value']:.2f} [{score['low']:.2f}, {score['high']:.2f}]"
+    names = metric_names(metrics)
+    lines = [["", *names]]
+    for name, row in rows.items():
+        lines.append([name, *(shown_estimate(row[metric], 2) if metric in row else "n/a" for metric in names)])
+    return aligned(lines, underlined=False).split("\n")
 
 
 if __name__ == "__main__":

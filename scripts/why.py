@@ -18,8 +18,8 @@ from typing import Any
 
 from scripts.lib.cli import run
 from scripts.lib.files import sha256_file
-from scripts.sharing.guard import to_be_pulled
-from scripts.sharing.planning import plan, stale_jobs
+from scripts.sharing.guard import stale_jobs, to_be_pulled
+from scripts.sharing.planning import plan
 
 CONTENT_DIGEST = re.compile(r"[0-9a-f]{16}")
 

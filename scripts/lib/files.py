@@ -77,6 +77,15 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and build it again.") from error
 
 
+def json_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file that may be missing or damaged; None where it is."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     """Writes one JSON value per line, atomically; returns the number of lines."""
     count = 0
@@ -129,6 +138,23 @@ def below(folder: Path, name: str) -> Path:
     if path.is_absolute() or ".." in path.parts:
         raise UserError(f"{name}: this path leaves {folder}; use a path inside it.")
     return folder / path
+
+
+def named_files(arguments: Iterable[str], form: str = "TYPE=FILE") -> dict[str, Path]:
+    """The files of ``--quant`` by name: ``["Q8_0=a.gguf"]`` as ``{"Q8_0": Path("a.gguf")}``.
+
+    Raises:
+        UserError: an argument has another form, or a name is given twice.
+    """
+    files: dict[str, Path] = {}
+    for argument in arguments:
+        name, sign, file = argument.partition("=")
+        if not (name and sign and file):
+            raise UserError(f"--quant {argument}: write it as {form}, such as Q8_0=model-Q8_0.gguf.")
+        if name in files:
+            raise UserError(f"--quant {argument}: {name} is given twice; name each once.")
+        files[name] = Path(file)
+    return files
 
 
 def manifest(folder: Path, names: Iterable[str]) -> list[dict[str, Any]]:

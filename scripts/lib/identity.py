@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import UserError
-from scripts.lib.files import digest, sha256_file, write_text
+from scripts.lib.files import digest, json_object, sha256_file, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "scripts"
@@ -121,11 +121,7 @@ def facts_of(path: Path, name: str) -> dict[str, Any]:
 @functools.cache
 def remembered() -> dict[str, dict[str, Any]]:
     """Facts of earlier runs by content. Parsing a hundred modules takes a second; a plan should not."""
-    try:
-        found = json.loads(MEMORY.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return json_object(MEMORY) or {}
 
 
 def remember() -> None:

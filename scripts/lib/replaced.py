@@ -8,8 +8,6 @@ timestamp, so that Snakemake plans the rest. A file is hashed again only if its 
 from __future__ import annotations
 
 import ast
-import base64
-import binascii
 import hashlib
 import json
 import os
@@ -19,16 +17,16 @@ from functools import cache
 from pathlib import Path
 
 from scripts.lib.cli import say
-from scripts.lib.files import sha256_file, write_text
+from scripts.lib.files import json_object, sha256_file, write_text
+from scripts.lib.snakemake_records import METADATA, record_files
 
-RECORDS = Path(".snakemake") / "metadata"
 MEMORY = Path(".snakemake") / "questline-contents.json"
 STEP = 0.01  # seconds by which the timestamp of a changed input is later than that of the output
 
 
 def notice_replaced() -> list[str]:
     """Gives changed inputs a new timestamp; prints and returns their names."""
-    if not RECORDS.is_dir():
+    if not METADATA.is_dir():
         return []
     contents = Contents()
     stamps: dict[str, float] = {}
@@ -52,11 +50,7 @@ class Contents:
 
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
-        try:
-            known = json.loads(MEMORY.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-        self.known = known if isinstance(known, dict) else {}
+        self.known: dict[str, str] = json_object(MEMORY) or {}
 
     def sha256(self, name: str) -> str:
         """The file's hash; the file is read only if its state changed."""
@@ -82,21 +76,15 @@ def newest(name: str) -> float | None:
 
 
 def recorded() -> Iterator[tuple[str, str, str, float]]:
-    """Yields (output, input, the input's SHA-256, end time of the job) from Snakemake's records.
-
-    Source: snakemake/persistence/file.py; a record's file name is the base64 of the output's path.
-    """
-    for file in sorted(RECORDS.rglob("*")):
+    """Yields (output, input, the input's SHA-256, end time of the job) from Snakemake's records."""
+    for output, file in record_files():
         try:
-            record = json.loads(file.read_bytes()) if file.is_file() else {}
+            record = json_object(file) or {}
             checksums = record.get("input_checksums") or {}
             checksums = ast.literal_eval(checksums) if isinstance(checksums, str) else checksums
-            output = base64.urlsafe_b64decode(
-                "".join(part.removeprefix("@") for part in file.relative_to(RECORDS).parts)
-            ).decode()
             for name, checksum in checksums.items():
                 kind, _, value = str(checksum).partition(":")
                 if kind == "sha256" and len(value) == hashlib.sha256().digest_size * 2:
                     yield output, name, value, float(record["endtime"])
-        except (ValueError, SyntaxError, KeyError, TypeError, AttributeError, binascii.Error):
+        except (ValueError, SyntaxError, KeyError, TypeError, AttributeError):
             continue  # a record in another format, which Snakemake itself handles

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scripts.lib.cli import StageParser, UserError, load_params, run, say
-from scripts.lib.files import manifest, write_json
+from scripts.lib.files import manifest, named_files, write_json
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.process import keep_memory
 from scripts.lib.records import read_records
@@ -27,16 +27,21 @@ from scripts.model.proof.vision import check_projector, check_sight, places_of
 def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
-    stage.add_argument("--base", type=Path, required=True, help="folder of the base model")
-    stage.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
+    add_arguments(stage)
     stage.add_argument("--merged", type=Path, required=True, help="folder of the merged model")
-    stage.add_argument("--f16", type=Path, required=True, help="its GGUF file of 16-bit floats")
-    stage.add_argument("--quant", nargs="+", action="extend", default=[], metavar="TYPE=FILE", help="its quants")
     stage.add_argument("--mmproj", type=Path, help="the projector of a vision-language model")
-    stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
     stage.add_argument("--texts", type=Path, required=True, help="records on which token ids and prompts are compared")
-    stage.add_argument("--out", type=Path, required=True, help="certificate.json")
     return stage
+
+
+def add_arguments(stage: argparse.ArgumentParser) -> None:
+    """The arguments of every certificate of GGUF files."""
+    stage.add_argument("--base", type=Path, required=True, help="folder of the 16-bit base model")
+    stage.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
+    stage.add_argument("--f16", type=Path, required=True, help="the GGUF file of 16-bit floats")
+    stage.add_argument("--quant", nargs="+", action="extend", default=[], metavar="TYPE=FILE", help="its quants")
+    stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
+    stage.add_argument("--out", type=Path, required=True, help="the certificate, a JSON file")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -134,23 +139,6 @@ def issue(
         if check.kind == "quality":
             say(f"{check.name}: {check.value:.4g} {check.detail}")
     say(f"{args.out}: {len(integrity)} integrity checks passed")
-
-
-def named_files(given: Sequence[str]) -> dict[str, Path]:
-    """``["Q8_0=a.gguf"]`` as ``{"Q8_0": Path("a.gguf")}``.
-
-    Raises:
-        UserError: an argument has another form, or a type is given twice.
-    """
-    files: dict[str, Path] = {}
-    for text in given:
-        name, sign, path = text.partition("=")
-        if not (name and sign and path):
-            raise UserError(f"--quant {text}: write it as TYPE=FILE, such as Q8_0=model-Q8_0.gguf.")
-        if name in files:
-            raise UserError(f"--quant {text}: {name} is given twice; name each type once.")
-        files[name] = Path(path)
-    return files
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts.lib.cli import StageParser, run
 from scripts.lib.options.export import CertifyOptions
 from scripts.lib.records import read_records
-from scripts.model.certify import issue, passed, sound_quants
+from scripts.model.certify import add_arguments, issue, passed, sound_quants
 from scripts.model.proof.adapter_gguf import check_pairs, measure_adapter
 from scripts.model.proof.check import Check, attempt, failed
 from scripts.model.proof.text import check_text
@@ -21,13 +21,8 @@ from scripts.model.proof.weights import check_adapter, check_base, check_invento
 def parser() -> argparse.ArgumentParser:
     """The stage's arguments."""
     stage = StageParser(__doc__)
-    stage.add_argument("--base", type=Path, required=True, help="folder of the 16-bit base model")
-    stage.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
+    add_arguments(stage)
     stage.add_argument("--gguf", type=Path, required=True, help="the adapter's GGUF file")
-    stage.add_argument("--f16", type=Path, required=True, help="the base's GGUF file of 16-bit floats")
-    stage.add_argument("--quant", nargs="+", default=[], metavar="TYPE=FILE", help="the base's quantised GGUF files")
-    stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
-    stage.add_argument("--out", type=Path, required=True, help="adapter-certificate.json")
     return stage
 
 

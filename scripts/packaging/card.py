@@ -85,17 +85,17 @@ def score_lines(metrics: dict[str, Any], rows: list[evidence.Row]) -> list[dict[
     better = metrics.get("higher_is_better", {})
     lines = []
     for name in evidence.metric_names(metrics):
-        counts = [row.scores[name].get("n") for row in rows if row.scores.get(name)]
+        counts = [row.score(name).get("n") for row in rows if row.score(name)]
         usual = max(set(counts), key=counts.count)
         title, explanation = evidence.metric_words(metrics, name)
-        cells = [score_cell(row.scores.get(name), usual) for row in rows]
+        cells = [score_cell(row.score(name), usual) for row in rows]
         lines.append(
             {"title": title, "words": explanation, "higher": better.get(name, True), "cells": cells, "n": usual}
         )
     return lines
 
 
-def score_cell(score: dict[str, Any] | None, usual: int | None) -> str:
+def score_cell(score: dict[str, Any], usual: int | None) -> str:
     """``0.42<br>0.31–0.55`` and the number of cases where it is another than usual."""
     if not score:
         return "n/a"

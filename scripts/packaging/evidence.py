@@ -28,6 +28,15 @@ class Row:
     shipped: bool = False
     oracle: bool = False
 
+    @property
+    def css(self) -> str:
+        """The class of its marks on the page."""
+        return "shipped" if self.shipped else self.kind
+
+    def score(self, metric: str) -> dict[str, Any]:
+        """The estimate of a metric; empty where it has none."""
+        return self.scores.get(metric) or {}
+
 
 @dataclass(frozen=True)
 class Check:
@@ -126,18 +135,16 @@ def plain(name: str) -> str:
 
 def checks(value: dict[str, Any]) -> list[Check]:
     """The ``checks`` of a certificate or a gate as rows."""
-    rows = []
-    for check in value.get("checks", []):
-        rows.append(
-            Check(
-                name=str(check.get("name", "")),
-                passed=check.get("passed"),
-                value=number(check["value"]) if "value" in check else "",
-                limit=number(check["limit"]) if check.get("limit") is not None else "",
-                detail=str(check.get("detail", "")),
-            )
+    return [
+        Check(
+            name=str(check.get("name", "")),
+            passed=check.get("passed"),
+            value=number(check["value"]) if "value" in check else "",
+            limit=number(check["limit"]) if check.get("limit") is not None else "",
+            detail=str(check.get("detail", "")),
         )
-    return rows
+        for check in value.get("checks", [])
+    ]
 
 
 def count_groups(value: dict[str, Any], title: str = TOP) -> list[Group]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import StageParser, UserError, load_params, run
-from scripts.lib.files import read_json, sha256_file, write_json
+from scripts.lib.files import named_files, read_json, sha256_file, write_json
 from scripts.lib.metrics import shown, shown_estimate
 from scripts.lib.options.deploy import GateOptions
 from scripts.lib.tables import aligned
@@ -82,17 +82,11 @@ def named_quants(arguments: Sequence[str]) -> dict[str, Path]:
     """``NAME=FILE`` arguments by name.
 
     Raises:
-        UserError: an argument is of another form, a name stands twice, or there is no such file.
+        UserError: an argument has another form, a name is given twice, or there is no such file.
     """
-    quants: dict[str, Path] = {}
-    for argument in arguments:
-        name, sign, file = argument.partition("=")
-        if not (name and sign and file):
-            raise UserError(f"--quant {argument}: write it as NAME=FILE, such as Q4_K_M=model-Q4_K_M.gguf.")
-        if name in quants:
-            raise UserError(f"--quant {argument}: {name} stands twice; name each quant once.")
-        quants[name] = Path(file)
-        if not quants[name].is_file():
+    quants = named_files(arguments, "NAME=FILE")
+    for file in quants.values():
+        if not file.is_file():
             raise UserError(f"{file}: no such file; quantise the model first, or check the path.")
     return quants
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -97,12 +98,10 @@ class GgufEngine:
 
         if prompt.pictures:
             said = Prompt(prompt.text + self.server.detokenize(ids), prompt.pictures)
-            row = self.server.next_token(self.given(said))
-            return abs(float(row[one]) - float(row[other])) if max(one, other) < len(row) else float("inf")
+            return distance(self.server.next_token(self.given(said)), one, other)
         past = [*self.server.tokenize(prompt.text), *ids]
         with LogitReader(self.path, context=max(32, len(past))) as reader:
-            row = next(reader.rows(past, first=len(past) - 1))
-        return abs(float(row[one]) - float(row[other])) if max(one, other) < len(row) else float("inf")
+            return distance(next(reader.rows(past, first=len(past) - 1)), one, other)
 
 
 class HfEngine:
@@ -141,7 +140,9 @@ class HfEngine:
         settings = {"do_sample": False, "max_new_tokens": max_tokens, "pad_token_id": self.tokenizer.eos_token_id}
         with torch.inference_mode():
             ids = self.model.generate(**given, **settings)[0, past.shape[1] :].tolist()
-        ended = bool(ids) and ids[-1] in end_ids(self.model, self.tokenizer)
+        stops = self.model.generation_config.eos_token_id
+        stops = {*(stops if isinstance(stops, list) else [stops]), self.tokenizer.eos_token_id}
+        ended = bool(ids) and ids[-1] in stops
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         return {"prompt_tokens": past.shape[1], "completion": text, "ids": ids, "finish": "stop" if ended else "length"}
 
@@ -150,13 +151,12 @@ class HfEngine:
 
         with torch.inference_mode():
             row = self.model(**self.given(prompt, ids)).logits[0, -1]
-        return abs(float(row[one] - row[other])) if max(one, other) < len(row) else float("inf")
+        return distance(row, one, other)
 
 
-def end_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Ids that end an answer."""
-    ids = model.generation_config.eos_token_id
-    return {*(ids if isinstance(ids, list) else [ids]), tokenizer.eos_token_id}
+def distance(row: Any, one: int, other: int) -> float:
+    """Between two entries of a row of logits; infinite where the row has not both."""
+    return abs(float(row[one]) - float(row[other])) if max(one, other) < len(row) else math.inf
 
 
 @contextmanager
@@ -239,15 +239,11 @@ def judge(engine: Engine, case: Case, prompt: Prompt, answer: dict[str, Any]) ->
         return Verdict(case.id, "differs", f"{found}: the tokenizer is another.")
     if (answer["ids"], answer["completion"]) == (case.ids, case.completion):
         return Verdict(case.id, "same", f"{len(case.ids)} tokens, all the same.")
-    at = parting(answer["ids"], case.ids)
+    tokens = enumerate(zip(answer["ids"], case.ids, strict=False))
+    at = next((index for index, (ours, theirs) in tokens if ours != theirs), None)
     if at is None:
         return Verdict(case.id, "differs", "the answer ends at another place, or reads differently.")
     gap = engine.gap(prompt, case.ids[:at], answer["ids"][at], case.ids[at])
     outcome = "near" if gap <= TOLERANCE else "differs"
     limit = f"{gap:.2f} nats apart there, {TOLERANCE} allowed"
     return Verdict(case.id, outcome, f"parts at token {at + 1} of {len(case.ids)}; the two tokens are {limit}.")
-
-
-def parting(one: Sequence[int], other: Sequence[int]) -> int | None:
-    """The first position at which both have a token and these differ, or None."""
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)

@@ -197,13 +197,13 @@ def label_places(points: Sequence[tuple[float, float]], labels: Sequence[str]) -
     return places
 
 
-def interval_bar(value: float, low: float | None, high: float | None, top: float, kind: str) -> Markup:
+def interval_bar(mark: Mark, top: float) -> Markup:
     """A tiny bar for a table cell: the range 0 to ``top``, the interval, a tick at the value."""
     x = Scale(0, top or 1, 1, 71)
     parts = [line(1, 5, 71, 5, "track")]
-    if low is not None and high is not None:
-        parts.append(line(x(low), 5, x(high), 5, f"span {kind}"))
-    parts.append(line(x(value), 1, x(value), 9, f"stop {kind}"))
+    if mark.low is not None and mark.high is not None:
+        parts.append(line(x(mark.low), 5, x(mark.high), 5, f"span {mark.kind}"))
+    parts.append(line(x(mark.value), 1, x(mark.value), 9, f"stop {mark.kind}"))
     return (
         Markup('<svg viewBox="0 0 72 10" class="mini" aria-hidden="true">') + Markup("").join(parts) + Markup("</svg>")
     )

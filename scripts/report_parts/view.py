@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -77,48 +78,39 @@ def scores_view(metrics: dict[str, Any], gate: dict[str, Any]) -> dict[str, Any]
     rows = evidence.score_rows(metrics, gate.get("variant", ""))
     names, main = evidence.metric_names(metrics), main_metric(metrics, gate)
     better = metrics.get("higher_is_better", {})
-    columns = [
-        {
-            "name": name,
-            "title": evidence.metric_words(metrics, name)[0],
-            "words": evidence.metric_words(metrics, name)[1],
-            "higher": better.get(name, True),
-            "main": name == main,
-        }
-        for name in [main, *(name for name in names if name != main)]
-    ]
-    tops = {name: top_of(rows, name) for name in names}
+    columns = []
+    for name in [main, *(name for name in names if name != main)]:
+        title, words = evidence.metric_words(metrics, name)
+        column = {"name": name, "title": title, "words": words, "higher": better.get(name, True), "main": name == main}
+        columns.append(column | {"top": top_of(rows, name)})
     return {
         "cases": metrics.get("cases"),
         "groups": metrics.get("groups"),
         "confidence": f"{100 * metrics.get('confidence', 0.95):g}",
         "columns": columns,
-        "rows": [table_row(row, columns, tops, metrics.get("speed", {}).get(row.name)) for row in rows],
+        "rows": [table_row(row, columns, metrics.get("speed", {}).get(row.name) or {}) for row in rows],
         "speed": bool(metrics.get("speed")),
         "main": columns[0],
-        "chart": rank_picture(rows, columns[0], tops[main]),
+        "chart": rank_picture(rows, columns[0]),
         "headline": headline(rows, main, better.get(main, True)),
     }
 
 
 def top_of(rows: list[Row], name: str) -> float:
     """The end of a metric's bar: 1 for a share, else the largest number there is."""
-    found = [row.scores.get(name, {}).get(key) for row in rows for key in ("value", "high")]
+    found = [row.score(name).get(key) for row in rows for key in ("value", "high")]
     return max([1.0, *(value for value in found if value is not None)])
 
 
-def table_row(row: Row, columns: list[dict[str, Any]], tops: dict[str, float], speed: dict | None) -> dict[str, Any]:
+def table_row(row: Row, columns: list[dict[str, Any]], speed: dict[str, Any]) -> dict[str, Any]:
     """A variant or baseline with its cells in the columns' order."""
     cells = []
     for column in columns:
-        score = row.scores.get(column["name"]) or {}
-        value, kind = score.get("value"), "shipped" if row.shipped else row.kind
-        bounds = score.get("low"), score.get("high")
-        bar = None if value is None else svg.interval_bar(value, *bounds, tops[column["name"]], kind)
-        cells.append(
-            {"value": evidence.share(value), "interval": evidence.interval(score), "n": score.get("n"), "bar": bar}
-        )
-    rate, memory = (speed or {}).get("tokens_per_second"), (speed or {}).get("peak_memory_bytes")
+        score = row.score(column["name"])
+        mark = marks([row], column["name"])
+        bar = svg.interval_bar(mark[0], column["top"]) if mark else None
+        cells.append({**cell(score), "n": score.get("n"), "bar": bar})
+    rate, memory = speed.get("tokens_per_second"), speed.get("peak_memory_bytes")
     return {
         "row": row,
         "cells": cells,
@@ -127,22 +119,22 @@ def table_row(row: Row, columns: list[dict[str, Any]], tops: dict[str, float], s
     }
 
 
+def cell(score: dict[str, Any]) -> dict[str, str]:
+    """A score's value and interval as text."""
+    return {"value": evidence.share(score.get("value")), "interval": evidence.interval(score)}
+
+
 def marks(rows: list[Row], name: str) -> list[svg.Mark]:
     """Rows that have a value of a metric, for a chart."""
-    found = []
-    for row in rows:
-        score = row.scores.get(name) or {}
-        if score.get("value") is not None:
-            kind = "shipped" if row.shipped else row.kind
-            found.append(svg.Mark(row.name, score["value"], score.get("low"), score.get("high"), kind))
-    return found
+    scored = [(row, row.score(name)) for row in rows if row.score(name).get("value") is not None]
+    return [svg.Mark(row.name, score["value"], score.get("low"), score.get("high"), row.css) for row, score in scored]
 
 
-def rank_picture(rows: list[Row], column: dict[str, Any], top: float) -> Any:
+def rank_picture(rows: list[Row], column: dict[str, Any]) -> Any:
     """The main metric of every variant and baseline, or None where nobody has it."""
     found = marks(rows, column["name"])
     label = f"{column['title']} ({'higher' if column['higher'] else 'lower'} is better)"
-    return svg.rank_chart(found, label, 0.0, top) if found else None
+    return svg.rank_chart(found, label, 0.0, column["top"]) if found else None
 
 
 def best_baseline(rows: list[Row], name: str, higher: bool) -> svg.Mark | None:
@@ -153,14 +145,12 @@ def best_baseline(rows: list[Row], name: str, higher: bool) -> svg.Mark | None:
 
 def headline(rows: list[Row], name: str, higher: bool) -> dict[str, Any]:
     """The shipped variant's, the base's and the best baseline's value of the main metric, as text."""
-    values = {row.name: (row.scores.get(name) or {}) for row in rows if row.kind == "variant"}
-    shipped = next((row for row in rows if row.shipped), None)
+    shipped = next((row.score(name) for row in rows if row.shipped), {})
+    base = next((row.score(name) for row in rows if (row.kind, row.name) == ("variant", "base")), {})
     best = best_baseline(rows, name, higher)
-    score = (shipped.scores.get(name) or {}) if shipped else {}
     return {
-        "value": evidence.share(score.get("value")),
-        "interval": evidence.interval(score),
-        "base": evidence.share(values.get("base", {}).get("value")),
+        **cell(shipped),
+        "base": evidence.share(base.get("value")),
         "best": evidence.share(best.value) if best else "n/a",
         "best_name": best.label if best else "",
     }
@@ -170,11 +160,9 @@ def quants_view(paths: RunPaths, metrics: dict[str, Any], gate: dict[str, Any]) 
     """Size against the main metric for each file of a variant that is still there, or None."""
     rows = evidence.score_rows(metrics, gate.get("variant", ""))
     name = main_metric(metrics, gate)
-    found = []
-    for mark in marks([row for row in rows if row.kind == "variant"], name):
-        count = bytes_of([paths.shipped(mark.label)])
-        if count is not None:
-            found.append(svg.Mark(mark.label, mark.value, mark.low, mark.high, mark.kind, count / 1e6))
+    variants = marks([row for row in rows if row.kind == "variant"], name)
+    sizes = {mark.label: bytes_of([paths.shipped(mark.label)]) for mark in variants}
+    found = [replace(mark, x=size / 1e6) for mark in variants if (size := sizes[mark.label]) is not None]
     if not found:
         return None
     title, _ = evidence.metric_words(metrics, name)
@@ -210,12 +198,10 @@ def training_view(metadata: dict[str, Any] | None) -> list[tuple[str, str]]:
         return []
     memory = metadata.get("peak_memory_bytes")
     peak = memory.get("process") if isinstance(memory, dict) else memory
-    rows = [(evidence.plain(key), metadata.get(key)) for key in ("device", "precision", "engine", "steps", "seconds")]
-    rows += [("learning rate", metadata.get("settings", {}).get("learning_rate"))]
-    rows += [
-        ("trained parameters", metadata.get("trainable_parameters")),
-        ("all parameters", metadata.get("parameters")),
-    ]
+    rows = [(key, metadata.get(key)) for key in ("device", "precision", "engine", "steps", "seconds")]
+    rows.append(("learning rate", metadata.get("settings", {}).get("learning_rate")))
+    rows.append(("trained parameters", metadata.get("trainable_parameters")))
+    rows.append(("all parameters", metadata.get("parameters")))
     shown = [(label, evidence.number(value)) for label, value in rows if value is not None]
     return shown + ([("peak memory", evidence.size(int(peak)))] if peak else [])
 

@@ -53,7 +53,7 @@ def dvcfile_text(stages: dict[str, Stage], configfiles: list[str]) -> str:
     """dvc.yaml of these stages, with its head."""
     values = {
         "stages": {stage.name: stage_entry(stage, stages, configfiles) for stage in stages.values()},
-        "metrics": [file for stage in stages.values() for file in metrics_of(stage)],
+        "metrics": [file for stage in stages.values() for file in metrics_of(stage)],  # for `dvc metrics diff`
         "plots": [{file: curve} for stage in stages.values() for file, curve in plots_of(stage).items()],
     }
     return HEAD + yaml.safe_dump(values, sort_keys=False, width=120)
@@ -92,11 +92,15 @@ def metrics_of(stage: Stage) -> list[str]:
 
 def plots_of(stage: Stage) -> dict[str, dict[str, str]]:
     """Loss curves of a system's runs, for `dvc plots diff`: CSV beside the records, since DVC reads no JSON lines."""
-    curves = sorted(file for file in stage.outputs if file.endswith("/training/loss.jsonl"))
     return {
         curve_of(file): {"x": "step", "y": "loss", "title": "/".join(Path(file).parts[1:3]), "template": "simple"}
-        for file in curves
+        for file in losses_of(stage)
     }
+
+
+def losses_of(stage: Stage) -> list[str]:
+    """The training losses of a system's runs."""
+    return sorted(file for file in stage.outputs if file.endswith("/training/loss.jsonl"))
 
 
 def curve_of(loss: str) -> str:

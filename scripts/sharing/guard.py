@@ -8,15 +8,14 @@ parameters or code have changed are left alone.
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from scripts.lib.cli import say
-from scripts.lib.files import sha256_file
-from scripts.sharing.records import shared_files
+from scripts.lib.files import json_object, sha256_file
+from scripts.sharing.records import INDEX
 from scripts.sharing.rooms import lies_in
 
 LOCK = Path("dvc.lock")
@@ -59,18 +58,22 @@ def stop_if_shared(dag: Any) -> None:
 
 def to_be_pulled(dag: Any) -> dict[str, str]:
     """Missing files that the plan would rebuild though they are shared and still valid; file to stage."""
-    jobs = [job for job in dag.jobs if dag.needrun(job) and not job.rule.norun]
-    missing = [(job, str(file)) for job in jobs for file in job.output if not Path(file).exists()]
+    missing = [(job, str(file)) for job in stale_jobs(dag) for file in job.output if not Path(file).exists()]
     if not missing or not LOCK.is_file():
         return {}
-    shared = shared_files()
+    shared = json_object(INDEX)
     if shared is None:
-        return {file: stage for _, file in missing if (stage := stage_in_lock(file))}
+        rooms = locked_rooms().items()
+        return {file: stage for _, file in missing for room, stage in rooms if lies_in(file, room)}
     judge = Judge(dag)
     return {file: shared[file] for job, file in missing if file in shared and judge.unchanged(job)}
 
 
-@cache
+def stale_jobs(dag: Any) -> list[Any]:
+    """Jobs that the plan would run."""
+    return [job for job in dag.jobs if dag.needrun(job) and not job.rule.norun]
+
+
 def locked_rooms() -> dict[str, str]:
     """Rooms in dvc.lock, room to stage; before the first pull, nothing more is known about shared files."""
     try:
@@ -78,11 +81,6 @@ def locked_rooms() -> dict[str, str]:
         return {out["path"]: name for name, stage in stages.items() for out in stage.get("outs", [])}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def stage_in_lock(file: str) -> str | None:
-    """The stage that shares a file, by dvc.lock; None for a file that is not shared."""
-    return next((stage for room, stage in locked_rooms().items() if lies_in(file, room)), None)
 
 
 class Judge:

@@ -89,8 +89,3 @@ def planned(configfiles: list[str], targets: list[str] | None = None) -> Any:
     if dag is None:
         raise UserError("the workflow does not plan, see above; `snakemake -n` says the same.")
     return dag
-
-
-def stale_jobs(dag: Any) -> list[Any]:
-    """Jobs that the plan would run."""
-    return [job for job in dag.jobs if dag.needrun(job) and not job.rule.norun]

@@ -9,20 +9,17 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import UserError
-from scripts.lib.files import read_json, write_json, write_text
+from scripts.lib.files import json_object, read_json, write_json, write_text
+from scripts.lib.snakemake_records import METADATA, record_files
 from scripts.sharing.rooms import RECORDS, Stage, stage_of
 
 SNAKEMAKE = Path(".snakemake")
-METADATA = SNAKEMAKE / "metadata"
 INCOMPLETE = SNAKEMAKE / "incomplete"
 INDEX = SNAKEMAKE / "questline-shared.json"
 NAME_LENGTH = 254  # Snakemake splits a longer name into folders
@@ -30,28 +27,13 @@ NAME_LENGTH = 254  # Snakemake splits a longer name into folders
 
 def records_here() -> dict[str, dict[str, Any]]:
     """Every record of this checkout by the output's path; unreadable ones are left out."""
-    records = {}
-    for name, path in _named(METADATA):
-        with contextlib.suppress(ValueError):
-            records[name] = json.loads(path.read_bytes())
-    return records
+    records = {name: json_object(path) for name, path in record_files()}
+    return {name: record for name, record in records.items() if record is not None}
 
 
 def incomplete_here() -> set[str]:
     """Outputs that a killed run left marked as incomplete."""
-    return {name for name, _ in _named(INCOMPLETE)}
-
-
-def _named(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(output, its record or marker); Snakemake names records by the base64 of the path, split by length."""
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if not path.is_file():
-            continue
-        encoded = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
-        try:
-            yield base64.urlsafe_b64decode(encoded).decode(), path
-        except (binascii.Error, UnicodeDecodeError):
-            continue
+    return {name for name, _ in record_files(INCOMPLETE)}
 
 
 def record_path(name: str) -> Path:
@@ -104,7 +86,7 @@ def unpack(name: str) -> int:
             f"{without[0]}: shared without a record of what it was made from ({len(without)} files); "
             "whoever shared it has to run `make share` again."
         )
-    for old in [old for old, _ in _named(METADATA) if stage_of(old) == name and old not in records]:
+    for old in [old for old, _ in record_files() if stage_of(old) == name and old not in records]:
         record_path(old).unlink(missing_ok=True)
     METADATA.mkdir(parents=True, exist_ok=True)
     INCOMPLETE.mkdir(parents=True, exist_ok=True)  # without it Snakemake treats the records as an old version's
@@ -114,15 +96,6 @@ def unpack(name: str) -> int:
 
 
 def write_index(names: list[str]) -> None:
-    """Writes the index of shared files, file to stage, that `shared_files` reads at each plan."""
+    """Writes the index of shared files, file to stage, that each plan reads once there is one."""
     shared = {file: name for name in names for file in (packed(name) or {"outputs": []})["outputs"]}
     write_text(INDEX, json.dumps(shared))
-
-
-def shared_files() -> dict[str, str] | None:
-    """Files that are shared, file to stage, as the last share or pull left it; None before the first one."""
-    try:
-        shared = json.loads(INDEX.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return shared if isinstance(shared, dict) else None

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import UserError, say
-from scripts.lib.files import write_text
+from scripts.lib.files import json_object, write_text
+from scripts.lib.snakemake_records import METADATA
 
 LOCKS = Path(".snakemake") / "locks"
 RUN = Path(".snakemake") / "questline-run.json"
-METADATA = Path(".snakemake") / "metadata"
 NO_CONTENT = f"sha256:{'0' * 64}"  # the hash of no file
 PULLING = Path(".snakemake") / "questline-pull-interrupted"
 
@@ -105,11 +105,8 @@ def nothing_runs(*, pulling: bool = False) -> None:
 
 def holder() -> dict[str, Any] | None:
     """The note of `run_begins`; None if there is none."""
-    try:
-        note = json.loads(RUN.read_text(encoding="utf-8"))
-        return note if {"pid", "host", "since"} <= note.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
+    note = json_object(RUN) or {}
+    return note if {"pid", "host", "since"} <= note.keys() else None
 
 
 def is_alive(who: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from scripts.lib.cli import UserError, say
-from scripts.lib.files import write_text
+from scripts.lib.files import json_object, write_text
 
 LOCK = Path("dvc.lock")
 CHUNK = 1 << 20
@@ -109,7 +109,7 @@ class Store:
 
     def damaged(self, names: list[str]) -> dict[str, str]:
         """Objects of the cache that are not what their name says, file to path; they are removed."""
-        known, seen, fresh = _verified(self.memory), {}, {}
+        known, seen, fresh = json_object(self.memory) or {}, {}, {}
         objects = {file: path for file, path in self.objects(names).items() if Path(path).is_file()}
         for path in dict.fromkeys(objects.values()):
             state = Path(path).stat()
@@ -178,13 +178,6 @@ def md5_of(path: Path) -> str:
         while block := stream.read(CHUNK):
             hashed.update(block)
     return hashed.hexdigest()
-
-
-def _verified(path: Path) -> dict[str, str]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 def without_secrets(url: str) -> str:
