@@ -151,6 +151,11 @@ def test_shared_package_states_both_sizes_and_is_served(llama, converter, tmp_pa
     assert (folder / "SHA256SUMS").read_text() == sums
     card = (folder / "README.md").read_text()
     assert "- veran: missed by its merged Q8_0 (No baseline is beaten.)" in card
+    nayru = read_json(tmp_path / "nayru.json")
+    write_json(tmp_path / "nayru.json", nayru | {"name": "veran"})
+    with pytest.raises(UserError, match=r"nayru\.json: --specialist names 'veran' twice"):
+        make()
+    write_json(tmp_path / "nayru.json", nayru)
     certificate = read_json(tmp_path / "certificate.json")
     write_json(tmp_path / "certificate.json", certificate | {"passed": False})
     with pytest.raises(UserError, match=r"certificate\.json: the certificate has not passed"):

@@ -231,3 +231,12 @@ def test_the_table_of_options_is_the_models_own_and_every_difference_has_a_reaso
     assert option_table.REASONS.keys() <= {key for choices in keys for key in choices}
     assert rows["curate.seed"] == dict.fromkeys(SYSTEMS, 7)
     assert rows["curate.val_share"] == dict.fromkeys(SYSTEMS, 0.1)
+
+
+@pytest.mark.parametrize("section", [{"train": {"gpus": [0]}}, {"runs": {"world": {"train": {"gpus": [0]}}}}])
+def test_a_removed_key_is_refused_with_what_to_use_today(section):
+    """In the shared section of a system and in what one run overrides, where validators do not run."""
+    values = preset("demo")
+    values["aerial"] = deep_merge(values["aerial"], section)
+    with pytest.raises(UserError, match=r"aerial\..*train\.gpus: this key was removed; use train\.processes"):
+        load(values)

@@ -41,7 +41,8 @@ def main(args: argparse.Namespace) -> None:
     """Builds and publishes the package.
 
     Raises:
-        UserError: a certificate did not pass or is about other files, or the lists of files differ in length.
+        UserError: a certificate did not pass or is about other files, the lists of files differ in length, or two
+            specialists have the same name.
     """
     if len({len(paths) for paths in (args.specialist, args.adapter, args.certificate, args.gate, args.merged)}) > 1:
         raise UserError(
@@ -51,7 +52,14 @@ def main(args: argparse.Namespace) -> None:
         check = integrity_check(read_json(path), {"adapter": adapter, "base": args.base})
         if not check["passed"]:
             raise UserError(f"{path}: {check['detail']}; nothing ships. Build and certify the adapter's GGUF again.")
-    configs = {config["name"]: config for config in map(read_json, args.specialist)}
+    configs: dict[str, Any] = {}
+    for path in args.specialist:
+        config = read_json(path)
+        if config["name"] in configs:
+            raise UserError(
+                f"{path}: --specialist names {config['name']!r} twice; give each specialist its own configuration."
+            )
+        configs[config["name"]] = config
     facts = package_facts(args, list(configs))
     with new_folder(args.out) as folder:
         shutil.copyfile(args.base, folder / args.base.name)

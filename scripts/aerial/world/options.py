@@ -6,7 +6,7 @@ A file of config/aerial/ has these five sections; `scripts.aerial.world.settings
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -206,13 +206,6 @@ class WorldTrainOptions(SharedTrainOptions):
     wandb_name: str | None = None
     wandb_tags: list[str] = []
     seed: int = 42
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gpus_is_gone(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "gpus" in values:
-            raise ValueError("gpus is gone: use train.processes (and CUDA_VISIBLE_DEVICES to choose devices)")
-        return values
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> WorldTrainOptions:

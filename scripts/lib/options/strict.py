@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from scripts.lib.cli import UserError
+from scripts.lib.options.renamed import renamed_hint
 
 DESCRIBE = "QUESTLINE_DESCRIBE"  # environment variable; set where the schema is written
 
@@ -69,6 +70,8 @@ def describe(model: type[BaseModel], path: Sequence[str], row: Any) -> str:
     if row["type"] != "extra_forbidden":
         given = "" if row["type"] == "missing" else f" (given: {row['input']!r})"
         return f"{key}: {row['msg'][0].lower()}{row['msg'][1:]}{given}"
+    if hint := renamed_hint(path):
+        return f"{key}: {hint}"
     for part in path[:-1]:
         if part in model.model_fields:
             model = next(iter(nested_models(model.model_fields[part].annotation)), model)
