@@ -328,10 +328,7 @@ def test_wandb_is_told_project_name_and_tags_and_is_imported_only_where_asked_fo
         ({"pretrained": "nowhere.pth"}, r"nowhere\.pth: no such file; check train\.pretrained"),
         ({"batch_size": 0}, "batch_size"),
         ({"freeze_transformer": True, "freeze_pose": True}, "leave nothing to learn"),
-        (
-            {"gpus": [1, 3]},
-            "gpus: this key was removed; use train.processes",
-        ),
+        ({"gpus": [1, 3]}, "gpus: this key was removed; use train.processes"),
         ({"processes": 3}, "3 processes cannot share the 4 windows of a step evenly"),
         ({"processes": 4, "machines": 3}, "do not spread evenly over 3 machines"),
         ({"processes": 2, "machines": 2, "batch_size": "auto"}, "auto is measured on one machine"),
