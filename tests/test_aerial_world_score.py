@@ -227,6 +227,20 @@ def test_another_grid_than_the_models_is_refused(world, tmp_path):
         run(score, *arguments, "--out", tmp_path / "m.json", "--params", '{"threshold": 0.5}')
 
 
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("model.onnx", r"--onnx model\.onnx: write it as NAME=FILE, such as int8=model-int8\.onnx"),
+        ("torch=model.onnx", "torch names another variant; choose another name"),
+        ("shuffled=model.onnx", "shuffled names another variant"),
+    ],
+)
+def test_exported_files_are_named_and_never_as_the_models_own_variants(world, tmp_path, argument, message):
+    arguments = ["--input", world / "sessions", "--test", world / "data/test.jsonl", "--model", world / "models/model"]
+    with pytest.raises(UserError, match=message):
+        run(score, *arguments, "--onnx", argument, "--out", tmp_path / "m.json", "--params", '{"threshold": 0.5}')
+
+
 def test_a_threshold_without_val_is_asked_for(world, tmp_path):
     arguments = ["--input", world / "sessions", "--test", world / "data/test.jsonl", "--model", world / "models/model"]
     with pytest.raises(UserError, match="threshold: auto needs --val"):

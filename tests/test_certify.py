@@ -153,11 +153,11 @@ class TestWhole:
             assert "not run" in checks[name]["detail"]
 
     @pytest.mark.parametrize(
-        ("quants", "says"), [(["Q8_0"], "TYPE=FILE"), (["Q8_0=a", "Q8_0=b"], "given twice"), (["=a"], "TYPE=FILE")]
+        ("quants", "says"), [(["Q8_0"], "NAME=FILE"), (["Q8_0=a", "Q8_0=b"], "given twice"), (["=a"], "NAME=FILE")]
     )
     def test_quants_written_wrongly(self, quants, says):
         with pytest.raises(UserError, match=says):
-            certify.named_files(quants)
+            certify.named_files("--quant", quants, "Q8_0=a.gguf")
 
 
 class TestOrigin:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,19 +140,25 @@ def below(folder: Path, name: str) -> Path:
     return folder / path
 
 
-def named_files(arguments: Iterable[str], form: str = "TYPE=FILE") -> dict[str, Path]:
-    """The files of ``--quant`` by name: ``["Q8_0=a.gguf"]`` as ``{"Q8_0": Path("a.gguf")}``.
+def named_files(flag: str, arguments: Iterable[str], example: str, taken: Collection[str] = ()) -> dict[str, Path]:
+    """The files of a ``NAME=FILE ...`` flag by name: ``["Q8_0=a.gguf"]`` as ``{"Q8_0": Path("a.gguf")}``.
+
+    Args:
+        example: a right argument, for the error.
+        taken: names that mean something else.
 
     Raises:
-        UserError: an argument has another form, or a name is given twice.
+        UserError: an argument has another form, or a name is taken or given twice.
     """
     files: dict[str, Path] = {}
     for argument in arguments:
         name, sign, file = argument.partition("=")
         if not (name and sign and file):
-            raise UserError(f"--quant {argument}: write it as {form}, such as Q8_0=model-Q8_0.gguf.")
+            raise UserError(f"{flag} {argument}: write it as NAME=FILE, such as {example}.")
+        if name in taken:
+            raise UserError(f"{flag} {argument}: {name} names another variant; choose another name.")
         if name in files:
-            raise UserError(f"--quant {argument}: {name} is given twice; name each once.")
+            raise UserError(f"{flag} {argument}: {name} is given twice; name each once.")
         files[name] = Path(file)
     return files
 

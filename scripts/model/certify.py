@@ -39,7 +39,7 @@ def add_arguments(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--base", type=Path, required=True, help="folder of the 16-bit base model")
     stage.add_argument("--adapter", type=Path, required=True, help="folder of the adapter")
     stage.add_argument("--f16", type=Path, required=True, help="the GGUF file of 16-bit floats")
-    stage.add_argument("--quant", nargs="+", action="extend", default=[], metavar="TYPE=FILE", help="its quants")
+    stage.add_argument("--quant", nargs="+", action="extend", default=[], metavar="NAME=FILE", help="its quants")
     stage.add_argument("--heldout", type=Path, required=True, help="records on which logits are compared")
     stage.add_argument("--out", type=Path, required=True, help="the certificate, a JSON file")
 
@@ -113,7 +113,7 @@ def issue(
     """
     keep_memory()
     options = CertifyOptions.parse(load_params(args.params))
-    quants = named_files(args.quant)
+    quants = named_files("--quant", args.quant, "Q8_0=model-Q8_0.gguf")
     try:
         checks = prove(args, quants, options)
     finally:

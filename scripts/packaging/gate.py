@@ -84,7 +84,7 @@ def named_quants(arguments: Sequence[str]) -> dict[str, Path]:
     Raises:
         UserError: an argument has another form, a name is given twice, or there is no such file.
     """
-    quants = named_files(arguments, "NAME=FILE")
+    quants = named_files("--quant", arguments, "Q8_0=model-Q8_0.gguf")
     for file in quants.values():
         if not file.is_file():
             raise UserError(f"{file}: no such file; quantise the model first, or check the path.")

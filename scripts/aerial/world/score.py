@@ -32,6 +32,7 @@ from scripts.aerial.world.weights import load_model
 from scripts.lib import scoring
 from scripts.lib.cli import StageParser, UserError, run, say
 from scripts.lib.devices import pick_device
+from scripts.lib.files import named_files
 from scripts.lib.metrics import shown
 from scripts.lib.process import keep_memory
 from scripts.lib.tables import aligned
@@ -83,7 +84,8 @@ def main(args: argparse.Namespace) -> None:
                 f"{data.source}: data.{key} is not what the model was trained with; score its own test split."
             )
     runners = {MODEL: torch_runner(model, pick_device(options.device))}
-    runners |= {name: onnx_runner(path) for name, path in named_files(args.onnx).items()}
+    files = named_files("--onnx", args.onnx, "int8=model-int8.onnx", taken=(MODEL, SHUFFLED))
+    runners |= {name: onnx_runner(path) for name, path in files.items()}
     threshold, chosen = pick_threshold(runners[MODEL], args, options)
     tallies = tally_all(runners, data, threshold, options.batch_size)
 
@@ -100,21 +102,6 @@ def main(args: argparse.Namespace) -> None:
     scoring.write_scores(args, metrics, failures(counts, list(runners), data), report(metrics))
     if metrics["groups"] < 2:
         say("warning: one square of ground alone: no interval can be given; add sessions elsewhere.")
-
-
-def named_files(arguments: Sequence[str]) -> dict[str, Path]:
-    """``NAME=FILE`` arguments by name.
-
-    Raises:
-        UserError: an argument is of another form, or a name is taken.
-    """
-    found: dict[str, Path] = {}
-    for argument in arguments:
-        name, sign, file = argument.partition("=")
-        if not (name and sign and file) or name in found or name in (MODEL, SHUFFLED):
-            raise UserError(f"--onnx {argument}: write it as NAME=FILE, such as int8=model-int8.onnx, each name once.")
-        found[name] = Path(file)
-    return found
 
 
 def pick_threshold(runner: Runner, args: argparse.Namespace, options: WorldScoreOptions) -> tuple[float, str]:
