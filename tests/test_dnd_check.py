@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.dnd import check
-from scripts.dnd.scenario import find_scenarios
+from scripts.dnd.sources import find_scenarios
 from scripts.lib.cli import UserError
 
 FIXTURES = Path(__file__).parent / "fixtures" / "dnd"

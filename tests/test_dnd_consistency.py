@@ -9,7 +9,8 @@ import pytest
 from scripts.dnd.dice import findings, plain
 from scripts.dnd.options import DndCheckOptions
 from scripts.dnd.registry import Registry
-from scripts.dnd.scenario import Scenario, Source, read_scenario
+from scripts.dnd.scenario import Scenario, read_scenario
+from scripts.dnd.sources import Source
 
 FIXTURES = Path(__file__).parent / "fixtures" / "dnd"
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from scripts.lib import identity
 from scripts.lib.cli import UserError
 from scripts.lib.identity import code_fingerprint, code_parts, import_closure, source_digest
 
@@ -20,6 +21,13 @@ def stage(x):
 '''
 
 
+def forget():
+    """A new process: nothing is known of any module."""
+    for function in vars(identity).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+
+
 @pytest.fixture
 def project(tmp_path):
     """A project with a stage, a helper it imports, and a module that nothing imports."""
@@ -28,12 +36,7 @@ def project(tmp_path):
         path = tmp_path / "scripts" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        for function in (code_fingerprint, code_parts, import_closure):
-            function.cache_clear()
-        from scripts.lib import identity
-
-        identity.module_fingerprint.cache_clear()
-        identity.facts_of.cache_clear()
+        forget()
 
     for name in ("__init__.py", "lib/__init__.py", "lib/options/__init__.py", "other.py"):
         write(name, "")
@@ -133,8 +136,6 @@ def test_source_digest_follows_content_and_names_not_time(tmp_path):
 
 
 def test_what_is_remembered_is_the_same_and_an_edit_is_not_remembered(project, tmp_path, monkeypatch):
-    from scripts.lib import identity
-
     root, write = project
     (tmp_path / ".snakemake").mkdir()
     monkeypatch.setattr(identity, "MEMORY", tmp_path / ".snakemake" / "modules.json")
@@ -142,12 +143,6 @@ def test_what_is_remembered_is_the_same_and_an_edit_is_not_remembered(project, t
     identity.remembered.cache_clear()
     fresh = code_parts("scripts.stage", root)
     identity.remember()
-
-    def forget():
-        identity.remembered.cache_clear()
-        for function in (code_parts, import_closure, identity.facts_of, identity.module_fingerprint):
-            function.cache_clear()
-
     forget()
     monkeypatch.setattr(identity, "tree_fingerprint", None)  # nothing is parsed again
     assert code_parts("scripts.stage", root) == fresh

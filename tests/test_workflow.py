@@ -1,6 +1,7 @@
 """Staleness: nothing is rebuilt without reason and nothing is missed. The stages are played by tests/standin.py."""
 
 import importlib
+import json
 import os
 import random
 import re
@@ -18,6 +19,7 @@ from checkouts import CONE_OF_TRAINING, CURATE, ROOT, SOURCES, Checkout
 
 from scripts.aerial.options import AerialSessionOptions
 from scripts.aerial.session_names import sessions_of
+from scripts.lib.identity import facts_of, import_closure
 from scripts.terrain.places import block, shard_of
 
 
@@ -58,6 +60,14 @@ def test_intermediates_are_gone_and_the_package_is_there(original):
 def test_second_run_has_nothing_to_do(checkout):
     assert checkout.build() == []
     assert checkout.why() == {}
+
+
+@pytest.mark.parametrize("stage", ["scripts.dnd.score", "scripts.model.predict"])
+def test_next_plan_parses_no_module_again(original, stage):
+    known = json.loads((original.folder / ".snakemake/questline-modules.json").read_text())
+    parsed = {facts["fingerprint"] for facts in known.values()}
+    modules = {name: path for name, path in import_closure(stage).items() if ":" not in name}
+    assert {name for name, path in modules.items() if facts_of(path, name)["fingerprint"] not in parsed} == set()
 
 
 def test_touch_of_everything_changes_nothing(checkout):
@@ -273,6 +283,7 @@ def test_dry_run_counts_of_every_preset(original, tmp_path, preset, dnd, tools, 
     fresh.mkdir()
     checkout = Checkout(fresh).populate(whole=True)
     done = checkout.snakemake("-n", "--configfile", f"config/{preset}.yaml")
+    assert "Exception" not in done.stderr
     table = done.stdout[done.stdout.rindex("job ") :].splitlines()[2:]
     counts = {row.split()[0]: int(row.split()[1]) for row in table if len(row.split()) == 2}
     sighted = terrain + gameplay

@@ -1,5 +1,7 @@
 # Paths, parameters and code fingerprints for the rules; it asks the registry (scripts/systems.py) and knows no system.
 
+import functools
+import gc
 import json
 import subprocess
 import sys
@@ -26,44 +28,33 @@ def project_root():
     return folder
 
 
+def begin():
+    """The only side effects of reading the workflow: how this process imports and plans, and what its jobs inherit."""
+    gc.set_threshold(50_000)  # a plan makes many objects and drops few
+    sys.path.insert(0, str(ROOT))
+    # Snakemake imports pandas, a second of every plan, to see whether a parameter is a table: none of ours is.
+    sys.modules.setdefault("pandas", None)
+    from scripts.sharing.guard import plan_begins
+
+    plan_begins(workflow, ROOT)
+
+
 ROOT = project_root()
-sys.path.insert(0, str(ROOT))
-# Snakemake imports pandas, a second of every plan, to see whether a parameter is a table: none of ours is.
-sys.modules.setdefault("pandas", None)
+begin()
 
 from scripts import artifacts
 from scripts.config import load
-from scripts.lib.cli import UserError, say
-from scripts.lib.environment import prepare_jobs
-from scripts.lib.identity import code_parts, remember
-from scripts.lib.replaced import notice_replaced
-from scripts.sharing.guard import watch_plans
-from scripts.sharing.runs import nobody_else, run_begins, run_ends
+from scripts.lib.cli import checked
+from scripts.lib.identity import code_parts
+from scripts.sharing.runs import run_begins, run_ends
 from scripts.systems import SYSTEMS
 
-
-def checked(function, *arguments):
-    """Calls a function; bad input is one sentence for the person at the keyboard, also from inside the Snakefile."""
-    try:
-        return function(*arguments)
-    except UserError as error:
-        say(f"error: {error}")
-        sys.exit(1)
-
-
 CONFIG = checked(load, dict(config), "config", [Path(p) for p in workflow.configfiles])
-RESOURCES = yaml.safe_load((ROOT / "profiles/resources.yaml").read_text("utf-8"))
+RESOURCES = yaml.load(
+    (ROOT / "profiles/resources.yaml").read_text("utf-8"), yaml.CSafeLoader
+)
 CORES = max(1, (workflow.cores or 8) // CONFIG.jobs_at_once)
 REAL = CONFIG.scope == "real"  # models large enough for a GPU
-
-
-def begin():
-    """The only side effects of reading the workflow: the environment of jobs, and what a plan has to know."""
-    prepare_jobs(ROOT)
-    if workflow.is_main_process:
-        checked(nobody_else)
-        notice_replaced()
-        watch_plans(workflow)
 
 
 onstart:
@@ -76,6 +67,11 @@ onsuccess:
 
 onerror:
     run_ends()
+
+
+LANGUAGE_SYSTEMS = [
+    name for name in CONFIG.systems() if SYSTEMS[name].family.is_language
+]
 
 
 wildcard_constraints:
@@ -102,10 +98,15 @@ def resources(rule):
     }
 
 
+@functools.cache
+def run_named(system, name):
+    """A run with every section resolved."""
+    return checked(CONFIG.run, system, name)
+
+
 def run_of(wildcards, system=None):
-    """The run that a rule's wildcards name, with every section resolved; of the system where its own rule has no such
-    wildcard."""
-    return checked(CONFIG.run, system or wildcards.system, wildcards.run)
+    """The run that a rule's wildcards name; of the system where its own rule has no such wildcard."""
+    return run_named(system or wildcards.system, wildcards.run)
 
 
 def as_json(options, **which):
@@ -136,6 +137,3 @@ def of_config(function):
 def passing(path):
     """An intermediate: removed once everything that needs it was built, unless the configuration keeps it."""
     return path if CONFIG.keep_intermediates else temp(path)
-
-
-begin()

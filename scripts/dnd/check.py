@@ -19,7 +19,8 @@ from tqdm import tqdm
 from scripts.dnd.canonical import canonical
 from scripts.dnd.options import DndCheckOptions
 from scripts.dnd.registry import Registry, load_registry
-from scripts.dnd.scenario import Scenario, find_scenarios, read_scenario
+from scripts.dnd.scenario import Scenario, read_scenario
+from scripts.dnd.sources import find_scenarios
 from scripts.lib.cli import StageParser, load_params, run, say
 
 

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from scripts.dnd.conversation import fit, spoken
 from scripts.dnd.options import DndCheckOptions, DndCurateOptions
 from scripts.dnd.registry import Registry, load_registry, system_preamble
-from scripts.dnd.scenario import Scenario, find_scenarios, read_scenario
+from scripts.dnd.scenario import Scenario, read_scenario
+from scripts.dnd.sources import find_scenarios
 from scripts.dnd.statistics import Facts, collect
 from scripts.lib.chat import encode, render, render_text
 from scripts.lib.cli import StageParser, load_params, run

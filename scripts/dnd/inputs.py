@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.dnd.scenario import Source, find_scenarios
+from scripts.dnd.sources import Source, find_scenarios
 from scripts.dnd.system import DndOptions
 from scripts.lib.files import digest, sha256_file
 

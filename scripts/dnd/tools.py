@@ -17,7 +17,8 @@ from tqdm import tqdm
 from scripts.dnd.canonical import DICE, canonical, resolve
 from scripts.dnd.options import DndCheckOptions
 from scripts.dnd.registry import Parameter, Registry, Tool, load_registry, load_tools
-from scripts.dnd.scenario import Scenario, find_scenarios, read_scenario
+from scripts.dnd.scenario import Scenario, read_scenario
+from scripts.dnd.sources import find_scenarios
 from scripts.lib.cli import StageParser, load_params, run, say
 from scripts.lib.files import write_text
 

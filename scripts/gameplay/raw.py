@@ -27,6 +27,7 @@ from scripts.lib.files import atomic_path
 
 NAME = re.compile(r"\d{8}_\d{6}_(?P<stamp>\d{9,15})")
 PICTURES = (".jpg", ".jpeg")
+ABOUT = "recording.json"  # a recorder's summary
 UNLABELED = "UNLABELED"
 
 

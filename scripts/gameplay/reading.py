@@ -13,8 +13,11 @@ from scripts.gameplay.health import Counts, figures, warnings
 from scripts.gameplay.options import GameplayCheckOptions, HealthOptions
 from scripts.gameplay.pictures import PictureForm
 from scripts.gameplay.raw import Fault
+from scripts.gameplay.readers.owamcap import read_owamcap
+from scripts.gameplay.readers.raw_folder import read_raw
 from scripts.gameplay.readers.recording import Recording, RecordingError
-from scripts.gameplay.readers.sources import Source, read_source
+from scripts.gameplay.readers.sources import Source
+from scripts.gameplay.readers.vpt import read_vpt
 from scripts.gameplay.timeline import Timeline, build
 from scripts.lib.cli import describe_os_error
 
@@ -52,6 +55,18 @@ class Reading:
         """Discards the recording; the error becomes a fault."""
         self.recording, self.timeline = None, Timeline([], [])
         self.faults.append(Fault(self.source.path.as_posix(), error.kind, str(error)))
+
+
+def read_source(source: Source, options: GameplayCheckOptions) -> Recording:
+    """Reads a recording without its pictures.
+
+    Raises:
+        RecordingError: it cannot be used at all.
+    """
+    if source.kind == "raw":
+        return read_raw(source.path)
+    reader = read_owamcap if source.kind == "owamcap" else read_vpt
+    return reader(source.path, options.mouse, options.video)
 
 
 def read(source: Source, options: GameplayCheckOptions) -> Reading:

@@ -13,7 +13,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
+
+T = TypeVar("T")
 
 
 class UserError(Exception):
@@ -85,6 +87,15 @@ def describe_os_error(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{name}: permission denied; check the owner and mode of this path."
     return f"{name}: {error.strerror or error}"
+
+
+def checked(function: Callable[..., T], *arguments: Any) -> T:
+    """Calls a function from inside the workflow, where bad input is one sentence as well, and then the end."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        say(f"error: {error}")
+        sys.exit(1)
 
 
 def run(parser: Callable[[], argparse.ArgumentParser], main: Callable[[argparse.Namespace], int | None]) -> None:

@@ -52,25 +52,34 @@ def code_parts(module: str, root: Path = ROOT) -> dict[str, str]:
 def import_closure(module: str, root: Path = ROOT) -> dict[str, Path]:
     """Every project module that ``module`` imports, directly or not, with the packages around them; name to file."""
     found: dict[str, Path] = {}
-    waiting = [module]
+    seen, waiting = {module}, [module]
     while waiting:
-        name = waiting.pop()
-        module_name, _, symbol = name.partition(":")
-        path = module_file(module_name, root)
-        if name in found or path is None or is_declaration(module_name):
-            continue
-        facts = facts_of(path, module_name)
-        if symbol and symbol not in facts["symbols"]:
-            waiting.append(module_name)  # a name that the module imports itself
-            continue
-        found[name] = path
-        parents = module_name.split(".")[:-1]
-        waiting += [".".join(parents[:depth]) for depth in range(1, len(parents) + 1)]
-        waiting += facts["symbols"][symbol]["imports"] if symbol else facts["imports"]
-        found.update({f"{module_name}:{file.name}": file for file in template_files(path)})
+        files, imports = files_and_imports(waiting.pop(), root)
+        found |= files
+        waiting += imports - seen
+        seen |= imports
     if not found:
         raise UserError(f"{module}: no such module under {PACKAGE}/; check the rule's code=... parameter.")
     return found
+
+
+@functools.cache
+def files_and_imports(name: str, root: Path) -> tuple[dict[str, Path], frozenset[str]]:
+    """A module's file and those of its templates, by name, and the names that it imports; of ``options:Name`` those
+    of that class. Both are empty where the name is none of the project's, or of a declaration."""
+    module_name, _, symbol = name.partition(":")
+    path = module_files(root).get(module_name)
+    if path is None or is_declaration(module_name):
+        return {}, frozenset()
+    facts = facts_of(path, module_name)
+    if symbol and symbol not in facts["symbols"]:  # a name that the module imports itself
+        return files_and_imports(module_name, root)
+    parents = module_name.split(".")[:-1]
+    packages = [".".join(parents[:depth]) for depth in range(1, len(parents) + 1)]
+    imports = facts["symbols"][symbol]["imports"] if symbol else facts["imports"]
+    ours = [imported for imported in imports if imported.startswith(f"{PACKAGE}.")]
+    templates = {f"{module_name}:{file.name}": file for file in template_files(path.parent)}
+    return {name: path, **templates}, frozenset([*packages, *ours])
 
 
 def is_declaration(name: str) -> bool:
@@ -79,20 +88,21 @@ def is_declaration(name: str) -> bool:
     return name in (f"{PACKAGE}.contract", f"{PACKAGE}.systems") or (len(parts) == 3 and parts[2] == "system")
 
 
-def template_files(module_path: Path) -> list[Path]:
-    """Files that a package's modules read at run time: those in its ``templates`` folder."""
-    folder = module_path.parent / "templates"
-    return sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+@functools.cache
+def module_files(root: Path) -> dict[str, Path]:
+    """Every module of the project, name to file; a package's file is its ``__init__.py``."""
+    files = {}
+    for path in (root / PACKAGE).rglob("*.py"):
+        packages = path.parts[len(root.parts) : -1]
+        files[".".join(packages if path.stem == "__init__" else (*packages, path.stem))] = path
+    return files
 
 
 @functools.cache
-def module_file(name: str, root: Path) -> Path | None:
-    """The file of a project module, or None where the name is none of the project's."""
-    if name.split(".")[0] != PACKAGE:
-        return None
-    stem = root.joinpath(*name.split("."))
-    candidates = (stem / "__init__.py", stem.with_suffix(".py"))
-    return next((path for path in candidates if path.is_file()), None)
+def template_files(folder: Path) -> list[Path]:
+    """Files that a package's modules read at run time: those in its ``templates`` folder."""
+    templates = folder / "templates"
+    return sorted(file for file in templates.iterdir() if file.is_file()) if templates.is_dir() else []
 
 
 @functools.cache

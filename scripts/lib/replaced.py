@@ -46,19 +46,20 @@ def notice_replaced() -> list[str]:
 
 
 class Contents:
-    """SHA-256 of files, cached between plans by name, size, timestamp and inode."""
+    """SHA-256 of files, each looked at once, and cached between plans by name, size, timestamp and inode."""
 
     def __init__(self) -> None:
+        self.hashes: dict[str, str] = {}
         self.seen: dict[str, str] = {}
         self.known: dict[str, str] = json_object(MEMORY) or {}
 
     def sha256(self, name: str) -> str:
         """The file's hash; the file is read only if its state changed."""
-        state = Path(name).stat()
-        key = f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ino}"
-        if key not in self.seen:
-            self.seen[key] = self.known.get(key) or sha256_file(Path(name))
-        return self.seen[key]
+        if name not in self.hashes:
+            state = Path(name).stat()
+            key = f"{name} {state.st_size} {state.st_mtime_ns} {state.st_ino}"
+            self.hashes[name] = self.seen[key] = self.known.get(key) or sha256_file(Path(name))
+        return self.hashes[name]
 
     def remember(self) -> None:
         """Writes the hashes for the next plan."""

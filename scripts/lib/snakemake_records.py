@@ -15,7 +15,7 @@ METADATA = Path(".snakemake") / "metadata"
 def record_files(folder: Path = METADATA) -> Iterator[tuple[str, Path]]:
     """Yields (output, its record or marker), sorted by file; files with other names are left out."""
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        encoded = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
+        encoded = "".join(part.removeprefix("@") for part in path.parts[len(folder.parts) :])
         if path.is_file():
             try:
                 yield base64.urlsafe_b64decode(encoded).decode(), path

@@ -7,19 +7,34 @@ parameters or code have changed are left alone.
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from scripts.lib.cli import say
+from scripts.lib.cli import checked, say
+from scripts.lib.environment import prepare_jobs
 from scripts.lib.files import json_object, sha256_file
+from scripts.lib.identity import remember
+from scripts.lib.replaced import notice_replaced
 from scripts.sharing.records import INDEX
 from scripts.sharing.rooms import lies_in
+from scripts.sharing.runs import nobody_else
 
 LOCK = Path("dvc.lock")
 UNGUARDED = "QUESTLINE_REBUILD"  # set: a plan may rebuild what is shared but not here
+
+
+def plan_begins(workflow: Any, root: Path) -> None:
+    """What the environment of jobs needs and, in the process that plans, what this plan and the next have to know."""
+    prepare_jobs(root)
+    if workflow.is_main_process:
+        checked(nobody_else)
+        notice_replaced()
+        watch_plans(workflow)
+        atexit.register(remember)
 
 
 def watch_plans(workflow: Any) -> None:

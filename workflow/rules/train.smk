@@ -20,6 +20,8 @@ rule train:
         "logs/{system}/{run}/train.log",
     benchmark:
         "benchmarks/out/{system}/{run}/train.tsv"
+    wildcard_constraints:
+        system="|".join(LANGUAGE_SYSTEMS) or "none",
     # The long path of a run, from curation on, first; predictions fill what is left of the machine.
     priority: 5
     conda:

@@ -14,12 +14,12 @@ import orjson
 
 from scripts.gameplay.keys import code_of
 from scripts.gameplay.pictures import PictureForm, decode, read_jpeg, write_picture
-from scripts.gameplay.raw import Fault, Frame, FrameError, read_saved
+from scripts.gameplay.raw import ABOUT, Fault, Frame, FrameError, read_saved
 from scripts.gameplay.readers.order import in_order
 from scripts.gameplay.readers.recording import UNKNOWN, Recording, Turns, states_of
 from scripts.lib.workers import Workers
 
-OBJECTS, ABOUT = "objects.jsonl", "recording.json"
+OBJECTS = "objects.jsonl"
 BATCH = 64  # pictures that go to a process at once
 FEW = 2 * BATCH  # pictures that are not worth a process
 

@@ -1,4 +1,4 @@
-"""Finds recordings: raw folders, OWAMcap files and VPT pairs."""
+"""Finds recordings: raw folders, OWAMcap files and VPT pairs. A plan imports it, so it reads none of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from scripts.gameplay.options import GameplayCheckOptions
-from scripts.gameplay.raw import NAME, PICTURES
-from scripts.gameplay.readers.owamcap import read_owamcap
-from scripts.gameplay.readers.raw_folder import ABOUT, read_raw
-from scripts.gameplay.readers.recording import Recording
-from scripts.gameplay.readers.vpt import read_vpt
+from scripts.gameplay.raw import ABOUT, NAME, PICTURES
 from scripts.lib.cli import UserError
 
 SNIFFED = 1 << 16  # bytes at the beginning of a file of lines
@@ -27,18 +22,6 @@ class Source(NamedTuple):
     def name(self) -> str:
         """The folder's or the file's name."""
         return self.path.resolve().name if self.kind == "raw" else self.path.stem
-
-
-def read_source(source: Source, options: GameplayCheckOptions) -> Recording:
-    """Reads a recording without its pictures.
-
-    Raises:
-        RecordingError: it cannot be used at all.
-    """
-    if source.kind == "raw":
-        return read_raw(source.path)
-    reader = read_owamcap if source.kind == "owamcap" else read_vpt
-    return reader(source.path, options.mouse, options.video)
 
 
 def find_recordings(paths: Sequence[Path]) -> list[Source]:
