@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, create_model, field_validator
 
-from scripts.lib.cli import UserError
+from scripts.lib.cli import UserError, describe_os_error
 from scripts.lib.config_lines import key_line
 from scripts.lib.files import write_text
 from scripts.lib.options.base import BaseOptions
@@ -40,14 +41,15 @@ class SharedConfig(Options):
     """its name, shown in reports"""
     scope: Literal["road", "learning", "real"]
     """what scores made with it prove: only that the road works, that learning happens, or the real thing"""
-    seed: int = 7
+    seed: int = Field(default=7, ge=0, lt=1 << 32)
+    """of training, where `train.seed` does not say another"""
     jobs_at_once: int = Field(default=1, ge=1)
     """heavy jobs that run side by side, each on its share of the cores: small models gain, large ones need memory"""
     merge_shards: int = Field(default=1, ge=1)
     """safetensors files that merged weights are written to"""
     keep_intermediates: bool = False
     """keep merged weights and the f16 GGUF after everything that needs them was built"""
-    bases: dict[str, BaseOptions]
+    bases: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")], BaseOptions]
     train: TrainOptions = TrainOptions()
     export: ExportOptions = ExportOptions()
     certify: CertifyOptions = CertifyOptions()
@@ -106,29 +108,45 @@ def load(values: dict[str, Any], source: str = "config", files: Sequence[Path] =
     config = Config.parse(values, source, locate)
     for system, options in config.systems().items():
         for name in options.run_names:
-            if "_" in name or not name.isidentifier():
+            if not re.fullmatch(r"[A-Za-z0-9]+", name):
                 where = locate([system, "runs", name]) or source
-                raise UserError(f"{where}: {system}.runs.{name}: a run's name is letters and digits only.")
+                raise UserError(f"{where}: {system}.runs.{name}: a run's name is made of ASCII letters and digits.")
         options.refuse(config, system, lambda path: locate(path) or source)
         for name in options.run_names:
-            refuse_oracles(config.run(system, name), source)
+            check_gate(config.run(system, name), source, files)
     return config
 
 
-def refuse_oracles(run: Run, source: str) -> None:
-    """Stops where a gate asks a model to beat an oracle.
+def check_gate(run: Run, source: str, files: Sequence[Path]) -> None:
+    """Stops where a gate names a metric or a baseline that is not scored, or asks a model to beat an oracle.
 
     Raises:
-        UserError: names the run, the oracle and the information that the model is not given.
+        UserError: with file and line of the key, and the names that are known.
     """
-    system = SYSTEMS[run.system]
-    for name in run.gate.beat:
+    system, gate = SYSTEMS[run.system], run.gate
+
+    def key(option: str) -> str:
+        paths = ([run.system, "runs", run.name, "gate", option], [run.system, "gate", option], ["gate", option])
+        for path in paths:
+            if where := key_line(files, path, whole=True):
+                return f"{where}: {'.'.join(path)}"
+        return f"{source}: {'.'.join(paths[0])}"
+
+    rivals = [*system.baselines, *system.predictions, *(["base"] if system.family.is_language else [])]
+    allowed = [name for name in rivals if name not in system.oracles]
+    for name in gate.beat:
         if name in system.oracles:
-            allowed = ", ".join([*[other for other in run.gate.beat if other not in system.oracles]])
             raise UserError(
-                f"{source}: {run.system}.gate.beat: {name!r} is an oracle ({system.baselines[name].description}); no "
-                f"model can be asked to beat it. Leave it out: beat: [{allowed}]."
+                f"{key('beat')}: {name!r} is an oracle ({system.baselines[name].description}); no model can be "
+                f"asked to beat it. Choose among: {', '.join(allowed)}."
             )
+        if name not in allowed:
+            raise UserError(f"{key('beat')}: nothing called {name!r} is compared; known: {', '.join(allowed)}.")
+    for option, metrics in (("metric", [gate.metric]), ("minimum", gate.minimum)):
+        for metric in metrics:
+            if metric not in system.metrics and metric.rpartition("_")[0] not in system.metrics:
+                known = ", ".join(system.metrics)
+                raise UserError(f"{key(option)}: no metric {metric!r}; known: {known}.")
 
 
 def load_files(*paths: Path) -> Config:
@@ -137,8 +155,14 @@ def load_files(*paths: Path) -> Config:
     for path in paths:
         try:
             loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise UserError(f"{path}: not valid YAML ({error}).") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not valid YAML in UTF-8 ({error}).") from error
+        except OSError as error:
+            raise UserError(f"--configfile: {describe_os_error(error)}") from error
+        if not isinstance(loaded, dict):
+            raise UserError(
+                f"{path}: a configuration has `key: value` lines at the top, not a {type(loaded).__name__}."
+            )
         values = deep_merge(values, loaded)
     return load(values, " + ".join(map(str, paths)), paths)
 

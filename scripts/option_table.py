@@ -19,6 +19,7 @@ from scripts.systems import SYSTEMS
 PAGE = Path("docs/options.md")
 BASE = "base"
 NO_ADAPTER = "aerial trains all weights of a small world model. The other systems train an adapter of a language model."
+OWN_CHOICE = "Each system's own choice."
 REASONS = {  # by key, or by section for keys that a system does not have
     "train": NO_ADAPTER,
     "export": NO_ADAPTER + " It is exported to ONNX.",
@@ -96,11 +97,7 @@ def reason_keys(path: str, row: dict[str, Any]) -> list[str]:
 
 
 def page() -> str:
-    """The page as Markdown.
-
-    Raises:
-        KeyError: a difference has no reason.
-    """
+    """The page as Markdown."""
     rows = common_rows()
     lines = ["# Options of several systems", "", "Written by `python -m scripts.option_table`; do not edit.", ""]
     lines += ["A dash: the system does not have the option. Options of one system alone are in config/schema.json.", ""]
@@ -117,7 +114,7 @@ def page() -> str:
     lines += ["", "## Differences that are meant", ""]
     keys = [keys for path, row in rows.items() if (keys := reason_keys(path, row))]
     used = {next((key for key in choices if key in REASONS), choices[0]) for choices in keys}
-    lines += [f"- `{key}`: {REASONS[key]}" for key in sorted(used)]
+    lines += [f"- `{key}`: {REASONS.get(key, OWN_CHOICE)}" for key in sorted(used)]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from scripts.lib.cli import run
 from scripts.lib.files import sha256_file
 from scripts.sharing.guard import stale_jobs, to_be_pulled
-from scripts.sharing.planning import plan
+from scripts.sharing.planning import configfiles_of, plan
 
 CONTENT_DIGEST = re.compile(r"[0-9a-f]{16}")
 
@@ -34,7 +34,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Prints a block a planned job; returns 0."""
+    """Prints a block a planned job; returns 0, or 1 where the workflow does not load.
+
+    Raises:
+        UserError: a configuration file is missing.
+    """
+    configfiles_of(args.configfile)
     dag = plan(args.targets, args.configfile)
     if dag is None:
         return 1

@@ -65,7 +65,7 @@ def test_a_run_goes_on_top_of_its_system_and_that_on_top_of_its_settings():
         ({"cities": {"a": {"path": "x"}}, "recorded": "y"}, "not both"),
         ({"generate": [{"seed": 1}, {"seed": 2}]}, "name each city once"),
         ({"train": {"epoch": 1}}, "did you mean 'epochs'"),
-        ({"runs": {"wo_rld": {}}}, "letters and digits only"),
+        ({"runs": {"wo_rld": {}}}, "ASCII letters and digits"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(aerial, told):

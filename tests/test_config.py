@@ -94,6 +94,42 @@ def test_what_cannot_work_is_refused_before_anything_runs(section, value, what):
         load(preset("demo") | {section: value})
 
 
+def test_a_section_is_the_runs_over_the_systems_over_the_top_over_declared_defaults():
+    values = preset("demo") | {"train": {"seed": 3}, "gate": {"tolerance": 0.5}}
+    values["dnd"] |= {"train": {"seed": 5}}
+    values["dnd"]["runs"]["dm"] |= {"train": {"seed": 9}}
+    config = load(values)
+    assert config.run("dnd", "dm").train.seed == 9
+    assert config.run("tools", "nayru").train.seed == 3
+    assert config.run("terrain", "tile").gate.tolerance == 0.5  # terrain declares 1.0
+    assert config.run("terrain", "tile").gate.metric == "height_rmse"
+    del values["dnd"]["runs"]["dm"]["train"]
+    assert load(values).run("dnd", "dm").train.seed == 5
+    plain = preset("demo") | {"seed": 11}
+    assert load(plain).run("dnd", "dm").train.seed == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("dnd: {gate: {beat: [majorty]}}", r"line 1: dnd\.gate\.beat: nothing called 'majorty'.*known: none, majority"),
+        ("gate:\n  beat: [tuned]", r"line 2: gate\.beat: nothing called 'tuned'"),
+        ("dnd: {gate: {metric: f1}}", r"line 1: dnd\.gate\.metric: no metric 'f1'; known: call_precision"),
+        ("dnd: {runs: {dm: {gate: {minimum: {f1: 1}}}}}", r"line 1: dnd\.runs\.dm\.gate\.minimum: no metric 'f1'"),
+        ("terrain: {gate: {beat: [flat]}}", r"line 1: terrain\.gate\.beat: 'flat' is an oracle.*Choose among: mean"),
+        ("bases: {my base: {source: recipe:tiny-llama}}", "my base"),
+        ("seed: -1", "seed"),
+        ("export: {quants: [Q8_0, Q8_0]}", "Q8_0 stands twice"),
+        ("- one", "expected `key: value` lines|has `key: value` lines"),
+    ],
+)
+def test_what_no_run_could_use_is_refused_by_file_line_and_key(tmp_path, text, what):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text + "\n")
+    with pytest.raises(UserError, match=f"{mine}.*({what})"):
+        load_files(Path("config/demo.yaml"), mine)
+
+
 def test_quants_are_those_of_llama_cpp():
     assert set(get_args(Quant)) == set(file_types()) - set(FLOATS)
 

@@ -86,6 +86,21 @@ def test_the_choice_turns_where_less_is_better(tmp_path):
     assert gate.choose(metrics, files, options, tmp_path)[0] == "mid"
 
 
+@pytest.mark.parametrize(("low", "high", "better"), [(-0.4, -0.1, True), (-0.4, 0.1, False), (0.1, 0.4, False)])
+def test_where_less_is_better_the_whole_interval_must_lie_below_zero(tmp_path, low, high, better):
+    metrics = {"variants": {"Q8_0": {"rmse": estimate(1.0)}}, "baselines": {"mean": {"rmse": estimate(1.2)}}}
+    row = {"metric": "rmse", "variant": "Q8_0", "against": "mean", "value": -0.2, "low": low, "high": high}
+    metrics |= {"higher_is_better": {"rmse": False}, "paired": [row]}
+    assert gate.beat_check(metrics, "Q8_0", "mean", "rmse", tmp_path)["passed"] is better
+
+
+def test_evidence_without_checks_is_one_sentence(run_gate, tmp_path):
+    run_gate({"base": 0.1, "Q4_K_M": 0.5, "Q8_0": 0.5}, evidence=[[]])
+    (tmp_path / "evidence0.json").write_text("{}")
+    with pytest.raises(UserError, match=r"evidence0\.json: has no list `gate_checks`"):
+        gate.main(gate.parser().parse_args(run_gate.command))
+
+
 def test_an_undefined_score_never_wins(run_gate):
     assert run_gate({"base": 0.0, "Q4_K_M": None, "Q8_0": 0.5})["variant"] == "Q8_0"
     got = run_gate({"base": 0.0, "Q4_K_M": None, "Q8_0": None})

@@ -40,6 +40,20 @@ def test_another_workflow_uses_this_one_as_a_module(published, tmp_path, source)
     assert user.build() == []
 
 
+def test_a_killed_unpacking_of_the_source_is_no_source(published, tmp_path):
+    """What a kill leaves of a revision is beside its folder, and the next run unpacks it whole."""
+    user = Checkout(tmp_path / "user")
+    user.folder.mkdir()
+    subprocess.run(["cp", "-r", published.folder / "config", published.folder / "data", user.folder], check=True)
+    shutil.copy(user.folder / "config/demo.yaml", user.folder / "config/config.yaml")
+    source = f"git+file://{published.folder}/workflow/Snakefile@main"
+    (user.folder / "workflow").mkdir()
+    (user.folder / "workflow/Snakefile").write_text(USER.format(source=source))
+    revision = subprocess.check_output(["git", "-C", published.folder, "rev-parse", "main"], text=True).strip()
+    (user.folder / f".snakemake/questline-source/{revision}.1/scripts").mkdir(parents=True)
+    assert user.planned()
+
+
 def test_jobs_of_a_module_find_the_stages(tmp_path):
     """In a folder without scripts/ the environment of jobs names the checkout."""
     code = "import os; from pathlib import Path; from scripts.lib.environment import prepare_jobs\n"

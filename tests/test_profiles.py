@@ -33,7 +33,7 @@ def test_arrays_are_never_cut_by_how_many_jobs_may_be_sent():
 
 
 def test_resources_of_every_rule_stand_once():
-    assert set(TABLE) == set(TEXTS) and len(TEXTS) > 30
+    assert set(TABLE) == {"default", *TEXTS} and len(TEXTS) > 30
     assert set(SLURM["slurm-array-jobs"].split(",")) <= set(TEXTS)
     for name, text in TEXTS.items():
         assert f'**resources("{name}")' in text, name
@@ -50,7 +50,7 @@ def test_a_second_attempt_gets_more():
     """Of the rules by the function that reads the table; of what has no rule by the profile."""
     source = (ROOT / "workflow/common.smk").read_text()
     values = {"RESOURCES": TABLE}
-    exec(re.search(r"^def resources.*?(?=^def )", source, re.M | re.S)[0], values)
+    exec(re.search(r"^def resources.*?(?=^(?:@|def ))", source, re.M | re.S)[0], values)
     train = values["resources"]("train")
     assert [train["mem_mb"](None, attempt) for attempt in (1, 2)] == [16000, 32000]
     assert train["runtime"](None, 3) == 1800 and train["disk_mb"] == 4000

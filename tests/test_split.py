@@ -17,6 +17,14 @@ def test_shares_come_out_near_what_was_asked() -> None:
     assert 160 < counts["val"] < 240 and 440 < counts["test"] < 560
 
 
+def test_the_lowest_draws_are_tested_the_next_validate() -> None:
+    rows = groups(200)
+    sides = split_groups(rows, 0.1, 0.25, seed=7)
+    for key, group in rows.items():
+        drawn = draw(7, group.content)
+        assert sides[key] == ("test" if drawn < 0.25 else "val" if drawn < 0.35 else "train"), drawn
+
+
 def test_order_and_names_do_not_matter_but_the_seed_does() -> None:
     rows = groups(100, 3)
     sides = split_groups(rows, 0.1, 0.25, seed=7)

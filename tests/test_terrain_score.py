@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from scripts.terrain import curate, score, sheet
 from scripts.terrain import rebuild as rebuild_command
 from scripts.terrain.answer import rebuild, to_text
 from scripts.terrain.baselines import answers
-from scripts.terrain.grounds import cases_of, said_by, thinned
+from scripts.terrain.grounds import Said, cases_of, said_by, thinned
 from scripts.terrain.joined import join
 from scripts.terrain.mesh import obj_text
 from scripts.terrain.options import AnswerOptions
@@ -110,6 +111,35 @@ def test_baselines_by_hand(curated):
     rows = Scores(SYSTEM, {"flat": counts}, score.FORMULAS, groups, Bootstrap(100), "height_rmse").estimates("flat")
     assert rows["height_rmse"]["value"] == pytest.approx(slope.std(), rel=1e-3)
     assert rows["texture_f1"]["value"] is None and rows["object_error"]["value"] is None
+
+
+def test_counts_of_an_answer_by_hand(curated):
+    """Liquids and holes by cell, objects by count; an answer that cannot be read gets the worst error of a baseline."""
+    case = cases(curated)[0]
+    cells = case.ground.holes.shape
+    pond, hole = np.zeros(cells, bool), np.zeros(cells, bool)
+    pond[0, :3] = hole[2, 5] = True
+    objects = {"pine": (4, [(0, 0)])}
+    due = replace(case.ground, liquids={"water": pond}, holes=hole, objects=objects)
+    case.__dict__["ground"] = due  # as the cached property would hold it
+    worst = {"squares": np.array([9.0]), "object_error": np.array([7.0])}
+    told = replace(due, liquids={"water": pond.T}, holes=hole | pond, objects={"pine": (1, [(0, 0)])})
+    row = score.count(case, Said(case.truth, told), worst, 0)
+    assert (row["liquid_hits"], row["liquid_given"], row["liquid_due"]) == (1, 3, 3)
+    assert (row["hole_hits"], row["hole_given"], row["hole_due"]) == (1, 4, 1)
+    assert row["object_error"] == 3 and row["squares"] == 0
+    other = replace(told, liquids={"lava": pond}, objects={"pine": (9, [(0, 0)])})
+    row = score.count(case, Said(case.truth, other), worst, 0)
+    assert (row["liquid_hits"], row["liquid_given"]) == (0, 3) and row["object_error"] == 5
+    failed = score.count(case, Said(None, None, "cut"), worst, 0)
+    assert (failed["squares"], failed["object_error"], failed["valid"]) == (9, 7, 0)
+    trivial = {
+        "mean": [Said(case.truth, told)],
+        "near": [Said(case.truth + 2, other)],
+        "flat": [Said(case.truth, None)],
+    }
+    errors = score.worst_errors([case], trivial)
+    assert errors["squares"].tolist() == [4] and errors["object_error"].tolist() == [5]
 
 
 def test_answers_in_code_fences_are_read(curated):

@@ -3,6 +3,7 @@
 import functools
 import gc
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,25 +23,28 @@ def project_root():
     ).strip()
     folder = Path(".snakemake", "questline-source", revision).resolve()
     if not folder.is_dir():
-        folder.mkdir(parents=True)
+        partial = folder.with_suffix(f".{os.getpid()}")  # moved when it is whole
+        partial.mkdir(parents=True)
         archive = subprocess.check_output([*git, "archive", revision])
-        subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
+        subprocess.run(["tar", "-x", "-C", str(partial)], input=archive, check=True)
+        partial.rename(folder)
     return folder
 
 
 def begin():
     """The only side effects of reading the workflow: how this process imports and plans, and what its jobs inherit."""
     gc.set_threshold(50_000)  # a plan makes many objects and drops few
-    sys.path.insert(0, str(ROOT))
+    root = project_root()
+    sys.path.insert(0, str(root))
     # Snakemake imports pandas, a second of every plan, to see whether a parameter is a table: none of ours is.
     sys.modules.setdefault("pandas", None)
     from scripts.sharing.guard import plan_begins
 
-    plan_begins(workflow, ROOT)
+    plan_begins(workflow, root)
+    return root
 
 
-ROOT = project_root()
-begin()
+ROOT = begin()
 
 from scripts import artifacts
 from scripts.config import load
@@ -90,7 +94,7 @@ def code(*modules):
 
 def resources(rule):
     """The resources of a rule from profiles/resources.yaml; memory and time grow with each attempt."""
-    numbers = RESOURCES[rule]
+    numbers = RESOURCES.get(rule, RESOURCES["default"])
     return {
         "mem_mb": lambda wildcards, attempt: numbers["mem_mb"] * attempt,
         "runtime": lambda wildcards, attempt: numbers["runtime"] * attempt,

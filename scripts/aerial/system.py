@@ -17,7 +17,7 @@ from scripts.aerial.world.run_options import EXPORTS, WorldRun, WorldSections, d
 from scripts.contract import WORLD_MODEL, Baseline, Files, MemoryEstimate, Metric, Report, Stage, System
 from scripts.lib.cli import UserError
 from scripts.lib.options.run import DeployOverrides, GateOverrides, Shared, SystemOptions, gate_section
-from scripts.lib.options.strict import merged
+from scripts.lib.options.strict import resolve_section
 
 METRICS = {
     "iou_no_ground": Metric(
@@ -105,8 +105,8 @@ class AerialOptions(SystemOptions, WorldSections):
                 f"aerial.runs.{name}: data.grid has {sections['data'].grid.shape} cells, but aerial.voxels.grid "
                 f"records {self.voxels.grid.shape}; leave data.grid out, or make them equal."
             )
-        gate = merged(merged(shared.gate, self.gate), run.gate)
-        deploy = merged(merged(shared.deploy, self.deploy), run.deploy)
+        gate = resolve_section(shared.gate, self.gate, run.gate)
+        deploy = resolve_section(shared.deploy, self.deploy, run.deploy)
         return WorldRun(system=system, name=name, **sections, gate=gate, deploy=deploy)
 
 

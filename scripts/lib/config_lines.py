@@ -8,14 +8,20 @@ from pathlib import Path
 import yaml
 
 
-def key_line(files: Sequence[Path], path: Sequence[str]) -> str:
+def key_line(files: Sequence[Path], path: Sequence[str], *, whole: bool = False) -> str:
     """``my.yaml line 3`` of the longest part of the key's path that a file has, in the last such file; else ``""``.
+
+    Args:
+        whole: only the key itself counts, no part of its path.
 
     >>> key_line([], ["dnd"])
     ''
     """
     hits = [
-        (depth, number, f"{file} line {line}") for number, file in enumerate(files) for depth, line in _hits(file, path)
+        (depth, number, f"{file} line {line}")
+        for number, file in enumerate(files)
+        for depth, line in _hits(file, path)
+        if depth == len(path) - 1 or not whole
     ]
     return max(hits, default=(0, 0, ""))[2]
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts.lib.files import write_text
 from scripts.packaging import evidence
+from scripts.packaging.contents import TEMPLATES, Package
 
-if TYPE_CHECKING:
-    from scripts.packaging.contents import Package
-
-TEMPLATES = Path(__file__).parent / "templates"
 SETTINGS = (
     "epochs", "vae_epochs", "max_steps", "batch_size", "gradient_accumulation", "learning_rate", "warmup_steps",
     "schedule", "weight_decay", "max_grad_norm", "max_tokens", "load_in", "freeze_vae", "freeze_transformer",

@@ -17,10 +17,10 @@ from scripts.lib.tokenizer import Tokenizer
 from scripts.model.gguf_facts import GgufFacts, read_facts
 from scripts.model.vision import sees
 from scripts.packaging import ollama
-from scripts.packaging.card import TEMPLATES
 from scripts.packaging.evidence import SCOPE_WORDS
 from scripts.systems import SYSTEMS
 
+TEMPLATES = Path(__file__).parent / "templates"
 GGUF_NAME = re.compile(r"model-(.+)\.gguf")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.cli import StageParser, UserError, load_params, run
-from scripts.lib.files import named_files, read_json, sha256_file, write_json
+from scripts.lib.files import json_object, named_files, read_json, sha256_file, write_json
 from scripts.lib.metrics import shown, shown_estimate
 from scripts.lib.options.deploy import GateOptions
 from scripts.lib.tables import aligned
@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> None:
     """Writes gate.json and prints the checks.
 
     Raises:
-        UserError: the certificate has not passed, or a limit is missed and ``on_miss`` is stop.
+        UserError: the certificate has not passed, evidence has no checks, or a limit is missed and ``on_miss`` is stop.
     """
     options = GateOptions.parse(load_params(args.params))
     quants = named_quants(args.quant)
@@ -49,7 +49,11 @@ def main(args: argparse.Namespace) -> None:
     shipped, choice = choose(metrics, quants, options, args.metrics)
     integrity = integrity_check(certificate, quants)
     checks = [integrity, *quality_checks(metrics, shipped, options, args.metrics)]
-    checks += [check for file in args.evidence for check in read_json(file)["gate_checks"]]
+    for file in args.evidence:
+        evidence = json_object(file) or {}
+        if not isinstance(evidence.get("gate_checks"), list):
+            raise UserError(f"{file}: has no list `gate_checks`; make it again, or leave it out of --evidence.")
+        checks += evidence["gate_checks"]
     missed = [f"{check['name']} ({check['detail']})" for check in checks if check["passed"] is False]
     gate = {
         "passed": not missed,
@@ -197,8 +201,8 @@ def beat_check(metrics: dict[str, Any], shipped: str, name: str, metric: str, so
     difference = next((row for row in metrics.get("paired", []) if sought.items() <= row.items()), None)
     if difference is None:
         raise UserError(
-            f"{source}: has no paired difference of {metric} between {shipped} and {name}; score again with "
-            f"--gate-metric {metric}."
+            f"{source}: has no paired difference of {metric} between {shipped} and {name}: the scorer takes none, or "
+            f"was run with another --gate-metric. Score with --gate-metric {metric}, or take {name} out of gate.beat."
         )
     detail = f"{metric} {shown_estimate(ours)} against {shown_estimate(theirs)}"
     detail += f", difference on the same cases {shown_estimate(difference)}"

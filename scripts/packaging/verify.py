@@ -3,7 +3,7 @@
     python -m scripts.packaging.verify dist/dnd/dm
 
 Exit code 0 when all holds, 1 when something does not, 2 when the folder is no package. An altered model file is
-not loaded: the replay is skipped unless the sums hold. A package of a world model is `scripts.aerial.world.replay`'s.
+not loaded: the replay is skipped unless the sums hold. A system may have a command of its own (`System.verify`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import argparse
 from pathlib import Path
 
 from scripts.lib.cli import UserError, run
+from scripts.lib.files import json_object
 from scripts.packaging import smoke
 from scripts.packaging.verification import Verdict, verify, verify_parser
+from scripts.systems import SYSTEMS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,8 +30,10 @@ def main(args: argparse.Namespace) -> int:
 
 def replayed(package: Path) -> list[Verdict]:
     """The transcript's prompts, answered again by the shipped model."""
-    if (package / "example.npz").is_file():
-        raise UserError(f"{package}: a world model; check it with `python -m scripts.aerial.world.replay {package}`.")
+    config = json_object(package / "deployment_config.json") or {}
+    system = SYSTEMS.get(str(config.get("name", "")).partition("/")[0])
+    if system and system.verify != "scripts.packaging.verify":
+        raise UserError(f"{package}: a {system.family.name}; check it with `python -m {system.verify} {package}`.")
     transcript = smoke.read_transcript(package)
     try:
         with smoke.open_engine(package, transcript) as engine:

@@ -12,7 +12,7 @@ WORLD = "models/aerial/{run}/"
 
 
 rule aerial_curate:
-    """Cuts sessions into windows and splits them by place. Config: `aerial.data`, `aerial.recorded`."""
+    """Cuts sessions into windows and splits them by place. Config: `aerial.{data, recorded, cities, generate, sessions}`."""
     input:
         manifests=[
             file
@@ -54,7 +54,7 @@ rule aerial_curate:
 
 
 rule aerial_train:
-    """Trains a world model. Config: `aerial.{model, train}`, `aerial.runs.<run>.{model, train}`."""
+    """Trains a world model. Config: `aerial.{data, model, train, recorded}`, `scope`."""
     input:
         train=f"{WINDOWS}train.jsonl",
         val=f"{WINDOWS}val.jsonl",
@@ -102,7 +102,7 @@ rule aerial_train:
 
 
 rule aerial_export:
-    """Writes a world model as ONNX and certifies that both give the same output. Config: `aerial.export`."""
+    """Writes a world model as ONNX and certifies that both give the same output. Config: `aerial.{export, recorded}`."""
     input:
         weights=f"{WORLD}model/model.safetensors",
         config=f"{WORLD}model/config.json",
@@ -138,7 +138,7 @@ rule aerial_export:
 
 
 rule aerial_sheet:
-    """Draws test windows beside what the shipped file predicted."""
+    """Draws test windows beside what the shipped file predicted. Config: `aerial.recorded`."""
     input:
         test=f"{WINDOWS}test.jsonl",
         dataset=f"{WINDOWS}dataset.json",

@@ -35,7 +35,7 @@ rule base:
 
 
 rule base_convert:
-    """Rewrites a base for llama.cpp."""
+    """Rewrites a base for llama.cpp. Config: `keep_intermediates`."""
     input:
         base="models/base/{base}/base.json",
     output:

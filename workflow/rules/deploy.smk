@@ -3,7 +3,10 @@
 
 
 rule deploy:
-    """Makes the package that a user ships. Config: `deploy`, `preset`, `scope`, `<system>.runs.<run>.system_prompt`."""
+    """Makes the package that a user ships.
+
+    Config: `deploy`, `merge_shards`, `preset`, `scope`, `<system>.runs.<run>.{base, system_prompt}`.
+    """
     input:
         of_config(artifacts.deploy_inputs),
     output:

@@ -42,7 +42,10 @@ rule dnd_tools:
 
 
 rule dnd_curate:
-    """Makes records of scenarios and splits them. Config: `dnd.{scenarios, check, curate}`, `dnd.runs.<run>.system_prompt`."""
+    """Makes records of scenarios and splits them.
+
+    Config: `dnd.{scenarios, check, curate}`, `dnd.runs.<run>.{base, system_prompt}`.
+    """
     input:
         scenarios=SCENARIOS.files,
         registry="data/curated/dnd/registry.json",

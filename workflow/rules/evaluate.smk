@@ -6,7 +6,7 @@ REPORT = "reports/{system}/{run}/"
 
 
 rule predict:
-    """Answers the test cases with one variant. Config: `predict`."""
+    """Answers the test cases with one variant. Config: `predict`, `scope`, `<system>.runs.<run>.base`."""
     input:
         base=of_run(artifacts.base_card),
         files=lambda wildcards: artifacts.variant_files(

@@ -132,7 +132,10 @@ rule quantize:
 
 
 rule certify:
-    """Compares adapter, merged weights, GGUF and quantised files: nothing was lost. Config: `certify`."""
+    """Compares adapter, merged weights, GGUF and quantised files: nothing was lost.
+
+    Config: `certify`, `export.quants`, `merge_shards`, `bases.<base>.merge_onto`.
+    """
     input:
         base=of_run(lambda run: artifacts.merge_base_card(CONFIG, run)),
         adapter="models/{system}/{run}/adapter/adapter_model.safetensors",

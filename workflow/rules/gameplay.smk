@@ -37,7 +37,7 @@ rule gameplay_generate:
 
 
 rule gameplay_ingest:
-    """Reads a recording and cuts it into segments. Config: `gameplay.{check, ingest}`."""
+    """Reads a recording and cuts it into segments. Config: `gameplay.{recordings, check, ingest}`."""
     input:
         files=lambda wildcards: RECORDINGS.files(wildcards.recording),
     output:

@@ -3,7 +3,7 @@
 
 
 rule score:
-    """Scores all variants and baselines of a run. Config: `score`, `gate.metric`, `scope`."""
+    """Scores all variants and baselines of a run. Config: `score`, `gate.metric`, `scope`; aerial has `score` of its own."""
     input:
         of_config(artifacts.score_inputs),
     output:
@@ -41,7 +41,7 @@ rule score:
 
 
 rule gate:
-    """Chooses the file that is shipped and holds it against the quality limits. Config: `gate`, `<system>.gate`."""
+    """Chooses the file that is shipped and holds it against the quality limits. Config: `gate`."""
     input:
         metrics="reports/{system}/{run}/metrics.json",
         certificate=of_system(artifacts.certificate),

@@ -71,7 +71,7 @@ checkpoint terrain_export:
 
 
 rule terrain_ingest:
-    """Reads and encodes the tiles of a shard. Config: `terrain.{check, ingest}`."""
+    """Reads and encodes the tiles of a shard. Config: `terrain.{exports, export_maps, generate, check, ingest}`."""
     input:
         files=lambda wildcards: checked(
             EXPORTS.shard_files, wildcards.map, wildcards.shard
@@ -106,7 +106,10 @@ rule terrain_ingest:
 
 
 rule terrain_curate:
-    """Makes records of tiles and splits them by blocks. Config: `terrain.{check, ingest, curate}`, `terrain.runs.<run>.system_prompt`."""
+    """Makes records of tiles and splits them by blocks.
+
+    Config: `terrain.{exports, export_maps, generate, check, ingest, curate}`, `terrain.runs.<run>.system_prompt`.
+    """
     input:
         manifests=lambda wildcards: checked(EXPORTS.shard_manifests),
     output:
@@ -148,7 +151,7 @@ rule terrain_curate:
 
 
 rule terrain_sheet:
-    """Draws test tiles beside the ground rebuilt from their answers."""
+    """Draws test tiles beside the ground rebuilt from their answers. Config: `export.quants`."""
     input:
         records=f"{CURATED}test.jsonl",
         form=f"{CURATED}stats.json",

@@ -117,7 +117,7 @@ rule tools_specialist:
 
 
 rule adapter_convert:
-    """Writes an adapter as a GGUF of its own. Config: `tools.adapters`."""
+    """Writes an adapter as a GGUF of its own. Config: `bases.<base>.merge_onto`."""
     input:
         base=of_run(lambda run: artifacts.merge_base_card(CONFIG, run), "tools"),
         adapter=f"{ADAPTER}adapter_model.safetensors",

@@ -6,7 +6,7 @@ from scripts.lib.options.train import NOT_IDENTITY
 
 
 rule train:
-    """Trains an adapter. Config: `train`, `<system>.train`, `<system>.runs.<run>.{train, base, system_prompt}`, `seed`."""
+    """Trains an adapter. Config: `train`, `seed`, `scope`, `<system>.runs.<run>.{base, system_prompt}`."""
     input:
         base=of_run(artifacts.base_card),
         train="data/curated/{system}/{run}/train.jsonl",

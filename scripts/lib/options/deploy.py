@@ -20,8 +20,8 @@ class GateOptions(Options):
     minimum: dict[str, float] = {}
     """metric name to the least value the shipped variant must reach"""
     beat: list[str] = []
-    """variants and baselines that the shipped variant's metric must exceed by more than chance: the interval of the
-    difference on the same cases leaves out 0 where the scorer takes it; else the intervals of the two are apart"""
+    """what the shipped variant must exceed by more than chance: `base`, and baselines that are not oracles. The
+    interval of the paired difference on the same cases must exclude 0"""
 
 
 class GenerationOptions(Options):

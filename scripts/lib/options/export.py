@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from scripts.lib.options.strict import Options
 
@@ -20,9 +20,16 @@ class ExportOptions(Options):
     """From the adapter to the quantised files."""
 
     quants: list[Quant] = Field(default=["Q4_K_M", "Q8_0"], min_length=1)
-    """llama.cpp types"""
+    """llama.cpp types, each once"""
     llama_quantize: str | None = None
     """a llama-quantize program; else the one on PATH, else cyllama's"""
+
+    @field_validator("quants")
+    @classmethod
+    def _each_once(cls, quants: list[Quant]) -> list[Quant]:
+        if twice := sorted({quant for quant in quants if quants.count(quant) > 1}):
+            raise ValueError(f"{', '.join(twice)} stands twice; name each type once")
+        return quants
 
 
 class CertifyOptions(Options):

@@ -12,7 +12,7 @@ from scripts.lib.options.base import BaseOptions
 from scripts.lib.options.deploy import DeployOptions, GateOptions
 from scripts.lib.options.export import CertifyOptions, ExportOptions
 from scripts.lib.options.predict import PredictOptions, ScoreOptions
-from scripts.lib.options.strict import Options, merged, overrides_of
+from scripts.lib.options.strict import Options, overrides_of, resolve_section
 from scripts.lib.options.train import TrainOptions
 
 TrainOverrides = overrides_of(TrainOptions)
@@ -124,7 +124,10 @@ class LanguageOptions(SystemOptions, Sections):
         """A run: its own keys over those of its system over those of the top."""
         options: RunOptions = self.runs[name]  # type: ignore[attr-defined]
         sections = {
-            section: merged(merged(getattr(shared, section), getattr(self, section)), getattr(options, section))
+            section: resolve_section(
+                *(getattr(layer, section) for layer in (shared, self, options)),
+                **({"seed": shared.seed} if section == "train" else {}),
+            )
             for section in Sections.model_fields
         }
         return LanguageRun(
@@ -133,7 +136,7 @@ class LanguageOptions(SystemOptions, Sections):
             base=options.base,
             system_prompt=options.system_prompt,
             score=shared.score,
-            **sections | {"train": sections["train"].model_copy(update={"seed": shared.seed})},
+            **sections,
         )
 
     def refuse(self, shared: Shared, system: str, locate: Callable[[list[str]], str]) -> None:

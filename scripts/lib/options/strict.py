@@ -100,13 +100,20 @@ def overrides_of(model: type[Options]) -> type[Options]:
     return create_model(name, __base__=Options, __doc__=model.__doc__, **fields)
 
 
-def merged(base: OptionsT, override: Options | None) -> OptionsT:
-    """``base`` with the fields that ``override`` sets, or has a default of its own for."""
-    if override is None:
-        return base
-    own = {name: field.default for name, field in type(override).model_fields.items() if field.default is not None}
-    given = {**own, **override.model_dump(exclude_unset=True)}
-    return type(base).parse(deep_merge(base.model_dump(), given), "config")
+def resolve_section(top: OptionsT, *overrides: Options | None, **defaults: Any) -> OptionsT:
+    """A section of the configuration as one run has it.
+
+    Keys of the last of ``overrides`` win over those of the ones before it, these over the keys that ``top`` sets, and
+    these over defaults: first those that an overriding model has of its own, then ``defaults``, then those of ``top``.
+    """
+    given = [override for override in overrides if override is not None]
+    values = deep_merge(type(top)().model_dump(), defaults)
+    for override in given:
+        fields = type(override).model_fields.items()
+        values = deep_merge(values, {name: field.default for name, field in fields if field.default is not None})
+    for layer in (top, *given):
+        values = deep_merge(values, layer.model_dump(exclude_unset=True))
+    return type(top).parse(values, "config")
 
 
 def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class SharedTrainOptions(Options):
     machines: int = Field(default=1, ge=1)
     """that the processes are spread over evenly; the profile's `nodes` of the rule comes before it"""
     report_to: list[Literal["tensorboard", "wandb"]] = ["tensorboard"]
-    seed: int = 7
+    seed: int = Field(default=7, ge=0, lt=1 << 32)
 
     @model_validator(mode="after")
     def _processes_spread_evenly(self) -> SharedTrainOptions:
